@@ -1,0 +1,400 @@
+//! What comes in and what goes out.
+
+use crate::model::{Cidr, Config, IfName, Reason, Text};
+use crate::time::{Duration, Instant};
+use crate::wire::ipvs::{Destination, DestinationEntry, Service, ServiceKey};
+use core::ops::Range;
+use std::net::Ipv4Addr;
+
+/// Something that happened. `'a`: bytes are borrowed from the caller's buffer.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// `next_deadline` has come. (Every other event may be handed in at any time, too.)
+    Tick,
+    /// An interface is there, or has changed.
+    Link(Link),
+    /// An interface is gone.
+    LinkGone {
+        /// Its index.
+        index: u32,
+    },
+    /// An address of an interface, as the kernel tells it.
+    Address {
+        /// Interface index.
+        index: u32,
+        /// The address.
+        cidr: Cidr,
+        /// There, or gone.
+        change: AddressChange,
+    },
+    /// The kernel's links and addresses are about to be told anew: at start, and after lost notifications. What is
+    /// not told until `DumpEnd` is gone.
+    DumpStart,
+    /// All has been told.
+    DumpEnd,
+    /// An Ethernet frame came in on the VRRP socket of an interface.
+    Frame {
+        /// Interface index.
+        index: u32,
+        /// The whole frame, from the destination MAC.
+        bytes: &'a [u8],
+        /// The kernel had more than the buffer (MSG_TRUNC; B-67).
+        truncated: bool,
+    },
+    /// A frame of [`Action::Transmit`] could not be sent.
+    TransmitFailed {
+        /// Interface index.
+        index: u32,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// [`Action::Listen`] could not be done.
+    ListenFailed {
+        /// Interface index.
+        index: u32,
+        /// Why.
+        why: Text,
+    },
+    /// Result of [`Action::AddAddress`] or [`Action::RemoveAddress`].
+    AddressResult {
+        /// Interface index.
+        index: u32,
+        /// Which address.
+        cidr: Cidr,
+        /// What was asked.
+        op: AddressOp,
+        /// How it went.
+        result: Result<(), Refusal>,
+    },
+    /// From the kernel's IPVS.
+    Ipvs(IpvsEvent),
+    /// A probe ended.
+    Probe {
+        /// As in [`Action::StartProbe`]. A result with an old id changes nothing.
+        id: ProbeId,
+        /// How.
+        outcome: Outcome,
+        /// From its start to its end.
+        took: Duration,
+    },
+    /// The mail of [`Action::SendMail`] was handed over, or not.
+    Mail {
+        /// Its number.
+        id: u32,
+        /// Why not.
+        result: Result<(), Reason>,
+    },
+    /// The user wants another configuration. It is valid.
+    Reload(Box<Config>),
+    /// The daemon is to end: resign, take the addresses away, empty the table, then [`Action::Finished`].
+    Shutdown,
+}
+
+/// Something that happened in the kernel's IPVS.
+#[derive(Debug)]
+pub enum IpvsEvent {
+    /// The family answers (at start, or again after it was gone).
+    Ready,
+    /// The family is not there, or gone.
+    Absent {
+        /// What to install or to enable.
+        why: Text,
+    },
+    /// One service of a [`IpvsRequest::DumpServices`].
+    Service(Service),
+    /// One destination of a [`IpvsRequest::DumpDestinations`].
+    Destination(ServiceKey, DestinationEntry),
+    /// A request has ended. `token` is that of the request.
+    Done {
+        /// Which request.
+        token: u32,
+        /// How it went. A dump that was cut short is `Refusal::Interrupted`.
+        result: Result<(), Refusal>,
+    },
+}
+
+/// An interface as the kernel tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Kernel index, not zero.
+    pub index: u32,
+    /// Name.
+    pub name: LinkName,
+    /// IFF_UP and IFF_RUNNING (RTNL-40).
+    pub running: bool,
+    /// Ethernet address; `None` where there is none of 6 bytes, or IFF_NOARP (ARP-5).
+    pub mac: Option<[u8; 6]>,
+    /// MTU in bytes.
+    pub mtu: u32,
+}
+
+/// A name that can be copied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct LinkName {
+    bytes: [u8; crate::limits::IFNAME_MAX],
+    len: u8,
+}
+
+impl LinkName {
+    /// Takes at most 15 bytes; what is not UTF-8 cannot be configured, and becomes an empty name.
+    pub fn new(name: &str) -> Self {
+        let mut bytes = [0; crate::limits::IFNAME_MAX];
+        match bytes.get_mut(..name.len()) {
+            Some(to) => {
+                to.copy_from_slice(name.as_bytes());
+                LinkName { bytes, len: name.len() as u8 }
+            }
+            None => LinkName { bytes, len: 0 },
+        }
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(self.bytes.get(..usize::from(self.len)).unwrap_or(&[])).unwrap_or("")
+    }
+}
+
+impl core::fmt::Debug for LinkName {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+impl PartialEq<IfName> for LinkName {
+    fn eq(&self, other: &IfName) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+/// What became of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressChange {
+    /// It is there (new, renewed or told by a dump).
+    Present {
+        /// It carries our protocol number or a finite lifetime: a vipd put it there.
+        ours: bool,
+        /// It is a secondary address of its subnet (IFA_F_SECONDARY), not good as a source.
+        secondary: bool,
+    },
+    /// It is gone.
+    Gone,
+}
+
+/// What was asked of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressOp {
+    /// Add or renew.
+    Add,
+    /// Remove.
+    Remove,
+}
+
+/// Why the kernel refused something; `sys` turns errno into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// EEXIST.
+    Exists,
+    /// ENOENT, ESRCH, EADDRNOTAVAIL.
+    NotFound,
+    /// ENODEV, ENXIO: no such interface.
+    NoDevice,
+    /// ENETDOWN: the interface is down.
+    Down,
+    /// EPERM, EACCES.
+    NotPermitted,
+    /// EINVAL, ERANGE, EAFNOSUPPORT, EOPNOTSUPP: the kernel does not take it.
+    Invalid,
+    /// ENOBUFS, ENOMEM, EAGAIN, EBUSY: later, perhaps.
+    Busy,
+    /// No answer, or a dump that was cut short.
+    Interrupted,
+    /// Any other errno.
+    Other(i32),
+}
+
+impl core::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Refusal::Exists => f.write_str("exists already"),
+            Refusal::NotFound => f.write_str("not found"),
+            Refusal::NoDevice => f.write_str("no such interface"),
+            Refusal::Down => f.write_str("interface is down"),
+            Refusal::NotPermitted => f.write_str("not permitted (needs CAP_NET_ADMIN)"),
+            Refusal::Invalid => f.write_str("the kernel does not take it"),
+            Refusal::Busy => f.write_str("the kernel is short of memory or busy"),
+            Refusal::Interrupted => f.write_str("no complete answer"),
+            Refusal::Other(errno) => write!(f, "error {errno}"),
+        }
+    }
+}
+
+/// One probe of one checker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProbeId {
+    /// Which checker: stable between two reloads, below the number of servers with a check.
+    pub checker: u32,
+    /// Grows with each probe and each reload.
+    pub serial: u32,
+}
+
+/// How a probe ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// As wanted.
+    Passed,
+    /// The server failed it, or did not answer in time.
+    Failed(Reason),
+    /// The probe could not be made (EMFILE, no worker, ...): no verdict on the server (HC-4).
+    NotRun(Reason),
+}
+
+/// Something to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Send a whole Ethernet frame. Its bytes are `actions.bytes(range)`.
+    Transmit {
+        /// Interface index.
+        index: u32,
+        /// Where its bytes are.
+        frame: Range<usize>,
+    },
+    /// Open a VRRP socket on an interface and hold the group's membership. Several groups on one interface: one
+    /// action each. Done twice: no harm.
+    Listen {
+        /// Interface index.
+        index: u32,
+        /// Multicast group.
+        group: Ipv4Addr,
+    },
+    /// The reverse.
+    Unlisten {
+        /// Interface index.
+        index: u32,
+        /// Multicast group.
+        group: Ipv4Addr,
+    },
+    /// Put an address on an interface, or renew it.
+    AddAddress {
+        /// Interface index.
+        index: u32,
+        /// The address.
+        cidr: Cidr,
+        /// Whole seconds; `None` = for ever.
+        lease: Option<Duration>,
+    },
+    /// Take an address off an interface.
+    RemoveAddress {
+        /// Interface index.
+        index: u32,
+        /// The address.
+        cidr: Cidr,
+    },
+    /// Ask the kernel's IPVS.
+    Ipvs {
+        /// Comes back in [`IpvsEvent::Done`].
+        token: u32,
+        /// What.
+        request: IpvsRequest,
+    },
+    /// Begin a probe; `Engine::probe_spec(id)` says of what.
+    StartProbe(ProbeId),
+    /// Forget a probe (its server is gone); no event comes of it.
+    StopProbe(ProbeId),
+    /// Hand a mail over; `Engine::mail(id)` has it.
+    SendMail {
+        /// Its number.
+        id: u32,
+    },
+    /// Log this; `Engine::note(number)` has it (the engine keeps the last ones for `vipd events`).
+    Note {
+        /// Its number.
+        number: u32,
+    },
+    /// The leave is complete: end the daemon.
+    Finished,
+}
+
+/// Asked of the kernel's IPVS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IpvsRequest {
+    /// Is the family there? Answer: [`IpvsEvent::Ready`] or [`IpvsEvent::Absent`]. Modules `ip_vs` and those of
+    /// the schedulers in use are loaded first where that is possible.
+    Resolve,
+    /// All services, then `Done`.
+    DumpServices,
+    /// All destinations of one service, then `Done`. A missing service gives none (IPVS-45).
+    DumpDestinations(ServiceKey),
+    /// NEW_SERVICE.
+    NewService(Service),
+    /// SET_SERVICE.
+    SetService(Service),
+    /// DEL_SERVICE.
+    DelService(ServiceKey),
+    /// NEW_DEST.
+    NewDestination(ServiceKey, Destination),
+    /// SET_DEST.
+    SetDestination(ServiceKey, Destination),
+    /// DEL_DEST. Only the address of the destination counts.
+    DelDestination(ServiceKey, Destination),
+}
+
+/// Actions of one event, in order. Reused: once grown, it allocates no more.
+#[derive(Debug, Default)]
+pub struct Actions {
+    list: std::collections::VecDeque<Action>,
+    bytes: Vec<u8>,
+}
+
+impl Actions {
+    /// An empty list.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one at the end.
+    pub fn push(&mut self, action: Action) {
+        self.list.push_back(action);
+    }
+
+    /// Adds a frame of `len` bytes that `emit` writes.
+    pub fn transmit(&mut self, index: u32, len: usize, emit: impl FnOnce(&mut [u8])) {
+        let start = self.bytes.len();
+        self.bytes.resize(start + len, 0);
+        emit(&mut self.bytes[start..]);
+        self.list.push_back(Action::Transmit { index, frame: start..start + len });
+    }
+
+    /// Takes the first one out.
+    pub fn take(&mut self) -> Option<Action> {
+        self.list.pop_front()
+    }
+
+    /// The bytes of a frame; valid until `clear`.
+    pub fn bytes(&self, frame: &Range<usize>) -> &[u8] {
+        self.bytes.get(frame.clone()).unwrap_or(&[])
+    }
+
+    /// Forgets all, keeps the memory.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.bytes.clear();
+    }
+
+    /// Is nothing left to do?
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// What is left, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Action> {
+        self.list.iter()
+    }
+}
+
+/// Kept so that a deadline can be compared without an `Option`.
+pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,68 @@
+//! Every limit of the daemon, on one page, with what happens at it.
+
+/// Longest name of an instance, a service or a router. Longer: the configuration is refused.
+pub const NAME_MAX: usize = 64;
+/// Longest interface name, as the kernel has it (IFNAMSIZ less the NUL). Longer: refused.
+pub const IFNAME_MAX: usize = 15;
+/// Longest scheduler name (`IP_VS_SCHEDNAME_MAXLEN` less the NUL). Longer: refused.
+pub const SCHEDULER_MAX: usize = 15;
+/// VRRP instances in one configuration (255 VRIDs × 2 families). More: refused.
+pub const INSTANCES_MAX: usize = 510;
+/// Addresses of one instance. More: refused.
+pub const ADDRESSES_MAX: usize = 4096;
+/// Addresses in one advert (the count field; PKT-26). More: installed and announced, not listed (PKT-27).
+pub const ADVERT_ADDRESSES_MAX: usize = 255;
+/// Services in one configuration. More: refused.
+pub const SERVICES_MAX: usize = 4096;
+/// Servers of one service. More: refused.
+pub const SERVERS_MAX: usize = 1024;
+/// Interfaces that the engine keeps in mind. More: the surplus is ignored and shown as a problem.
+pub const INTERFACES_MAX: usize = 1024;
+/// Addresses per interface that the engine keeps in mind to find a source address. More: ignored.
+pub const INTERFACE_ADDRESSES_MAX: usize = 16;
+/// A text of one event or reason, in bytes. Longer: cut at a character.
+pub const TEXT_MAX: usize = 160;
+/// A probe's reason for failing, in bytes. Longer: cut at a character.
+pub const REASON_MAX: usize = 80;
+/// Events kept for `vipd events`. More: the oldest goes.
+pub const HISTORY_MAX: usize = 128;
+/// Mails waiting for the mail server. More: the oldest goes, counted and shown.
+pub const MAILS_MAX: usize = 32;
+/// Bytes of one mail's body. Longer: cut.
+pub const MAIL_BODY_MAX: usize = 1024;
+/// Tries to hand one mail over before it is given up, counted and shown.
+pub const MAIL_TRIES_MAX: u8 = 8;
+/// Worker processes at one time. More conversations: they wait in the queue.
+pub const WORKERS_MAX: usize = 4;
+/// Conversations waiting for a worker. More: the probe "could not run" (no verdict on the server).
+pub const CONVERSATIONS_MAX: usize = 4096;
+/// Bytes of one job for a worker. A job that does not fit could not have been configured.
+pub const JOB_MAX: usize = 8192;
+/// Bytes of a page that are read (HC-2). More: the probe fails, "page larger than 1 MiB".
+pub const BODY_MAX: usize = 1 << 20;
+/// Bytes of a reply's header (HC-2). More: the probe fails.
+pub const HEADER_MAX: usize = 16 << 10;
+/// One line of an SMTP reply (RFC 5321 §4.5.3.1.5). Longer: the conversation fails.
+pub const SMTP_LINE_MAX: usize = 512;
+/// Ethernet frame that a VRRP socket reads. Longer: cut by the kernel, counted, dropped (B-67).
+pub const FRAME_MAX: usize = 2048;
+/// Frames read from one interface in one turn of the loop (FSM-45); the rest waits for the next turn.
+pub const FRAMES_PER_TURN: usize = 64;
+/// Netlink messages handled in one turn; the rest waits for the next turn.
+pub const NETLINK_PER_TURN: usize = 256;
+/// Gratuitous ARPs a second on one interface (ARP-42). More: they wait their turn, round robin.
+pub const ANNOUNCE_PER_SECOND: u32 = 1000;
+/// Address changes in one netlink batch; also the slice in which leases are renewed.
+pub const ADDRESS_BATCH: usize = 64;
+/// IPVS commands on their way to the kernel at one time.
+pub const IPVS_WINDOW: usize = 64;
+/// Control connections at one time. More: closed at once.
+pub const CONTROL_CONNECTIONS_MAX: usize = 8;
+/// Bytes of one control request line. Longer: refused, connection closed.
+pub const REQUEST_MAX: usize = 512;
+/// Size of a configuration file. Larger: refused.
+pub const CONFIG_BYTES_MAX: usize = 1 << 20;
+/// Diagnostics printed for one file. More: counted in a last line.
+pub const DIAGNOSTICS_MAX: usize = 100;
+/// Foreign routers remembered per instance for `status` (auth, version, interval, checksum mismatches).
+pub const PEERS_MAX: usize = 4;

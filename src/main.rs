@@ -1,0 +1,3 @@
+//! The `vipd` program: hands the command line to `vipd::cli`.
+
+fn main() {}

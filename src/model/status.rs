@@ -1,0 +1,268 @@
+//! What the daemon says of itself: plain shapes that the engine fills and `control` prints.
+//!
+//! Everything is an age or a length of time, never a date: these boxes have no clock worth the name.
+
+use super::{Cidr, Forwarding, IfName, Name, Protocol, Reason, Scheduler, Text, Version, diagnostic::Level};
+use crate::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+
+/// Everything that `vipd status` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// `[global] router_name`, or the host name.
+    pub router_name: Name,
+    /// Since the daemon started.
+    pub up: Duration,
+    /// In the order of the configuration.
+    pub instances: Vec<InstanceStatus>,
+    /// In the order of the configuration.
+    pub services: Vec<ServiceStatus>,
+    /// What somebody should do something about, each with what to do.
+    pub problems: Vec<Text>,
+    /// Is the kernel's IPVS there? `None` where no service needs it.
+    pub ipvs: Option<IpvsStatus>,
+    /// The mail queue; `None` without `[mail]`.
+    pub mail: Option<MailStatus>,
+    /// Turns of the loop that came late, and the worst of them.
+    pub stalls: Stalls,
+}
+
+/// State of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceState {
+    /// Not taking part yet, or no more.
+    Initialize,
+    /// Another router is Active, or nobody yet.
+    Backup,
+    /// This router holds the addresses.
+    Active,
+    /// Cannot take part; the causes say why.
+    Fault,
+}
+
+impl InstanceState {
+    /// The word for logs and the status screen.
+    pub const fn word(self) -> &'static str {
+        match self {
+            InstanceState::Initialize => "Init",
+            InstanceState::Backup => "Backup",
+            InstanceState::Active => "Active",
+            InstanceState::Fault => "Fault",
+        }
+    }
+
+    /// keepalived's word, for mails and scripts.
+    pub const fn keepalived_word(self) -> &'static str {
+        match self {
+            InstanceState::Initialize => "STOP",
+            InstanceState::Backup => "BACKUP",
+            InstanceState::Active => "MASTER",
+            InstanceState::Fault => "FAULT",
+        }
+    }
+}
+
+/// One VRRP instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceStatus {
+    /// Its name.
+    pub name: Name,
+    /// Its interface.
+    pub interface: IfName,
+    /// Its VRID.
+    pub vrid: u8,
+    /// Its protocol version.
+    pub version: Version,
+    /// Its state.
+    pub state: InstanceState,
+    /// Time in that state.
+    pub since: Duration,
+    /// Why it is in that state.
+    pub cause: Text,
+    /// Priority in the configuration.
+    pub priority: u8,
+    /// Priority in use (differs where trackers say so).
+    pub effective_priority: u8,
+    /// Interval between our adverts.
+    pub advert_interval: Duration,
+    /// The Active router whose adverts we accept.
+    pub active_router: Option<PeerStatus>,
+    /// The VIPs and whether each is on the box.
+    pub addresses: Vec<AddressStatus>,
+    /// Counters.
+    pub counters: InstanceCounters,
+    /// Last few senders whose packets were dropped, and why.
+    pub rejected: Vec<RejectedPeer>,
+}
+
+/// Another router, heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// Source address of its adverts.
+    pub address: IpAddr,
+    /// Its priority.
+    pub priority: u8,
+    /// How long ago its last valid advert came.
+    pub heard: Duration,
+}
+
+/// Whose packets were dropped last, for which reason, how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedPeer {
+    /// Source address of the packets.
+    pub address: IpAddr,
+    /// Why, and what to change on which side.
+    pub why: Text,
+    /// How often.
+    pub count: u32,
+    /// How long ago the last one came.
+    pub last: Duration,
+}
+
+/// One virtual address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressStatus {
+    /// The address.
+    pub address: Cidr,
+    /// Is it on the box?
+    pub present: bool,
+    /// How often somebody else removed it and it was put back.
+    pub put_back: u32,
+}
+
+/// Counters of an instance. `dropped` has one counter for each rung of the ladder (protocols §1.7).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InstanceCounters {
+    /// Valid adverts received.
+    pub adverts_received: u32,
+    /// Adverts sent.
+    pub adverts_sent: u32,
+    /// Times this router became Active.
+    pub became_active: u32,
+    /// Times it stopped being Active.
+    pub released_active: u32,
+    /// Resignations (priority 0) received.
+    pub priority_zero_received: u32,
+    /// Resignations sent.
+    pub priority_zero_sent: u32,
+    /// Valid adverts of lower priority heard while Active.
+    pub lower_priority_received: u32,
+    /// Adverts whose address list differs from ours (accepted all the same; RX-19).
+    pub address_list_mismatch: u32,
+    /// v3/IPv4 adverts with the checksum form that we do not send (accepted; PKT-35).
+    pub other_checksum_form: u32,
+    /// v3 adverts whose interval differs from ours (accepted; RX-17).
+    pub interval_differs: u32,
+    /// (rung, packets dropped there), zeros left out.
+    pub dropped: Vec<(&'static str, u32)>,
+}
+
+/// One service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceStatus {
+    /// Its name.
+    pub name: Name,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Its scheduler.
+    pub scheduler: Scheduler,
+    /// Is the sorry server in the table in place of the servers?
+    pub sorry_active: bool,
+    /// The sorry server, where there is one.
+    pub sorry: Option<SocketAddr>,
+    /// Is it in the kernel's table?
+    pub installed: bool,
+    /// In the order of the configuration.
+    pub servers: Vec<ServerStatus>,
+    /// Active connections, all servers, as of the last reading of the table; the sorry server's included.
+    pub active_connections: u64,
+    /// Since the last change between "some server is up" and "none is".
+    pub since: Duration,
+}
+
+/// One server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// How packets reach it.
+    pub forward: Forwarding,
+    /// Weight in the configuration.
+    pub weight: u32,
+    /// Does it take part, as far as its checker knows? (No verdict yet counts as configured by `start_up`.)
+    pub up: bool,
+    /// Has its checker come to a verdict at all?
+    pub known: bool,
+    /// Is it in the kernel's table?
+    pub installed: bool,
+    /// Time in that state.
+    pub since: Duration,
+    /// Why the last probe failed; empty after a success.
+    pub reason: Reason,
+    /// Probes passed and failed.
+    pub passed: u32,
+    /// Probes failed.
+    pub failed: u32,
+    /// How long ago the last probe ended; `None` before the first or without a check.
+    pub probed: Option<Duration>,
+    /// Time of the last good probe.
+    pub probe_time: Option<Duration>,
+    /// Connections as of the last reading of the table.
+    pub active_connections: u32,
+    /// Inactive connections, likewise.
+    pub inactive_connections: u32,
+}
+
+/// The kernel's IPVS.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IpvsStatus {
+    /// Does it answer?
+    pub present: bool,
+    /// Why not, and what to install or to enable.
+    pub why: Text,
+    /// Entries of ours that somebody else changed or removed and that were put right.
+    pub repaired: u32,
+    /// Commands that the kernel refused.
+    pub refused: u32,
+}
+
+/// The mail queue.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MailStatus {
+    /// Waiting.
+    pub waiting: u32,
+    /// Handed over.
+    pub sent: u32,
+    /// Tries that failed.
+    pub failed: u32,
+    /// Given up or pushed out of the full queue.
+    pub lost: u32,
+    /// Why the last try failed; empty after a success.
+    pub reason: Reason,
+}
+
+/// Turns of the loop that came late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stalls {
+    /// How many came later than the shortest advert interval (100 ms where there is none).
+    pub count: u32,
+    /// The worst.
+    pub worst: Duration,
+}
+
+/// One line of `vipd events`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happening {
+    /// How long ago.
+    pub age: Duration,
+    /// How much it matters: `Error` is worth waking somebody, `Warning` is not as it should be, `Note` is a change.
+    pub level: Level,
+    /// A stable word for scripts: `instance`, `server`, `service`, `address`, `ipvs`, `mail`, `daemon`, `reload`.
+    pub kind: &'static str,
+    /// Whom it is about: an instance's or a service's name; empty for the daemon.
+    pub subject: Name,
+    /// What happened, and why.
+    pub text: Text,
+}

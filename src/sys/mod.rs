@@ -1,0 +1,3 @@
+//! The only room with descriptors, clocks, processes and `unsafe`.
+
+pub mod poll;
