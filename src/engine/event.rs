@@ -1,10 +1,11 @@
 //! What comes in and what goes out.
 
-use crate::model::{Cidr, Config, IfName, Reason, Text};
+use crate::limits;
+use crate::model::{CheckKind, Cidr, Config, IfName, Reason, Text};
 use crate::time::{Duration, Instant};
 use crate::wire::ipvs::{Destination, DestinationEntry, Service, ServiceKey};
 use core::ops::Range;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 /// Something that happened. `'a`: bytes are borrowed from the caller's buffer.
 #[derive(Debug)]
@@ -131,14 +132,14 @@ pub struct Link {
 /// A name that can be copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct LinkName {
-    bytes: [u8; crate::limits::IFNAME_MAX],
+    bytes: [u8; limits::IFNAME_MAX],
     len: u8,
 }
 
 impl LinkName {
     /// Takes at most 15 bytes; what is not UTF-8 cannot be configured, and becomes an empty name.
     pub fn new(name: &str) -> Self {
-        let mut bytes = [0; crate::limits::IFNAME_MAX];
+        let mut bytes = [0; limits::IFNAME_MAX];
         match bytes.get_mut(..name.len()) {
             Some(to) => {
                 to.copy_from_slice(name.as_bytes());
@@ -235,6 +236,31 @@ pub struct ProbeId {
     pub checker: u32,
     /// Grows with each probe and each reload.
     pub serial: u32,
+}
+
+/// What a probe is to do; `Engine::probe_spec` builds it from current parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProbeSpec<'a> {
+    /// Where.
+    pub address: SocketAddr,
+    /// What.
+    pub kind: &'a CheckKind,
+    /// One deadline for all of it.
+    pub timeout: Duration,
+    /// Was the server up when the probe was started? Those go first where workers are short, so that hung servers
+    /// cannot delay the detection of a new failure.
+    pub was_up: bool,
+}
+
+/// A mail to hand over. The loop adds date and addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Its number.
+    pub id: u32,
+    /// Subject line, as keepalived words it.
+    pub subject: Text,
+    /// Body, lines ended by `\n`.
+    pub body: heapless::String<{ limits::MAIL_BODY_MAX }>,
 }
 
 /// How a probe ended.

@@ -14,5 +14,6 @@
 mod event;
 
 pub use event::{
-    Action, Actions, AddressChange, AddressOp, Event, IpvsEvent, IpvsRequest, Link, Outcome, ProbeId, Refusal,
+    Action, Actions, AddressChange, AddressOp, Event, IpvsEvent, IpvsRequest, Letter, Link, LinkName,
+    Outcome, ProbeId, ProbeSpec, Refusal,
 };
