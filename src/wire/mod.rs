@@ -3,5 +3,9 @@
 //! The length of an input is proved once, by a `parse` that returns an error with a reason; after that no accessor
 //! can panic. `emit` writes into the caller's buffer.
 
+pub mod arp;
+pub mod checksum;
+pub mod ipv4;
 pub mod ipvs;
+mod rung;
 pub mod vrrp;

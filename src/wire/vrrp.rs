@@ -1,6 +1,38 @@
-//! VRRP adverts, versions 2 and 3 (RFC 3768, RFC 9568; `PKT-*`, `RX-*`).
+//! VRRP adverts over IPv4, versions 2 and 3 (RFC 3768, RFC 9568; `PKT-*`, `RX-*`).
+//!
+//! ```text
+//!  0 version(4) type(4)=1 | 1 VRID | 2 priority | 3 count n
+//!  4 v2: auth type, 5 seconds     v3: 4 reserved(4) centiseconds(12)
+//!  6 checksum(2) | 8 addresses, 4n bytes | v2: 8 bytes of authentication data
+//! ```
+//!
+//! A received frame goes through two doors, because the virtual router id must be known before it can be judged:
+//! [`open`] takes the headers off, [`check`] holds the message against what the instance expects. Both together
+//! are the ladder of protocols §1.7, and [`Rung`] says where a packet fell off it.
+
+mod receive;
+mod transmit;
+
+pub use super::rung::Rung;
+pub use receive::{Advert, Envelope, Expect, check, open};
+pub use transmit::{AdvertOut, max_addresses};
 
 use core::fmt;
+
+/// The group of VRRP over IPv4 where none is configured (RFC 9568 §5.1.1.2).
+pub const GROUP: std::net::Ipv4Addr = std::net::Ipv4Addr::new(224, 0, 0, 18);
+
+/// The fixed part of a message, in bytes.
+pub(super) const HEADER_LEN: usize = 8;
+/// v2 authentication data, in bytes; always there (PKT-1).
+pub(super) const AUTH_LEN: usize = 8;
+/// The only packet type: advertisement.
+pub(super) const TYPE_ADVERT: u8 = 1;
+/// v2 authentication types (PKT-3, PKT-4).
+pub(super) const AUTH_NONE: u8 = 0;
+pub(super) const AUTH_PASS: u8 = 1;
+/// Largest v3 interval in centiseconds (PKT-11).
+pub(super) const CENTISECONDS_MAX: u16 = 0x0fff;
 
 /// Protocol version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -12,6 +44,29 @@ pub enum Version {
     V3,
 }
 
+impl Version {
+    /// The number on the wire.
+    pub const fn number(self) -> u8 {
+        match self {
+            Version::V2 => 2,
+            Version::V3 => 3,
+        }
+    }
+
+    /// Bytes after the last address.
+    pub(super) const fn trailer_len(self) -> usize {
+        match self {
+            Version::V2 => AUTH_LEN,
+            Version::V3 => 0,
+        }
+    }
+
+    /// Length of a whole message with `count` addresses, in bytes (RX-12).
+    pub(super) const fn message_len(self, count: u8) -> usize {
+        HEADER_LEN + 4 * count as usize + self.trailer_len()
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -19,4 +74,15 @@ impl fmt::Display for Version {
             Version::V3 => "3",
         })
     }
+}
+
+/// What a checksum covers. v2 has one form, the message alone (PKT-2); v3 over IPv4 is met in both (PKT-31 to
+/// PKT-34).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChecksumForm {
+    /// IPv4 pseudo-header and message: keepalived, FRR.
+    #[default]
+    PseudoHeader,
+    /// The message alone: RFC 9568, Cisco, Juniper.
+    MessageOnly,
 }
