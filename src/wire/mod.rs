@@ -7,5 +7,6 @@ pub mod arp;
 pub mod checksum;
 pub mod ipv4;
 pub mod ipvs;
+pub mod job;
 mod rung;
 pub mod vrrp;
