@@ -117,3 +117,70 @@ pub fn emit_headers(
         0x45, TOS, t0, t1, i0, i1, 0, 0, TTL, PROTOCOL, c0, c1, s0, s1, s2, s3, d0, d1, d2, d3,
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// G11 of protocols §1.5: keepalived's frame with a v2 message of 24 bytes.
+    const G11: [u8; 58] = [
+        0x01, 0x00, 0x5e, 0x00, 0x00, 0x12, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 0x08, 0x00, // Ethernet
+        0x45, 0xc0, 0x00, 0x2c, 0x00, 0x01, 0x00, 0x00, 0xff, 0x70, 0x18, 0x8d, // IPv4
+        0xc0, 0x00, 0x02, 0x01, 0xe0, 0x00, 0x00, 0x12, // 192.0.2.1 to 224.0.0.18
+        0x21, 0x0b, 0x64, 0x02, 0x01, 0x01, 0x92, 0xb9, 0xc0, 0x00, 0x02, 0x65, 0xc0, 0x00, 0x02,
+        0x6f, // VRRP
+        0x31, 0x31, 0x31, 0x31, 0x00, 0x00, 0x00, 0x00,
+    ];
+    const SOURCE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+    const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+    const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+
+    #[test]
+    fn g11_is_taken_apart() {
+        let wanted =
+            Datagram { source_mac: MAC, source: SOURCE, destination: GROUP, ttl: 255, payload: &G11[34..] };
+        assert_eq!(strip(&G11), Ok(wanted), "G11");
+    }
+
+    #[test]
+    fn g11_headers_are_emitted() {
+        assert_eq!(emit_headers(MAC, SOURCE, GROUP, 1, 24), G11[..34], "G11: TOS c0, TTL 255, DF clear");
+    }
+
+    #[test]
+    fn every_shorter_frame_is_refused() {
+        for len in 0..G11.len() {
+            let wanted = match len {
+                0..14 => Rung::Truncated,
+                14..34 => Rung::IpHeader,
+                _ => Rung::Truncated,
+            };
+            assert_eq!(strip(&G11[..len]), Err(wanted), "RX-1, RX-2: {len} bytes");
+        }
+    }
+
+    #[test]
+    fn rx_2_ethernet_padding_is_cut_off() {
+        let padded = [&G11[..], &[0xee; 7]].concat();
+        assert_eq!(strip(&padded), strip(&G11), "RX-2: padding is not part of the message");
+    }
+
+    #[test]
+    fn options_are_skipped() {
+        let mut frame = G11.to_vec();
+        frame.splice(34..34, [0x94, 0x04, 0x00, 0x00]); // router alert
+        frame[14] = 0x46;
+        frame[17] += 4;
+        frame[24..26].fill(0);
+        let sum = checksum::finish(checksum::sum(0, &frame[14..38]));
+        frame[24..26].copy_from_slice(&sum.to_be_bytes());
+        assert_eq!(strip(&frame).map(|d| d.payload), Ok(&G11[34..]), "B-17: the message starts behind them");
+    }
+
+    #[test]
+    fn the_mac_of_a_group_has_its_low_23_bits() {
+        assert_eq!(multicast_mac(GROUP), [0x01, 0x00, 0x5e, 0x00, 0x00, 0x12], "01:00:5e:00:00:12");
+        let other = Ipv4Addr::new(234, 138, 10, 11);
+        assert_eq!(multicast_mac(other), [0x01, 0x00, 0x5e, 0x0a, 0x0a, 0x0b], "the 24th bit is not in it");
+    }
+}

@@ -10,6 +10,8 @@
 //! [`open`] takes the headers off, [`check`] holds the message against what the instance expects. Both together
 //! are the ladder of protocols §1.7, and [`Rung`] says where a packet fell off it.
 
+#[cfg(test)]
+mod golden;
 mod receive;
 mod transmit;
 

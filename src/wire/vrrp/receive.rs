@@ -13,7 +13,7 @@ use std::net::Ipv4Addr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Envelope<'a> {
     datagram: Datagram<'a>,
-    header: [u8; HEADER_LEN],
+    header: [u8; 8],
 }
 
 /// What an instance wants to see in an advert.
@@ -26,7 +26,7 @@ pub struct Expect {
     /// Its multicast group.
     pub group: Ipv4Addr,
     /// v2: the password, padded with zeros (PKT-4); `None` for none. v3 has no authentication.
-    pub authentication: Option<[u8; AUTH_LEN]>,
+    pub authentication: Option<[u8; 8]>,
     /// Its own interval.
     pub advert_interval: Duration,
 }
@@ -223,4 +223,121 @@ fn is_equal_in_constant_time(data: &[u8], password: &[u8; AUTH_LEN]) -> bool {
 
 fn centiseconds(count: u16) -> Duration {
     Duration::from_millis(u64::from(count) * 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::{self, ALL, FRAMES, G9, bytes, frame};
+    use super::*;
+
+    #[test]
+    fn golden_vectors_are_taken_apart() {
+        for golden in &ALL {
+            let frame = golden.frame();
+            let envelope = open(&frame).expect(golden.name);
+            assert_eq!(envelope.version(), golden.version.number(), "{}", golden.name);
+            assert_eq!(envelope.packet_type(), 1, "{}", golden.name);
+            assert_eq!(envelope.vrid(), golden.vrid, "{}", golden.name);
+            assert_eq!(envelope.source(), golden.source, "{}", golden.name);
+            assert_eq!(envelope.destination(), golden.destination, "{}", golden.name);
+            assert_eq!(envelope.ttl(), 255, "{}", golden.name);
+            assert_eq!(envelope.source_mac(), [2, 0, 0, 0, 0, 1], "{}", golden.name);
+            assert_eq!(envelope.message(), bytes(golden.message), "{}", golden.name);
+            assert!(!envelope.looks_like_carp(), "{}", golden.name);
+        }
+    }
+
+    #[test]
+    fn golden_vectors_parse_to_what_they_say() {
+        for golden in ALL.iter().chain([&G9]) {
+            let frame = golden.frame();
+            let advert = open(&frame).and_then(|e| check(&e, &golden.expect())).expect(golden.name);
+            assert_eq!(advert.priority, golden.priority, "{}", golden.name);
+            assert_eq!(advert.interval, golden.interval, "{}", golden.name);
+            assert!(!advert.interval_differs, "{}: RX-17", golden.name);
+            assert_eq!(advert.checksum_form, golden.form, "{}: PKT-35", golden.name);
+            assert_eq!(advert.source, golden.source, "{}", golden.name);
+            assert_eq!(advert.source_mac, [2, 0, 0, 0, 0, 1], "{}", golden.name);
+            assert_eq!(advert.count(), golden.addresses.len(), "{}", golden.name);
+            assert!(advert.addresses().eq(golden.addresses.iter().copied()), "{}", golden.name);
+        }
+    }
+
+    #[test]
+    fn keepalived_frames_are_accepted() {
+        for (golden, _, headers) in &FRAMES {
+            let frame = [bytes(headers), bytes(golden.message)].concat();
+            let advert = open(&frame).and_then(|e| check(&e, &golden.expect()));
+            assert!(advert.is_ok(), "{} as captured: {advert:?}", golden.name);
+        }
+    }
+
+    /// Without a rung for every field, some flip would get through.
+    #[test]
+    fn a_single_flipped_bit_is_noticed() {
+        for golden in &ALL {
+            let mut frame = golden.frame();
+            for bit in 14 * 8..frame.len() * 8 {
+                frame[bit / 8] ^= 1 << (bit % 8);
+                let result = open(&frame).and_then(|e| check(&e, &golden.expect()));
+                assert!(result.is_err(), "{}: bit {bit} flipped: {result:?}", golden.name);
+                frame[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+    }
+
+    /// Everything is wrong at first; each step repairs the rung that was named. The order is that of §1.7.
+    #[test]
+    fn the_ladder_is_climbed_in_order() {
+        let golden = &ALL[1]; // G2, with a password
+        let good = golden.message;
+        let steps = [
+            ("224.0.0.99", 1, "2109 6400 ff09 0000 31313131 00000000 00", Rung::Destination),
+            ("224.0.0.18", 1, "2209 6400 ff09 0000 31313131 00000000 00", Rung::Ttl),
+            ("224.0.0.18", 255, "3209 6400 ff09 0000 31313131 00000000 00", Rung::Version),
+            ("224.0.0.18", 255, "2209 6400 ff09 0000 31313131 00000000 00", Rung::Type),
+            ("224.0.0.18", 255, "2109 6400 ff09 0000 31313131 00000000 00", Rung::UnknownVrid),
+            ("224.0.0.18", 255, "210b 6400 ff09 0000 31313132 00000000 00", Rung::Length),
+            ("224.0.0.18", 255, "210b 6400 ff09 0001 31313132 00000000", Rung::Checksum),
+            ("224.0.0.18", 255, "210b 6400 ff09 0000 31313132 00000000", Rung::AuthType),
+            ("224.0.0.18", 255, "210b 6400 0109 0000 31313132 00000000", Rung::AuthFailed),
+            ("224.0.0.18", 255, "210b 6400 0109 0000 31313131 00000000", Rung::Count),
+            ("224.0.0.18", 255, "210b 6401 0109 0000 c0000265 31313131 00000000", Rung::Interval),
+        ];
+        for (destination, ttl, message, rung) in steps {
+            let mut message = bytes(message);
+            if message[6..8] == [0, 0] {
+                let sum = checksum::finish(checksum::sum(0, &message));
+                message[6..8].copy_from_slice(&sum.to_be_bytes());
+            }
+            let mut frame = frame(golden.source, destination.parse().unwrap(), &message);
+            frame[14 + 8] = ttl;
+            frame[14 + 10..14 + 12].fill(0);
+            let sum = checksum::finish(checksum::sum(0, &frame[14..34]));
+            frame[14 + 10..14 + 12].copy_from_slice(&sum.to_be_bytes());
+            let result = open(&frame).and_then(|e| check(&e, &golden.expect()));
+            assert_eq!(result, Err(rung), "{message:02x?}");
+        }
+        let frame = frame(golden.source, golden.destination, &bytes(good));
+        assert!(open(&frame).and_then(|e| check(&e, &golden.expect())).is_ok(), "and the top can be reached");
+    }
+
+    #[test]
+    fn rx_17_another_v3_interval_is_accepted_and_told() {
+        let golden = &ALL[3]; // G4
+        let expect = Expect { advert_interval: Duration::from_millis(10), ..golden.expect() };
+        let frame = golden.frame();
+        let advert = open(&frame).and_then(|e| check(&e, &expect)).expect("RX-17 accepts");
+        assert!(advert.interval_differs, "the engine counts it");
+        assert_eq!(advert.interval, Duration::from_secs(1), "and learns the sender's");
+    }
+
+    #[test]
+    fn rx_32_carp_is_recognised() {
+        let carp = [bytes("21330007 c0010000"), vec![0x5a; 28]].concat();
+        let frame = frame(golden::ALL[0].source, super::super::GROUP, &carp);
+        let envelope = open(&frame).expect("its IP layer is in order");
+        assert!(envelope.looks_like_carp(), "RX-32");
+        assert_eq!(check(&envelope, &golden::ALL[0].expect()), Err(Rung::Length), "RX-32: falls at RX-12");
+    }
 }

@@ -18,7 +18,7 @@ pub struct AdvertOut<'a> {
     /// Our interval. v2: cut to whole seconds, 1..=255; v3: to centiseconds, 1..=4095.
     pub interval: Duration,
     /// v2: the password, padded with zeros (PKT-4). Ignored for v3.
-    pub auth: Option<[u8; AUTH_LEN]>,
+    pub auth: Option<[u8; 8]>,
     /// In the order of the configuration (PKT-15). More than [`limits::ADVERT_ADDRESSES_MAX`]: the rest is not sent
     /// (PKT-27). The MTU is the caller's care: [`max_addresses`].
     pub addresses: &'a [Ipv4Addr],
@@ -105,5 +105,96 @@ impl AdvertOut<'_> {
     /// Addresses in the packet.
     fn count(&self) -> u8 {
         self.addresses.len().min(limits::ADVERT_ADDRESSES_MAX) as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::{ALL, FRAMES, bytes};
+    use super::super::{GROUP, check, open};
+    use super::*;
+
+    const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+
+    #[test]
+    fn golden_vectors_are_emitted() {
+        for golden in &ALL {
+            let advert = golden.advert();
+            let mut buf = vec![0xaa; advert.frame_len()];
+            advert.emit_frame(MAC, golden.source, golden.destination, 1, &mut buf);
+            assert_eq!(buf[ipv4::HEADERS_LEN..], bytes(golden.message), "{}", golden.name);
+        }
+    }
+
+    #[test]
+    fn frames_are_those_of_keepalived() {
+        for (golden, id, headers) in &FRAMES {
+            let advert = golden.advert();
+            let mut buf = vec![0xaa; advert.frame_len() + 1];
+            advert.emit_frame(MAC, golden.source, golden.destination, *id, &mut buf);
+            let wanted = [bytes(headers), bytes(golden.message), vec![0xaa]].concat();
+            assert_eq!(buf, wanted, "{}: G11 and keepalived's captures, and nothing behind", golden.name);
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_cut_to_what_the_field_holds() {
+        let base = ALL[0].advert();
+        let fields = |version, millis| {
+            AdvertOut { version, interval: Duration::from_millis(millis), ..base }.fifth_and_sixth()
+        };
+        assert_eq!(fields(Version::V2, 0), [0, 1], "v2: an interval of 0 is not valid (B-47)");
+        assert_eq!(fields(Version::V2, 255_999), [0, 255], "v2: 255 s at most");
+        assert_eq!(fields(Version::V2, 256_000), [0, 255], "v2: no wrap");
+        assert_eq!(fields(Version::V3, 0), [0, 1], "v3: an interval of 0 is not valid (PKT-11)");
+        assert_eq!(fields(Version::V3, 1_239), [0, 123], "v3: centiseconds");
+        assert_eq!(
+            fields(Version::V3, 655_370),
+            [0x0f, 0xff],
+            "v3: 4095 at most, reserved nibble zero (PKT-10)"
+        );
+    }
+
+    #[test]
+    fn pkt_26_the_longest_advert_is_whole_and_the_rest_is_left_out() {
+        let addresses: Vec<_> = (0..300u32).map(|n| Ipv4Addr::from(0x0a00_0000 + n)).collect();
+        for golden in [&ALL[0], &ALL[4]] {
+            let advert = AdvertOut { addresses: &addresses, ..golden.advert() };
+            let mut buf = vec![0; advert.frame_len()];
+            advert.emit_frame(MAC, golden.source, GROUP, 7, &mut buf);
+            let received = open(&buf).and_then(|e| check(&e, &golden.expect())).expect("B-66: accepted");
+            assert!(received.addresses().eq(addresses.iter().copied().take(255)), "PKT-27: 255, in order");
+        }
+    }
+
+    #[test]
+    fn pkt_26_what_fits_the_mtu() {
+        assert_eq!(max_addresses(Version::V2, 1500), 255, "the field is the limit");
+        assert_eq!(max_addresses(Version::V3, 1500), 255, "the field is the limit");
+        for (version, base) in [(Version::V2, &ALL[0]), (Version::V3, &ALL[3])] {
+            for mtu in [0, 41, 50, 54, 58, 68, 296, 576, 1000] {
+                let addresses = vec![Ipv4Addr::LOCALHOST; max_addresses(version, mtu)];
+                let len = AdvertOut { addresses: &addresses, ..base.advert() }.frame_len();
+                assert!(addresses.is_empty() || len <= mtu as usize, "v{version}, MTU {mtu}: frame of {len}");
+                assert!(len + 4 > mtu as usize, "v{version}, MTU {mtu}: one more would fit");
+            }
+        }
+    }
+
+    #[test]
+    fn every_form_and_version_comes_back() {
+        for golden in &ALL {
+            for checksum_form in [ChecksumForm::PseudoHeader, ChecksumForm::MessageOnly] {
+                let advert = AdvertOut { checksum_form, ..golden.advert() };
+                let mut buf = vec![0; advert.frame_len()];
+                advert.emit_frame(MAC, golden.source, golden.destination, 0xffff, &mut buf);
+                let received = open(&buf).and_then(|e| check(&e, &golden.expect())).expect(golden.name);
+                let wanted = match golden.version {
+                    Version::V2 => ChecksumForm::MessageOnly,
+                    Version::V3 => checksum_form,
+                };
+                assert_eq!(received.checksum_form, wanted, "{}: PKT-35, PKT-36", golden.name);
+            }
+        }
     }
 }
