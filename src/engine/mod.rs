@@ -3,7 +3,7 @@
 //! ```text
 //! pub fn handle(&mut self, now: Instant, event: Event, actions: &mut Actions);   // total: no error, no panic
 //! pub fn next_deadline(&self) -> Option<Instant>;                                 // min over the states' own deadlines
-//! pub fn snapshot(&self, now) -> Snapshot;
+//! pub fn snapshot(&self, now: Instant) -> Snapshot;
 //! ```
 //!
 //! The engine knows no clock, no file descriptor and no file. Deadlines live inside the state that they belong to, so
@@ -11,9 +11,459 @@
 //! caller handles one event, drains its actions in order, then hands in the next event. A failed action comes back
 //! as an event.
 
+mod balance;
 mod event;
+mod history;
+mod links;
+mod mail;
+mod vrrp;
 
 pub use event::{
     Action, Actions, AddressChange, AddressOp, Event, IpvsEvent, IpvsRequest, Letter, Link, LinkName,
     Outcome, ProbeId, ProbeSpec, Refusal,
 };
+pub use history::Note;
+
+use self::balance::Balancer;
+use self::history::History;
+use self::links::Links;
+use self::mail::Mailer;
+use self::vrrp::{Instance, Pace};
+use crate::model::status::{Happening, Snapshot, Stalls};
+use crate::model::{Config, Level, Mail, Name, Text, cut};
+use crate::time::{Duration, Instant};
+use crate::wire::vrrp::{Rung, open};
+use core::fmt;
+use event::earlier;
+
+/// A clean leave that is not through by then ends all the same.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the parts of the engine work with, all at once.
+struct Ctx<'a> {
+    history: &'a mut History,
+    mailer: &'a mut Mailer,
+    actions: &'a mut Actions,
+    router_name: &'a str,
+}
+
+impl Ctx<'_> {
+    /// Remembers and logs something that happened.
+    fn note(
+        &mut self,
+        now: Instant,
+        level: Level,
+        kind: &'static str,
+        subject: &str,
+        text: fmt::Arguments<'_>,
+    ) {
+        self.history.note(now, level, kind, subject, text, self.actions);
+    }
+}
+
+/// The core of the daemon.
+#[derive(Debug)]
+pub struct Engine {
+    router_name: Name,
+    started_at: Instant,
+    links: Links,
+    instances: Vec<Instance>,
+    /// The rate of announcements, one for each interface that has had one: (index, pace).
+    paces: Vec<(u32, Pace)>,
+    /// Packets that belong to no instance, by rung.
+    drops: [u32; Rung::COUNT],
+    balancer: Balancer,
+    mailer: Mailer,
+    history: History,
+    stalls: Stalls,
+    phase: Phase,
+}
+
+/// Where the daemon is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The kernel's tables have not been told yet.
+    Waiting,
+    Running,
+    Leaving {
+        give_up_at: Instant,
+    },
+    Left,
+}
+
+impl Engine {
+    /// An engine that begins with the first [`Event::DumpEnd`]. `host_name` serves where the configuration names no
+    /// router; `seed` spreads the first probes.
+    pub fn new(config: &Config, host_name: &str, seed: u32, now: Instant) -> Self {
+        Engine {
+            router_name: router_name(config, host_name),
+            started_at: now,
+            links: Links::default(),
+            instances: config.instances.iter().map(|c| Instance::new(c.clone(), now)).collect(),
+            paces: Vec::new(),
+            drops: [0; Rung::COUNT],
+            balancer: Balancer::new(config, now, seed),
+            mailer: Mailer::new(config.mail.clone()),
+            history: History::new(),
+            stalls: Stalls::default(),
+            phase: Phase::Waiting,
+        }
+    }
+
+    /// Takes in one event; what is to be done is appended to `actions`, in order. Total: no input makes it fail.
+    pub fn handle(&mut self, now: Instant, event: Event<'_>, actions: &mut Actions) {
+        match event {
+            Event::Tick => self.tick(now, actions),
+            Event::Link(link) => {
+                let before = self.links.by_index(link.index).map(|i| i.link.name);
+                if self.links.set(link) {
+                    self.look_at(now, before, link.name, actions);
+                }
+            }
+            Event::LinkGone { index } => {
+                let name = self.links.by_index(index).map(|i| i.link.name);
+                self.links.remove(index);
+                self.paces.retain(|(i, _)| *i != index);
+                if let Some(name) = name {
+                    self.look_at(now, None, name, actions);
+                }
+            }
+            Event::Address { index, cidr, change } => self.handle_address(now, index, &cidr, change, actions),
+            Event::DumpStart => {
+                self.links.forget_seen();
+                self.instances.iter_mut().for_each(Instance::dump_start);
+            }
+            Event::DumpEnd => self.dump_end(now, actions),
+            Event::Frame { index, bytes, truncated } => {
+                self.handle_frame(now, index, bytes, truncated, actions)
+            }
+            Event::TransmitFailed { index, refusal: _ } => {
+                for instance in self.instances.iter_mut().filter(|i| i.index() == Some(index)) {
+                    instance.handle_transmit_failed();
+                }
+            }
+            Event::ListenFailed { index, why } => {
+                let (instances, mut cx) = self.split(actions);
+                for instance in instances.iter_mut().filter(|i| i.index() == Some(index)) {
+                    instance.handle_deaf(now, &why, &mut cx);
+                }
+            }
+            Event::AddressResult { index, cidr, op, result } => {
+                let (instances, mut cx) = self.split(actions);
+                for instance in instances.iter_mut().filter(|i| i.index() == Some(index)) {
+                    instance.handle_address_result(now, &cidr, op, result, &mut cx);
+                }
+            }
+            Event::Ipvs(event) => {
+                let (balancer, mut cx) = self.split_balancer(actions);
+                balancer.handle_ipvs(now, event, &mut cx);
+            }
+            Event::Probe { id, outcome, took } => {
+                let (balancer, mut cx) = self.split_balancer(actions);
+                balancer.handle_probe(now, id, outcome, took, &mut cx);
+            }
+            Event::Mail { id, result } => self.mailer.handle_result(now, id, result),
+            Event::Reload(config) => self.reload(now, *config, actions),
+            Event::Shutdown => self.shutdown(now, actions),
+        }
+    }
+
+    /// When is the next [`Event::Tick`] due? It may be in the past. `None`: nothing to wait for.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let instances = self.instances.iter().filter_map(Instance::next_deadline).min();
+        let phase = match self.phase {
+            Phase::Leaving { give_up_at } => Some(give_up_at),
+            Phase::Waiting | Phase::Running | Phase::Left => None,
+        };
+        let own = earlier(instances, phase);
+        earlier(own, earlier(self.balancer.next_deadline(), self.mailer.next_deadline()))
+    }
+
+    /// The shortest advert interval, or 100 ms: a turn of the loop later than that is a stall.
+    pub fn stall_limit(&self) -> Duration {
+        self.instances.iter().map(|i| i.config.advert_interval).min().unwrap_or(Duration::from_millis(100))
+    }
+
+    /// A turn of the loop came `late`.
+    pub fn count_stall(&mut self, late: Duration) {
+        self.stalls.count = self.stalls.count.saturating_add(1);
+        self.stalls.worst = self.stalls.worst.max(late);
+    }
+
+    /// What a probe is to do; `None` once its server is gone.
+    pub fn probe_spec(&self, id: ProbeId) -> Option<ProbeSpec<'_>> {
+        self.balancer.probe_spec(id)
+    }
+
+    /// The letter of an [`Action::SendMail`] and where it goes.
+    pub fn letter(&self, id: u32) -> Option<(&Letter, &Mail)> {
+        Some((self.mailer.letter(id)?, self.mailer.settings()?))
+    }
+
+    /// The text of an [`Action::Note`]; `None` once it was pushed out.
+    pub fn note(&self, number: u32) -> Option<&Note> {
+        self.history.get(number)
+    }
+
+    /// Name of this router.
+    pub fn router_name(&self) -> &str {
+        &self.router_name
+    }
+
+    /// The last events, newest first.
+    pub fn happenings(&self, now: Instant) -> Vec<Happening> {
+        self.history.happenings(now)
+    }
+
+    /// All that `vipd status` tells.
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let mut snapshot = Snapshot {
+            router_name: self.router_name.clone(),
+            up: now - self.started_at,
+            instances: self.instances.iter().map(|i| i.status(now)).collect(),
+            mail: self.mailer.status(),
+            stalls: self.stalls,
+            dropped: Rung::ALL
+                .iter()
+                .map(|r| (r.name(), self.drops.get(r.index()).copied().unwrap_or(0)))
+                .filter(|(_, n)| *n > 0)
+                .collect(),
+            ..Snapshot::default()
+        };
+        for instance in &self.instances {
+            instance.problems(now, &mut snapshot.problems);
+        }
+        if self.links.left_out > 0 {
+            snapshot.problems.push(cut(format_args!(
+                "more than {} interfaces: some are not watched",
+                crate::limits::INTERFACES_MAX
+            )));
+        }
+        self.balancer.fill(now, &mut snapshot);
+        snapshot
+    }
+
+    // ---- events
+
+    fn tick(&mut self, now: Instant, actions: &mut Actions) {
+        // Adverts first: whatever else is due waits a few microseconds more.
+        let mut cx = Ctx {
+            history: &mut self.history,
+            mailer: &mut self.mailer,
+            actions,
+            router_name: &self.router_name,
+        };
+        for instance in &mut self.instances {
+            if instance.next_deadline().is_none_or(|at| at > now) {
+                continue;
+            }
+            let index = instance.index().unwrap_or(0);
+            let at = match self.paces.iter().position(|(i, _)| *i == index) {
+                Some(at) => at,
+                None => {
+                    self.paces.push((index, Pace::new(now)));
+                    self.paces.len() - 1
+                }
+            };
+            if let Some((_, pace)) = self.paces.get_mut(at) {
+                instance.tick(now, pace, &mut cx);
+            }
+        }
+        self.balancer.tick(now, &mut cx);
+        self.mailer.tick(now, actions);
+        self.finish(now, actions);
+    }
+
+    fn handle_frame(
+        &mut self,
+        now: Instant,
+        index: u32,
+        bytes: &[u8],
+        truncated: bool,
+        actions: &mut Actions,
+    ) {
+        let envelope = match open(bytes) {
+            _ if truncated => Err(Rung::Truncated),
+            opened => opened,
+        };
+        let rung = match envelope {
+            Ok(envelope) => {
+                let (instances, mut cx) = self.split(actions);
+                let ours =
+                    |i: &&mut Instance| i.index() == Some(index) && i.config.vrid.get() == envelope.vrid();
+                match instances.iter_mut().find(ours) {
+                    Some(instance) => return instance.handle_packet(now, &envelope, &mut cx),
+                    None => Rung::UnknownVrid,
+                }
+            }
+            Err(rung) => rung,
+        };
+        if let Some(n) = self.drops.get_mut(rung.index()) {
+            *n = n.saturating_add(1);
+        }
+    }
+
+    fn handle_address(
+        &mut self,
+        now: Instant,
+        index: u32,
+        cidr: &crate::model::Cidr,
+        change: AddressChange,
+        actions: &mut Actions,
+    ) {
+        let changed = self.links.address(index, *cidr, change);
+        let (instances, mut cx) = self.split(actions);
+        for instance in instances.iter_mut().filter(|i| i.index() == Some(index)) {
+            instance.handle_address(now, cidr, change, &mut cx);
+        }
+        if changed && let Some(name) = self.links.by_index(index).map(|i| i.link.name) {
+            self.look_at(now, None, name, actions);
+        }
+    }
+
+    /// An interface has changed, or one has another name: those who live on it look again. Before the first whole
+    /// telling nobody does.
+    fn look_at(&mut self, now: Instant, old: Option<LinkName>, name: LinkName, actions: &mut Actions) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        let mut cx = Ctx {
+            history: &mut self.history,
+            mailer: &mut self.mailer,
+            actions,
+            router_name: &self.router_name,
+        };
+        for instance in &mut self.instances {
+            if name == instance.config.interface || old.is_some_and(|o| o == instance.config.interface) {
+                let interface = self.links.by_name(&instance.config.interface);
+                instance.set_interface(now, interface, &mut cx);
+            }
+        }
+    }
+
+    fn dump_end(&mut self, now: Instant, actions: &mut Actions) {
+        self.links.drop_unseen();
+        let first = self.phase == Phase::Waiting;
+        if first {
+            self.phase = Phase::Running;
+        }
+        let mut cx = Ctx {
+            history: &mut self.history,
+            mailer: &mut self.mailer,
+            actions,
+            router_name: &self.router_name,
+        };
+        for instance in &mut self.instances {
+            if self.phase == Phase::Running {
+                instance.set_interface(now, self.links.by_name(&instance.config.interface), &mut cx);
+            }
+            instance.dump_end(now, &mut cx);
+        }
+        if first {
+            let (balancer, mut cx) = self.split_balancer(actions);
+            balancer.start(now, &mut cx);
+        }
+    }
+
+    fn reload(&mut self, now: Instant, config: Config, actions: &mut Actions) {
+        if matches!(self.phase, Phase::Leaving { .. } | Phase::Left) {
+            return;
+        }
+        if let Some(name) = &config.global.router_name {
+            self.router_name = name.clone();
+        }
+        let mut cx = Ctx {
+            history: &mut self.history,
+            mailer: &mut self.mailer,
+            actions,
+            router_name: &self.router_name,
+        };
+        cx.mailer.reconfigure(config.mail.clone());
+        // Whoever goes, goes first: another instance may want its addresses.
+        let same = |a: &crate::model::Instance, b: &crate::model::Instance| {
+            (&a.interface, a.vrid) == (&b.interface, b.vrid)
+        };
+        let mut old = core::mem::take(&mut self.instances);
+        for gone in old.iter_mut().filter(|i| !config.instances.iter().any(|c| same(c, &i.config))) {
+            gone.remove(now, &mut cx);
+            let name = gone.config.name.clone();
+            cx.note(now, Level::Note, "instance", &name, format_args!("removed from the configuration"));
+        }
+        for wanted in &config.instances {
+            match old.iter().position(|i| same(wanted, &i.config)) {
+                Some(at) => {
+                    let mut kept = old.swap_remove(at);
+                    kept.reconfigure(now, wanted.clone(), &mut cx);
+                    self.instances.push(kept);
+                }
+                None => {
+                    let mut new = Instance::new(wanted.clone(), now);
+                    if self.phase == Phase::Running {
+                        new.set_interface(now, self.links.by_name(&wanted.interface), &mut cx);
+                    }
+                    self.instances.push(new);
+                }
+            }
+        }
+        // Those that went may have shared a group with those that stay.
+        for instance in &self.instances {
+            instance.listen(cx.actions);
+        }
+        self.balancer.reload(now, &config, &mut cx);
+        cx.note(
+            now,
+            Level::Note,
+            "reload",
+            "",
+            format_args!("{} instances, {} services", config.instances.len(), config.services.len()),
+        );
+    }
+
+    fn shutdown(&mut self, now: Instant, actions: &mut Actions) {
+        if matches!(self.phase, Phase::Leaving { .. } | Phase::Left) {
+            return;
+        }
+        self.phase = Phase::Leaving { give_up_at: now + SHUTDOWN_TIMEOUT };
+        let (instances, mut cx) = self.split(actions);
+        for instance in instances {
+            instance.shutdown(now, &mut cx);
+        }
+        let (balancer, mut cx) = self.split_balancer(actions);
+        balancer.shutdown(now, &mut cx);
+        self.finish(now, actions);
+    }
+
+    /// Ends the daemon once nothing of ours is left in the kernel.
+    fn finish(&mut self, now: Instant, actions: &mut Actions) {
+        let Phase::Leaving { give_up_at } = self.phase else { return };
+        let clean = self.instances.iter().all(Instance::is_clean) && self.balancer.is_shut_down();
+        if clean || give_up_at <= now {
+            self.phase = Phase::Left;
+            actions.push(Action::Finished);
+        }
+    }
+
+    fn split<'a>(&'a mut self, actions: &'a mut Actions) -> (&'a mut Vec<Instance>, Ctx<'a>) {
+        let cx = Ctx {
+            history: &mut self.history,
+            mailer: &mut self.mailer,
+            actions,
+            router_name: &self.router_name,
+        };
+        (&mut self.instances, cx)
+    }
+
+    fn split_balancer<'a>(&'a mut self, actions: &'a mut Actions) -> (&'a mut Balancer, Ctx<'a>) {
+        let cx = Ctx {
+            history: &mut self.history,
+            mailer: &mut self.mailer,
+            actions,
+            router_name: &self.router_name,
+        };
+        (&mut self.balancer, cx)
+    }
+}
+
+fn router_name(config: &Config, host_name: &str) -> Name {
+    config.global.router_name.clone().unwrap_or_else(|| cut(format_args!("{host_name}")))
+}

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub mail: Option<MailStatus>,
     /// Turns of the loop that came late, and the worst of them.
     pub stalls: Stalls,
+    /// Packets that belong to no instance: (rung of the ladder, how many), zeros left out.
+    pub dropped: Vec<(&'static str, u32)>,
 }
 
 /// State of an instance.

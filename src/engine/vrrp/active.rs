@@ -1,0 +1,109 @@
+//! What an Active router does from time to time: adverts, leases, announcements.
+
+use super::announce::Pace;
+use super::{Instance, State};
+use crate::engine::Ctx;
+use crate::model::Level;
+use crate::time::{Duration, Instant};
+use crate::wire::arp::{GARP_LEN, emit_garp};
+use crate::wire::vrrp::AdvertOut;
+use core::fmt;
+use std::net::IpAddr;
+
+impl Instance {
+    /// FSM-18; FSM-42 where the daemon did not run for longer than the others wait for us.
+    pub(super) fn advert_due(&mut self, now: Instant, late: Duration, cx: &mut Ctx<'_>) {
+        let interval = self.config.advert_interval;
+        self.send_advert(self.config.priority.get(), cx);
+        let overslept = late > self.down_interval(interval) - interval;
+        let State::Active { advert_at, announce, .. } = &mut self.state else { return };
+        // From its own time, so that lateness does not add up; never in the past.
+        *advert_at = if late < interval { *advert_at + interval } else { now + interval };
+        if overslept {
+            announce.again(now, &self.config.garp);
+            let name = self.config.name.clone();
+            cx.note(
+                now,
+                Level::Warning,
+                "instance",
+                &name,
+                format_args!("this daemon did not run for {late} while Active: announcing again"),
+            );
+        }
+        if let Some(text) = self.rejected.unlogged(now, &self.config) {
+            let name = self.config.name.clone();
+            cx.note(now, Level::Warning, "instance", &name, format_args!("{text}"));
+        }
+    }
+
+    pub(super) fn renew(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        let (Some(port), Some(lease)) = (self.port, self.config.lease) else { return };
+        let State::Active { renew_at: Some(at), renew_from, .. } = &mut self.state else { return };
+        if *at > now {
+            return;
+        }
+        match self.vips.renew(*renew_from, port.index, Some(lease), cx.actions) {
+            Some(from) => (*at, *renew_from) = (now + Duration::from_millis(1), from),
+            None => {
+                (*at, *renew_from) = (now + lease / 3, 0);
+                self.renewed_at = now;
+            }
+        }
+    }
+
+    pub(super) fn announce(&mut self, now: Instant, pace: &mut Pace, cx: &mut Ctx<'_>) {
+        let Some(usable) = self.usable() else { return };
+        let State::Active { announce, .. } = &mut self.state else { return };
+        announce.tick(now, &self.config.garp);
+        let vips = &self.vips;
+        announce.slice(now, vips.len(), pace, |at| match vips.get(at).filter(|v| v.is_on_its_way()) {
+            Some(vip) => {
+                if let IpAddr::V4(address) = vip.cidr.address {
+                    cx.actions.transmit(usable.index, GARP_LEN, |buffer| {
+                        emit_garp(usable.mac, address, buffer);
+                    });
+                }
+                true
+            }
+            None => false,
+        });
+    }
+
+    /// Says that VIPs were taken away, and by what.
+    pub(super) fn put_back(&mut self, now: Instant, what: fmt::Arguments<'_>, cx: &mut Ctx<'_>) {
+        let expired = self.config.lease.is_some_and(|lease| now - self.renewed_at >= lease);
+        let by =
+            if expired { "the lease ran out while this daemon did not run" } else { "removed by someone" };
+        let name = self.config.name.clone();
+        cx.note(
+            now,
+            Level::Warning,
+            "address",
+            &name,
+            format_args!("{what} on {}: {by}; put back", self.config.interface),
+        );
+        if let State::Active { announce, .. } = &mut self.state {
+            announce.again(now, &self.config.garp);
+        }
+    }
+
+    pub(super) fn send_advert(&mut self, priority: u8, cx: &mut Ctx<'_>) {
+        let Some(usable) = self.usable() else { return };
+        self.ip_id = self.ip_id.wrapping_add(1);
+        self.counters.adverts_sent = self.counters.adverts_sent.wrapping_add(1);
+        let expect = self.expect();
+        let advert = AdvertOut {
+            version: expect.version,
+            vrid: expect.vrid,
+            priority,
+            interval: expect.advert_interval,
+            auth: expect.authentication,
+            addresses: &self.advertised,
+            checksum_form: self.transmit_form,
+        };
+        let (group, id) = (expect.group, self.ip_id);
+        cx.actions.transmit(usable.index, advert.frame_len(), |buffer| {
+            advert.emit_frame(usable.mac, usable.source, group, id, buffer);
+        });
+    }
+}

@@ -1,0 +1,472 @@
+//! One virtual router: the state machine of RFC 9568 §6.4 and RFC 3768 §6.4 (`FSM-*`), with a Fault state beside it.
+
+mod active;
+mod announce;
+mod receive;
+mod rejected;
+mod status;
+mod transition;
+mod vips;
+
+
+pub(super) use announce::Pace;
+
+use self::announce::Announce;
+use self::rejected::Rejected;
+use self::vips::{Noticed, Vips};
+use super::links::Interface;
+use super::{Action, Actions, AddressChange, AddressOp, Ctx, Refusal};
+use crate::model::{self, Authentication, Cidr, Level, Text, Version, cut, status::InstanceState};
+use crate::time::{Duration, Instant};
+use crate::wire::vrrp::{ChecksumForm, Expect, max_addresses};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// The interface as the instance needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Port {
+    index: u32,
+    running: bool,
+    mac: Option<[u8; 6]>,
+    source: Option<Ipv4Addr>,
+    mtu: u32,
+}
+
+/// What an instance with all it needs works with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Usable {
+    index: u32,
+    mac: [u8; 6],
+    source: Ipv4Addr,
+}
+
+/// Why an instance cannot take part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum FaultCause {
+    Missing,
+    Down,
+    NotEthernet,
+    NoAddress,
+    Deaf(Text),
+}
+
+/// The state, with the deadlines that belong to it.
+#[derive(Debug)]
+enum State {
+    /// Before the first look at the kernel, and after the shutdown.
+    Initialize,
+    Backup {
+        /// Active_Down_Timer.
+        active_down_at: Instant,
+        /// Active_Adver_Interval: ours until a v3 advert was accepted (FSM-7).
+        active_adver_interval: Duration,
+    },
+    Active {
+        /// Adver_Timer.
+        advert_at: Instant,
+        /// Next renewal of the leases, and from which VIP on.
+        renew_at: Option<Instant>,
+        renew_from: usize,
+        announce: Announce,
+    },
+    Fault {
+        cause: FaultCause,
+        /// A socket that failed is tried again.
+        retry_at: Option<Instant>,
+    },
+}
+
+/// The Active router that we obey.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    address: Ipv4Addr,
+    mac: [u8; 6],
+    priority: u8,
+    at: Instant,
+}
+
+/// Numbers for the status screen.
+#[derive(Debug, Default)]
+struct Counters {
+    adverts_received: u32,
+    adverts_sent: u32,
+    became_active: u32,
+    released_active: u32,
+    priority_zero_received: u32,
+    priority_zero_sent: u32,
+    lower_priority_received: u32,
+    address_list_mismatch: u32,
+    other_checksum_form: u32,
+    interval_differs: u32,
+    own_address: u32,
+    not_ready: u32,
+    transmit_failed: u32,
+}
+
+/// One virtual router.
+#[derive(Debug)]
+pub(super) struct Instance {
+    pub(super) config: model::Instance,
+    state: State,
+    since: Instant,
+    cause: Text,
+    port: Option<Port>,
+    /// The IPv4 addresses for the advert (PKT-26, PKT-27).
+    advertised: Vec<Ipv4Addr>,
+    ip_id: u16,
+    transmit_form: ChecksumForm,
+    heard: Option<Heard>,
+    /// The last other router heard while Active, for the status screen.
+    rival: Option<Heard>,
+    vips: Vips,
+    counters: Counters,
+    rejected: Rejected,
+    /// When the last lower-priority advert was answered (FSM-33).
+    answered_at: Option<Instant>,
+    /// The last renewal of the leases: tells an expired lease from a VIP that somebody took away.
+    renewed_at: Instant,
+}
+
+impl Instance {
+    pub(super) fn new(config: model::Instance, now: Instant) -> Self {
+        let mut instance = Instance {
+            state: State::Initialize,
+            since: now,
+            cause: cut(format_args!("starting")),
+            port: None,
+            advertised: Vec::new(),
+            ip_id: 0,
+            transmit_form: form(&config),
+            heard: None,
+            rival: None,
+            vips: Vips::new(&config.addresses),
+            counters: Counters::default(),
+            rejected: Rejected::new(),
+            answered_at: None,
+            renewed_at: now,
+            config,
+        };
+        instance.list_addresses();
+        instance
+    }
+
+    pub(super) fn state(&self) -> InstanceState {
+        match self.state {
+            State::Initialize => InstanceState::Initialize,
+            State::Backup { .. } => InstanceState::Backup,
+            State::Active { .. } => InstanceState::Active,
+            State::Fault { .. } => InstanceState::Fault,
+        }
+    }
+
+    fn is_active(&self) -> bool {
+        matches!(self.state, State::Active { .. })
+    }
+
+    /// Interface index, where the interface is there.
+    pub(super) fn index(&self) -> Option<u32> {
+        self.port.map(|p| p.index)
+    }
+
+    pub(super) fn is_vip(&self, address: IpAddr) -> bool {
+        self.config.addresses.iter().any(|c| c.address == address)
+    }
+
+    /// Is no VIP of ours left on the box?
+    pub(super) fn is_clean(&self) -> bool {
+        self.vips.is_clean()
+    }
+
+    /// The next time at which [`Self::tick`] has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let own = match &self.state {
+            State::Initialize => None,
+            State::Backup { active_down_at, .. } => Some(*active_down_at),
+            State::Active { advert_at, renew_at, announce, .. } => {
+                [Some(*advert_at), *renew_at, announce.next_deadline()].into_iter().flatten().min()
+            }
+            State::Fault { retry_at, .. } => *retry_at,
+        };
+        [own, self.vips.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub(super) fn tick(&mut self, now: Instant, pace: &mut Pace, cx: &mut Ctx<'_>) {
+        match &self.state {
+            State::Initialize => {}
+            State::Backup { active_down_at, .. } if *active_down_at <= now => {
+                let late = now - *active_down_at;
+                self.active_down(now, late, cx);
+            }
+            State::Backup { .. } => {}
+            State::Active { advert_at, .. } if *advert_at <= now => {
+                let late = now - *advert_at;
+                self.advert_due(now, late, cx);
+            }
+            State::Active { .. } => {}
+            State::Fault { retry_at, .. } if retry_at.is_some_and(|at| at <= now) => {
+                self.evaluate(now, true, cx)
+            }
+            State::Fault { .. } => {}
+        }
+        if self.vips.next_deadline().is_some_and(|at| at <= now) {
+            self.converge(now, cx);
+        }
+        self.renew(now, cx);
+        self.announce(now, pace, cx);
+    }
+
+    /// The interface was looked at anew: `None` = it is gone.
+    pub(super) fn set_interface(&mut self, now: Instant, interface: Option<&Interface>, cx: &mut Ctx<'_>) {
+        let owner = self.config.priority.is_owner();
+        let port = interface.map(|i| Port {
+            index: i.link.index,
+            running: i.link.running,
+            mac: i.link.mac,
+            source: i.source(|a| self.is_vip(a), owner),
+            mtu: i.link.mtu,
+        });
+        let old = core::mem::replace(&mut self.port, port);
+        if old.map(|p| p.index) != port.map(|p| p.index) {
+            self.relisten(old.map(|p| p.index), cx);
+            if old.is_some() {
+                self.vips.interface_gone();
+            }
+        }
+        if old == port && !matches!(self.state, State::Initialize) {
+            return;
+        }
+        self.list_addresses();
+        self.evaluate(now, false, cx);
+        if let (State::Active { announce, .. }, Some(old), Some(port)) = (&mut self.state, old, port) {
+            // ARP-44: the switch may have flushed its table, or our MAC is another one.
+            if old.mac != port.mac || old.running != port.running || old.source != port.source {
+                announce.again(now, &self.config.garp);
+                self.send_advert(self.config.priority.get(), cx);
+            }
+        }
+    }
+
+    /// The socket of the interface cannot be opened.
+    pub(super) fn handle_deaf(&mut self, now: Instant, why: &Text, cx: &mut Ctx<'_>) {
+        let cause = FaultCause::Deaf(why.clone());
+        self.enter_fault(now, cause, cx);
+        if let State::Fault { retry_at, .. } = &mut self.state {
+            *retry_at = Some(now + Duration::from_secs(2));
+        }
+    }
+
+    pub(super) fn handle_transmit_failed(&mut self) {
+        self.counters.transmit_failed = self.counters.transmit_failed.saturating_add(1);
+    }
+
+    /// An address of our interface came or went.
+    pub(super) fn handle_address(
+        &mut self,
+        now: Instant,
+        cidr: &Cidr,
+        change: AddressChange,
+        cx: &mut Ctx<'_>,
+    ) {
+        let (wanted, owner) = (self.is_active(), self.config.priority.is_owner());
+        let noticed = match change {
+            AddressChange::Present { ours, .. } => self.vips.handle_present(now, cidr, ours, wanted, owner),
+            AddressChange::Gone => self.vips.handle_gone(now, cidr, wanted, self.config.advert_interval),
+        };
+        match noticed {
+            Noticed::Nothing => {}
+            Noticed::Stray => cx.note(
+                now,
+                Level::Warning,
+                "address",
+                &self.config.name,
+                format_args!("{cidr} was on {} while not Active: removed", self.config.interface),
+            ),
+            Noticed::Taken => self.put_back(now, format_args!("{cidr}"), cx),
+        }
+        if noticed != Noticed::Nothing {
+            self.converge(now, cx);
+        }
+    }
+
+    pub(super) fn handle_address_result(
+        &mut self,
+        now: Instant,
+        cidr: &Cidr,
+        op: AddressOp,
+        result: Result<(), Refusal>,
+        cx: &mut Ctx<'_>,
+    ) {
+        if let Some(refusal) = self.vips.handle_result(now, cidr, op, result) {
+            let what = match op {
+                AddressOp::Add => "put on",
+                AddressOp::Remove => "taken off",
+            };
+            cx.note(
+                now,
+                Level::Error,
+                "address",
+                &self.config.name,
+                format_args!("{cidr} could not be {what} {}: {refusal}", self.config.interface),
+            );
+        }
+    }
+
+    pub(super) fn dump_start(&mut self) {
+        self.vips.dump_start();
+    }
+
+    /// The kernel's tables have been told whole; the first time, this starts the instance.
+    pub(super) fn dump_end(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        let taken = self.vips.dump_end(now, self.is_active(), self.config.advert_interval);
+        if taken > 0 {
+            self.put_back(now, format_args!("{taken} addresses"), cx);
+            self.converge(now, cx);
+        }
+    }
+
+    /// The daemon ends: resign, take the addresses away (FSM-12, FSM-17, FSM-35).
+    pub(super) fn shutdown(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        if self.is_active() {
+            self.resign(cx);
+        }
+        self.enter(now, State::Initialize, format_args!("shut down"), cx);
+        self.converge(now, cx);
+    }
+
+    /// The instance is no more part of the configuration.
+    pub(super) fn remove(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        self.shutdown(now, cx);
+        while let (Some(at), Some(index)) = (self.vips.next_deadline(), self.index())
+            && at <= now
+        {
+            self.vips.converge(now, false, index, None, cx.actions);
+        }
+    }
+
+    /// Other parameters for the same virtual router: state, timers and what is on the box stay.
+    pub(super) fn reconfigure(&mut self, now: Instant, config: model::Instance, cx: &mut Ctx<'_>) {
+        let old = core::mem::replace(&mut self.config, config);
+        let regroup = old.group != self.config.group;
+        if regroup && let Some(index) = self.index() {
+            cx.actions.push(Action::Unlisten { index, group: old.group });
+            cx.actions.push(Action::Listen { index, group: self.config.group });
+        }
+        if old.checksum != self.config.checksum {
+            self.transmit_form = form(&self.config);
+        }
+        if old.addresses != self.config.addresses {
+            let removed = self.vips.reconfigure(&self.config.addresses);
+            if let Some(index) = self.index() {
+                for cidr in removed {
+                    cx.actions.push(Action::RemoveAddress { index, cidr });
+                }
+            }
+            self.list_addresses();
+            self.converge(now, cx);
+        }
+        let shift = |priority: u8, c: &model::Instance| skew(c.version, priority, c.advert_interval);
+        let (before, after) =
+            (shift(old.priority.get(), &old), shift(self.config.priority.get(), &self.config));
+        match &mut self.state {
+            State::Backup { active_down_at, active_adver_interval } => {
+                if old.advert_interval != self.config.advert_interval || old.version != self.config.version {
+                    *active_adver_interval = self.config.advert_interval;
+                    *active_down_at = now + self.config.advert_interval * 3 + after;
+                } else {
+                    *active_down_at = (*active_down_at + after) - before;
+                }
+            }
+            State::Active { advert_at, renew_at, announce, .. } => {
+                *advert_at = (*advert_at).min(now + self.config.advert_interval);
+                if old.lease != self.config.lease {
+                    *renew_at = Some(now);
+                }
+                if old.addresses != self.config.addresses {
+                    announce.again(now, &self.config.garp);
+                }
+                if old != self.config {
+                    self.send_advert(self.config.priority.get(), cx);
+                }
+            }
+            State::Initialize | State::Fault { .. } => {}
+        }
+    }
+
+    fn converge(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        let wanted = self.is_active();
+        if let Some(index) = self.index() {
+            self.vips.converge(now, wanted, index, self.config.lease, cx.actions);
+        }
+    }
+
+    /// Asks for the socket and the group again; done twice, it is no harm.
+    pub(super) fn listen(&self, actions: &mut Actions) {
+        if let Some(index) = self.index() {
+            actions.push(Action::Listen { index, group: self.config.group });
+        }
+    }
+
+    fn relisten(&mut self, old: Option<u32>, cx: &mut Ctx<'_>) {
+        let group = self.config.group;
+        if let Some(index) = old {
+            cx.actions.push(Action::Unlisten { index, group });
+        }
+        if let Some(index) = self.index() {
+            cx.actions.push(Action::Listen { index, group });
+        }
+    }
+
+    fn list_addresses(&mut self) {
+        let mtu = self.port.map_or(1500, |p| p.mtu);
+        let most = max_addresses(self.config.version, mtu);
+        self.advertised.clear();
+        self.advertised.extend(
+            self.config
+                .addresses
+                .iter()
+                .filter_map(|c| match c.address {
+                    IpAddr::V4(v4) => Some(v4),
+                    IpAddr::V6(_) => None,
+                })
+                .take(most),
+        );
+    }
+
+    /// Active_Down_Interval (FSM-1, FSM-3).
+    fn down_interval(&self, active_adver_interval: Duration) -> Duration {
+        active_adver_interval * 3 + self.skew(active_adver_interval)
+    }
+
+    fn skew(&self, active_adver_interval: Duration) -> Duration {
+        skew(self.config.version, self.config.priority.get(), active_adver_interval)
+    }
+
+    fn expect(&self) -> Expect {
+        Expect {
+            version: self.config.version,
+            vrid: self.config.vrid.get(),
+            group: self.config.group,
+            authentication: match self.config.authentication {
+                Authentication::None => None,
+                Authentication::Pass(pass) => Some(pass.0),
+            },
+            advert_interval: self.config.advert_interval,
+        }
+    }
+}
+
+/// Skew_Time: v2 whatever the interval, v3 in proportion to it (FSM-1, FSM-3). Multiplied first, then divided.
+fn skew(version: Version, priority: u8, active_adver_interval: Duration) -> Duration {
+    let of = match version {
+        Version::V2 => Duration::from_secs(1),
+        Version::V3 => active_adver_interval,
+    };
+    Duration::from_micros(of.total_micros() * u64::from(256 - u16::from(priority)) / 256)
+}
+
+fn form(config: &model::Instance) -> ChecksumForm {
+    match config.checksum {
+        model::ChecksumForm::PseudoHeader | model::ChecksumForm::Auto => ChecksumForm::PseudoHeader,
+        model::ChecksumForm::MessageOnly => ChecksumForm::MessageOnly,
+    }
+}

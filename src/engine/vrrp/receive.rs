@@ -1,0 +1,189 @@
+//! What a received advert does. A packet that fails the ladder only counts (law 2).
+
+use super::{Heard, Instance, State};
+use crate::engine::Ctx;
+use crate::model::{self, Version, cut};
+use crate::time::{Duration, Instant};
+use crate::wire::vrrp::{Advert, Envelope, check};
+use core::cmp::Ordering;
+
+/// Contests are answered at most this often, and never more often than every third advert (FSM-33, SEC-9): a router
+/// that hears us steps down after the first answer, and one that does not is not helped by more.
+const ANSWER_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a valid advert means to the state machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    Resign,
+    Higher,
+    EqualHigherAddress,
+    EqualLowerAddress,
+    Lower,
+}
+
+impl Instance {
+    /// A packet for our VRID came in on our interface.
+    pub(in crate::engine) fn handle_packet(
+        &mut self,
+        now: Instant,
+        envelope: &Envelope<'_>,
+        cx: &mut Ctx<'_>,
+    ) {
+        let advert = match check(envelope, &self.expect()) {
+            Ok(advert) => advert,
+            Err(rung) => return self.rejected.count(now, envelope.source(), rung),
+        };
+        let Some(usable) = self.usable() else {
+            self.counters.not_ready = self.counters.not_ready.saturating_add(1);
+            return;
+        };
+        // RX-21: a reflected packet, or another router with our address. Its state machine cannot be told from ours.
+        if advert.source == usable.source {
+            self.counters.own_address = self.counters.own_address.saturating_add(1);
+            return;
+        }
+        self.count_advert(&advert);
+        let heard =
+            Heard { address: advert.source, mac: advert.source_mac, priority: advert.priority, at: now };
+        let ours = self.config.priority.get();
+        // FSM-30: addresses compare as numbers in network order.
+        let rank = match (advert.priority, advert.priority.cmp(&ours), advert.source.cmp(&usable.source)) {
+            (0, _, _) => Rank::Resign,
+            (_, Ordering::Greater, _) => Rank::Higher,
+            (_, Ordering::Less, _) => Rank::Lower,
+            (_, Ordering::Equal, Ordering::Greater) => Rank::EqualHigherAddress,
+            (_, Ordering::Equal, Ordering::Equal | Ordering::Less) => Rank::EqualLowerAddress,
+        };
+        match (&self.state, rank) {
+            (State::Initialize | State::Fault { .. }, _) => {
+                self.counters.not_ready = self.counters.not_ready.saturating_add(1);
+            }
+            (State::Backup { .. }, Rank::Resign) => self.backup_resign(now, heard),
+            // FSM-15: a Backup accepts an equal priority whatever the address (FSM-31).
+            (State::Backup { .. }, Rank::Higher | Rank::EqualHigherAddress | Rank::EqualLowerAddress) => {
+                self.obey(now, heard, &advert);
+            }
+            (State::Backup { .. }, Rank::Lower) if !self.config.preempt => self.obey(now, heard, &advert),
+            // FSM-16: the timer keeps running.
+            (State::Backup { .. }, Rank::Lower) => self.rival = Some(heard),
+            (State::Active { .. }, Rank::Resign) => self.assert_active(now, cx),
+            (State::Active { .. }, Rank::Higher | Rank::EqualHigherAddress) => {
+                self.yield_to(now, heard, &advert, cx)
+            }
+            (State::Active { .. }, Rank::EqualLowerAddress | Rank::Lower) => self.contest(now, heard, cx),
+        }
+    }
+
+    fn count_advert(&mut self, advert: &Advert<'_>) {
+        let c = &mut self.counters;
+        c.adverts_received = c.adverts_received.wrapping_add(1);
+        if advert.priority == 0 {
+            c.priority_zero_received = c.priority_zero_received.saturating_add(1);
+        }
+        if advert.interval_differs {
+            c.interval_differs = c.interval_differs.saturating_add(1);
+        }
+        // RX-19: order does not matter, and a list that differs is accepted.
+        let listed = advert.addresses();
+        if listed.len() != self.advertised.len() || !listed.clone().all(|a| self.advertised.contains(&a)) {
+            c.address_list_mismatch = c.address_list_mismatch.saturating_add(1);
+        }
+        if self.config.version == Version::V3 && advert.checksum_form != self.transmit_form {
+            c.other_checksum_form = c.other_checksum_form.saturating_add(1);
+            if self.config.checksum == model::ChecksumForm::Auto {
+                self.transmit_form = advert.checksum_form;
+            }
+        }
+    }
+
+    /// FSM-14.
+    fn backup_resign(&mut self, now: Instant, heard: Heard) {
+        self.heard = Some(heard);
+        let State::Backup { active_adver_interval, .. } = self.state else { return };
+        let at = now + self.skew(active_adver_interval);
+        if let State::Backup { active_down_at, .. } = &mut self.state {
+            *active_down_at = at;
+        }
+    }
+
+    /// FSM-15: v3 learns the interval.
+    fn obey(&mut self, now: Instant, heard: Heard, advert: &Advert<'_>) {
+        self.heard = Some(heard);
+        self.rival = None;
+        let learned = match self.config.version {
+            Version::V2 => self.config.advert_interval,
+            Version::V3 => advert.interval,
+        };
+        let at = now + self.down_interval(learned);
+        if let State::Backup { active_down_at, active_adver_interval } = &mut self.state {
+            (*active_down_at, *active_adver_interval) = (at, learned);
+        }
+    }
+
+    /// FSM-19: another router leaves; we say that we are here.
+    fn assert_active(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        self.send_advert(self.config.priority.get(), cx);
+        let interval = self.config.advert_interval;
+        if let State::Active { advert_at, .. } = &mut self.state {
+            *advert_at = now + interval;
+        }
+    }
+
+    /// FSM-20.
+    fn yield_to(&mut self, now: Instant, heard: Heard, advert: &Advert<'_>, cx: &mut Ctx<'_>) {
+        let interval = self.config.advert_interval;
+        let state = State::Backup { active_down_at: now, active_adver_interval: interval };
+        let ours = self.config.priority;
+        let cause: model::Text = if advert.priority > ours.get() {
+            cut(format_args!("{} has priority {}, ours is {ours}", heard.address, advert.priority))
+        } else {
+            cut(format_args!("{} has our priority {ours} and the higher address", heard.address))
+        };
+        self.enter(now, state, format_args!("{cause}"), cx);
+        self.obey(now, heard, advert);
+        if let Some(index) = self.index() {
+            self.vips.remove_all(now, index, cx.actions);
+        }
+    }
+
+    /// FSM-21, FSM-33: a lower router is Active, too. Our advert at once, and our MAC to those that learned the other.
+    fn contest(&mut self, now: Instant, heard: Heard, cx: &mut Ctx<'_>) {
+        self.counters.lower_priority_received = self.counters.lower_priority_received.saturating_add(1);
+        let first = self.rival.is_none();
+        self.rival = Some(heard);
+        let limit = ANSWER_INTERVAL.max(self.config.advert_interval * 3);
+        if self.answered_at.is_some_and(|at| now - at < limit) {
+            return;
+        }
+        self.answered_at = Some(now);
+        self.assert_active(now, cx);
+        let garp = self.config.garp;
+        if let State::Active { announce, .. } = &mut self.state {
+            announce.again(now, &garp);
+        }
+        if first {
+            let name = self.config.name.clone();
+            cx.note(
+                now,
+                model::Level::Warning,
+                "instance",
+                &name,
+                format_args!(
+                    "{} ({}) was Active, too, with priority {}: told it to step down",
+                    heard.address,
+                    Mac(heard.mac),
+                    heard.priority
+                ),
+            );
+        }
+    }
+}
+
+pub(super) struct Mac(pub(super) [u8; 6]);
+
+impl core::fmt::Display for Mac {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}

@@ -1,0 +1,433 @@
+//! The virtual addresses of an instance: what should be on the box against what is (law 3, RTNL-20..RTNL-27).
+
+use crate::engine::{Action, Actions, AddressOp, Refusal};
+use crate::limits;
+use crate::model::Cidr;
+use crate::time::{Duration, Instant};
+
+/// One virtual address.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Vip {
+    pub(super) cidr: Cidr,
+    /// On the box, as far as we know.
+    pub(super) present: bool,
+    /// Asked of the kernel, not answered yet.
+    asked: Option<AddressOp>,
+    /// Removals of ours that the kernel has confirmed and not yet told as a notification.
+    leaving: u8,
+    /// On the box, not put there by a vipd, and to be left alone: the owner's own address.
+    foreign: bool,
+    /// How often somebody else took it away and it was put back.
+    pub(super) put_back: u32,
+    /// When it was taken away last.
+    pub(super) put_back_at: Option<Instant>,
+    /// Not before this time may it be put back (one advert interval after the last time).
+    not_before: Option<Instant>,
+    seen: bool,
+}
+
+/// All of an instance, in the order of the configuration.
+#[derive(Debug, Default)]
+pub(super) struct Vips {
+    list: Vec<Vip>,
+    /// Where to look first: results and notifications come in the order of the requests.
+    hint: usize,
+    /// When there is something to converge.
+    converge_at: Option<Instant>,
+}
+
+/// What a notification meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noticed {
+    /// Nothing new.
+    Nothing,
+    /// A VIP is here that should not be.
+    Stray,
+    /// Somebody took a VIP away.
+    Taken,
+}
+
+impl Vips {
+    pub(super) fn new(cidrs: &[Cidr]) -> Self {
+        let mut vips = Vips::default();
+        vips.list.extend(cidrs.iter().map(|c| Vip::new(*c)));
+        vips
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Vip> {
+        self.list.iter()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&Vip> {
+        self.list.get(at)
+    }
+
+    fn find(&mut self, cidr: &Cidr) -> Option<&mut Vip> {
+        let at = match self.list.get(self.hint) {
+            Some(vip) if vip.cidr == *cidr => self.hint,
+            _ => self.list.iter().position(|v| v.cidr == *cidr)?,
+        };
+        self.hint = at + 1;
+        self.list.get_mut(at)
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.converge_at
+    }
+
+    /// Is no VIP of ours on the box or on its way?
+    pub(super) fn is_clean(&self) -> bool {
+        self.list.iter().all(|v| v.foreign || (!v.present && v.asked.is_none()))
+    }
+
+    /// Something has changed: look through all of them at the next [`Self::converge`].
+    pub(super) fn wake(&mut self, at: Instant) {
+        self.converge_at = Some(self.converge_at.map_or(at, |old| old.min(at)));
+    }
+
+    /// The interface is gone and took everything with it.
+    pub(super) fn interface_gone(&mut self) {
+        for vip in &mut self.list {
+            (vip.present, vip.asked, vip.leaving, vip.foreign) = (false, None, 0, false);
+        }
+    }
+
+    /// Asks for at most a batch of changes towards `wanted` (on the box or not); more are asked for at the next call,
+    /// which is due at once, so that an advert can leave in between.
+    pub(super) fn converge(
+        &mut self,
+        now: Instant,
+        wanted: bool,
+        index: u32,
+        lease: Option<Duration>,
+        actions: &mut Actions,
+    ) {
+        self.converge_at = None;
+        let mut left = limits::ADDRESS_BATCH;
+        for vip in &mut self.list {
+            if vip.present == wanted || vip.foreign || vip.asked.is_some() {
+                continue;
+            }
+            if let Some(at) = vip.not_before.filter(|at| *at > now) {
+                self.converge_at = Some(self.converge_at.map_or(at, |old| old.min(at)));
+                continue;
+            }
+            if left == 0 {
+                self.converge_at = Some(now);
+                return;
+            }
+            left -= 1;
+            let cidr = vip.cidr;
+            if wanted {
+                vip.asked = Some(AddressOp::Add);
+                actions.push(Action::AddAddress { index, cidr, lease });
+            } else {
+                vip.asked = Some(AddressOp::Remove);
+                actions.push(Action::RemoveAddress { index, cidr });
+            }
+        }
+    }
+
+    /// Asks for all to be removed, at once: the box is to have no VIP when the next one reads this.
+    pub(super) fn remove_all(&mut self, now: Instant, index: u32, actions: &mut Actions) {
+        for vip in &mut self.list {
+            vip.not_before = None;
+        }
+        self.converge(now, false, index, None, actions);
+    }
+
+    /// Renews the leases of a batch from `from`; the place to go on from, or `None` when through.
+    pub(super) fn renew(
+        &self,
+        from: usize,
+        index: u32,
+        lease: Option<Duration>,
+        actions: &mut Actions,
+    ) -> Option<usize> {
+        let mut left = limits::ADDRESS_BATCH;
+        for (at, vip) in self.list.iter().enumerate().skip(from) {
+            if !vip.present || vip.foreign {
+                continue;
+            }
+            if left == 0 {
+                return Some(at);
+            }
+            left -= 1;
+            actions.push(Action::AddAddress { index, cidr: vip.cidr, lease });
+        }
+        None
+    }
+
+    /// The kernel's answer. `Some` = what could not be done.
+    pub(super) fn handle_result(
+        &mut self,
+        now: Instant,
+        cidr: &Cidr,
+        op: AddressOp,
+        result: Result<(), Refusal>,
+    ) -> Option<Refusal> {
+        let retry = now + Duration::from_secs(1);
+        let vip = self.find(cidr)?;
+        // A renewal was not asked by `converge`, and its success is nothing to look into.
+        let converging = vip.asked == Some(op);
+        if converging {
+            vip.asked = None;
+        }
+        match (op, result) {
+            (AddressOp::Add, Ok(()) | Err(Refusal::Exists)) => {
+                (vip.present, vip.seen) = (true, true);
+                if converging {
+                    // It may have been asked for by a state that has been left meanwhile.
+                    self.wake(now);
+                }
+                None
+            }
+            (AddressOp::Remove, Ok(())) => {
+                vip.present = false;
+                vip.leaving = vip.leaving.saturating_add(1);
+                self.wake(now);
+                None
+            }
+            (AddressOp::Remove, Err(Refusal::NotFound | Refusal::NoDevice)) => {
+                vip.present = false;
+                self.wake(now);
+                None
+            }
+            (AddressOp::Add, Err(refusal)) => {
+                vip.present = false;
+                vip.not_before = Some(retry);
+                self.wake(retry);
+                Some(refusal)
+            }
+            (AddressOp::Remove, Err(refusal)) => {
+                vip.not_before = Some(retry);
+                self.wake(retry);
+                Some(refusal)
+            }
+        }
+    }
+
+    /// The kernel tells that an address is there. `owner`: ours of old, to be left alone unless a vipd put it there.
+    pub(super) fn handle_present(
+        &mut self,
+        now: Instant,
+        cidr: &Cidr,
+        ours: bool,
+        wanted: bool,
+        owner: bool,
+    ) -> Noticed {
+        let Some(vip) = self.find(cidr) else { return Noticed::Nothing };
+        if vip.leaving > 0 {
+            return Noticed::Nothing;
+        }
+        let was = vip.present;
+        (vip.present, vip.seen) = (true, true);
+        vip.foreign = owner && !ours;
+        if wanted || was || vip.foreign || vip.asked.is_some() {
+            return Noticed::Nothing;
+        }
+        self.wake(now);
+        Noticed::Stray
+    }
+
+    /// The kernel tells that an address is gone.
+    pub(super) fn handle_gone(
+        &mut self,
+        now: Instant,
+        cidr: &Cidr,
+        wanted: bool,
+        interval: Duration,
+    ) -> Noticed {
+        let Some(vip) = self.find(cidr) else { return Noticed::Nothing };
+        if vip.leaving > 0 {
+            vip.leaving -= 1;
+            return Noticed::Nothing;
+        }
+        Self::lost(vip, now, wanted, interval)
+            .inspect(|at| self.wake(*at))
+            .map_or(Noticed::Nothing, |_| Noticed::Taken)
+    }
+
+    /// A VIP is gone that we did not take away; when to put it back.
+    fn lost(vip: &mut Vip, now: Instant, wanted: bool, interval: Duration) -> Option<Instant> {
+        let was = core::mem::replace(&mut vip.present, false);
+        vip.foreign = false;
+        if !was || !wanted {
+            return None;
+        }
+        vip.put_back = vip.put_back.saturating_add(1);
+        let at = vip.put_back_at.map_or(now, |last| (last + interval).max(now));
+        vip.not_before = Some(at);
+        vip.put_back_at = Some(at);
+        Some(at)
+    }
+
+    pub(super) fn dump_start(&mut self) {
+        for vip in &mut self.list {
+            vip.seen = false;
+        }
+    }
+
+    /// What the dump did not tell is gone; how many of those should have been there.
+    pub(super) fn dump_end(&mut self, now: Instant, wanted: bool, interval: Duration) -> usize {
+        let mut taken = 0;
+        for at in 0..self.list.len() {
+            let Some(vip) = self.list.get_mut(at) else { break };
+            vip.leaving = 0;
+            if vip.present
+                && !vip.seen
+                && vip.asked.is_none()
+                && let Some(at) = Self::lost(vip, now, wanted, interval)
+            {
+                taken += 1;
+                self.wake(at);
+            }
+        }
+        taken
+    }
+
+    /// Another list of addresses: those that stay keep what is known of them; the ones to be removed are returned.
+    pub(super) fn reconfigure(&mut self, cidrs: &[Cidr]) -> Vec<Cidr> {
+        let old = core::mem::take(&mut self.list);
+        let keep = |cidr: &Cidr| old.iter().find(|v| v.cidr == *cidr).copied();
+        self.list = cidrs.iter().map(|c| keep(c).unwrap_or_else(|| Vip::new(*c))).collect();
+        self.hint = 0;
+        old.iter()
+            .filter(|v| !cidrs.contains(&v.cidr) && !v.foreign && (v.present || v.asked.is_some()))
+            .map(|v| v.cidr)
+            .collect()
+    }
+}
+
+impl Vip {
+    /// Is it on the box, or asked for by an action that comes before the next ones?
+    pub(super) fn is_on_its_way(&self) -> bool {
+        self.present || self.asked == Some(AddressOp::Add)
+    }
+
+    fn new(cidr: Cidr) -> Self {
+        Vip {
+            cidr,
+            present: false,
+            asked: None,
+            leaving: 0,
+            foreign: false,
+            put_back: 0,
+            put_back_at: None,
+            not_before: None,
+            seen: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn vips() -> (Vips, Cidr) {
+        let cidr = Cidr { address: "10.0.0.100".parse().unwrap(), prefix_len: 24 };
+        (Vips::new(&[cidr]), cidr)
+    }
+
+    fn adds(actions: &mut Actions) -> usize {
+        let n = actions.iter().filter(|a| matches!(a, Action::AddAddress { .. })).count();
+        actions.clear();
+        n
+    }
+
+    #[test]
+    fn a_vip_taken_away_comes_back_at_once_then_once_an_interval() {
+        let (mut vips, cidr) = vips();
+        let (now, mut actions) = (Instant::from_secs(1), Actions::new());
+        vips.converge(now, true, 3, None, &mut actions);
+        assert_eq!(adds(&mut actions), 1);
+        vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
+        assert_eq!(vips.handle_gone(now, &cidr, true, SECOND), Noticed::Taken);
+        vips.converge(now, true, 3, None, &mut actions);
+        assert_eq!(adds(&mut actions), 1, "RTNL-25: put back at once");
+        vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
+        let soon = now + Duration::from_millis(10);
+        vips.handle_gone(soon, &cidr, true, SECOND);
+        vips.converge(soon, true, 3, None, &mut actions);
+        assert_eq!(adds(&mut actions), 0, "two daemons that fight must not spin");
+        let due = vips.next_deadline().unwrap();
+        assert_eq!(due, now + SECOND, "within one advert interval");
+        vips.converge(due, true, 3, None, &mut actions);
+        assert_eq!(adds(&mut actions), 1);
+        assert_eq!(vips.get(0).unwrap().put_back, 2, "counted for the status screen");
+    }
+
+    #[test]
+    fn our_own_removal_is_not_taken_for_somebody_elses() {
+        let (mut vips, cidr) = vips();
+        let (now, mut actions) = (Instant::from_secs(1), Actions::new());
+        vips.converge(now, true, 3, None, &mut actions);
+        vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
+        vips.remove_all(now, 3, &mut actions);
+        vips.handle_result(now, &cidr, AddressOp::Remove, Ok(()));
+        assert!(vips.is_clean());
+        // Active again before the kernel's notifications of before are read.
+        vips.converge(now, true, 3, None, &mut actions);
+        vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
+        assert_eq!(vips.handle_gone(now, &cidr, true, SECOND), Noticed::Nothing);
+        assert_eq!(vips.get(0).unwrap().put_back, 0);
+    }
+
+    #[test]
+    fn a_vip_on_a_backup_is_removed_but_the_owners_own_is_not() {
+        let (mut vips, cidr) = vips();
+        let (now, mut actions) = (Instant::from_secs(1), Actions::new());
+        assert_eq!(vips.handle_present(now, &cidr, true, false, false), Noticed::Stray, "RTNL-27");
+        vips.converge(now, false, 3, None, &mut actions);
+        assert!(matches!(actions.take(), Some(Action::RemoveAddress { .. })));
+        let (mut vips, cidr) = self::vips();
+        assert_eq!(vips.handle_present(now, &cidr, false, false, true), Noticed::Nothing);
+        vips.converge(now, true, 3, None, &mut actions);
+        assert!(actions.is_empty(), "a lease on the operator's own address would take it from him");
+        assert!(vips.is_clean());
+    }
+
+    #[test]
+    fn two_thousand_addresses_go_in_batches() {
+        let cidrs: Vec<Cidr> = (0..2000u32)
+            .map(|n| Cidr { address: std::net::Ipv4Addr::from(0x0a01_0000 + n).into(), prefix_len: 32 })
+            .collect();
+        let (mut vips, now, mut actions) = (Vips::new(&cidrs), Instant::from_secs(1), Actions::new());
+        let mut turns = 0;
+        vips.wake(now);
+        while vips.next_deadline().is_some() {
+            vips.converge(now, true, 3, None, &mut actions);
+            turns += 1;
+            while let Some(Action::AddAddress { cidr, .. }) = actions.take() {
+                vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
+            }
+            if vips.iter().all(|v| v.present) {
+                break;
+            }
+        }
+        assert_eq!(
+            turns,
+            2000usize.div_ceil(limits::ADDRESS_BATCH),
+            "an advert can leave between two batches"
+        );
+    }
+
+    #[test]
+    fn a_failed_add_is_tried_again() {
+        let (mut vips, cidr) = vips();
+        let (now, mut actions) = (Instant::from_secs(1), Actions::new());
+        vips.converge(now, true, 3, None, &mut actions);
+        let refused = vips.handle_result(now, &cidr, AddressOp::Add, Err(Refusal::Busy));
+        assert_eq!(refused, Some(Refusal::Busy));
+        adds(&mut actions);
+        let due = vips.next_deadline().unwrap();
+        vips.converge(due, true, 3, None, &mut actions);
+        assert_eq!(adds(&mut actions), 1, "law 5: a failed command is retried");
+    }
+}
