@@ -8,9 +8,9 @@ use std::net::Ipv4Addr;
 /// Bytes that [`emit_garp`] writes; no padding is needed on a packet socket.
 pub const GARP_LEN: usize = 42;
 
-/// Writes a whole frame to `buf`: a broadcast ARP request from `mac` with the virtual address `vip` as sender and target,
-/// and the broadcast address as target hardware address, as keepalived and FRR send it (ARP-1).
-/// A buffer shorter than [`GARP_LEN`] is a mistake of the caller and stays as it is.
+/// Writes a whole frame to `buf`: a broadcast ARP request from `mac` with the virtual address `vip` as sender
+/// and target, and the broadcast address as target hardware address, as keepalived and FRR send it (ARP-1). A
+/// buffer shorter than [`GARP_LEN`] is a mistake of the caller and stays as it is.
 pub fn emit_garp(mac: [u8; 6], vip: Ipv4Addr, buf: &mut [u8]) {
     let Some(frame) = buf.get_mut(..GARP_LEN) else {
         debug_assert!(false, "buffer is shorter than GARP_LEN");

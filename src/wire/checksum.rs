@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-/// Adds `bytes` as big-endian 16-bit words to `start`, in one's complement. An odd last byte counts as if a zero
-/// followed, so of several pieces only the last may be odd.
+/// Adds `bytes` as big-endian 16-bit words to `start`, in one's complement. An odd last byte counts as if a
+/// zero followed, so of several pieces only the last may be odd.
 pub fn sum(start: u16, bytes: &[u8]) -> u16 {
     let (words, rest) = bytes.as_chunks::<2>();
     let folded = words.iter().fold(start, |total, word| add(total, u16::from_be_bytes(*word)));

@@ -1,4 +1,5 @@
-//! Ethernet and IPv4 around a VRRP message: taken off on the way in, put on on the way out (protocols §1.3, §1.7).
+//! Ethernet and IPv4 around a VRRP message: taken off on the way in, put on on the way out (protocols §1.3,
+//! §1.7).
 
 use super::checksum;
 use super::rung::Rung;
@@ -38,8 +39,8 @@ pub struct Datagram<'a> {
     pub payload: &'a [u8],
 }
 
-/// Takes Ethernet and IPv4 off a frame that starts at the destination MAC: SOCK-12 and RX-1 to RX-5, with the eight
-/// payload bytes of RX-8. `Err` says at which rung it failed.
+/// Takes Ethernet and IPv4 off a frame that starts at the destination MAC: SOCK-12 and RX-1 to RX-5, with the
+/// eight payload bytes of RX-8. `Err` says at which rung it failed.
 pub fn strip(frame: &[u8]) -> Result<Datagram<'_>, Rung> {
     let (ethernet, packet) = frame.split_first_chunk::<ETHERNET_LEN>().ok_or(Rung::Truncated)?;
     let [_, _, _, _, _, _, source_mac @ .., type_high, type_low] = *ethernet;
@@ -64,7 +65,8 @@ pub fn strip(frame: &[u8]) -> Result<Datagram<'_>, Rung> {
     if total_len < header_len {
         return Err(Rung::IpHeader);
     }
-    // Ethernet pads short frames to 60 bytes: what follows the total length is not ours to read (RX-2, RX-31).
+    // Ethernet pads short frames to 60 bytes: what follows the total length is not ours to read (RX-2,
+    // RX-31).
     let payload = packet.get(header_len..total_len).ok_or(Rung::Truncated)?;
     if payload.len() < MESSAGE_LEN_MIN {
         return Err(Rung::Length);
@@ -94,8 +96,8 @@ pub const fn multicast_mac(group: Ipv4Addr) -> [u8; 6] {
     [0x01, 0x00, 0x5e, b & 0x7f, c, d]
 }
 
-/// Ethernet and IPv4 header of an advert to a multicast group: TOS 0xc0, TTL 255, DF clear (PKT-20 to PKT-24).
-/// `message_len` is that of the VRRP message in bytes.
+/// Ethernet and IPv4 header of an advert to a multicast group: TOS 0xc0, TTL 255, DF clear (PKT-20 to
+/// PKT-24). `message_len` is that of the VRRP message in bytes.
 pub fn emit_headers(
     source_mac: [u8; 6],
     source: Ipv4Addr,

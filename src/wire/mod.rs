@@ -1,7 +1,7 @@
 //! Bytes ↔ typed values. One file per format; no clock, no socket, no allocation.
 //!
-//! The length of an input is proved once, by a `parse` that returns an error with a reason; after that no accessor
-//! can panic. `emit` writes into the caller's buffer.
+//! The length of an input is proved once, by a `parse` that returns an error with a reason; after that no
+//! accessor can panic. `emit` writes into the caller's buffer.
 
 pub mod arp;
 pub mod checksum;

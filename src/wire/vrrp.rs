@@ -6,9 +6,9 @@
 //!  6 checksum(2) | 8 addresses, 4n bytes | v2: 8 bytes of authentication data
 //! ```
 //!
-//! A received frame goes through two doors, because the virtual router id must be known before it can be judged:
-//! [`open`] takes the headers off, [`check`] holds the message against what the instance expects. Both together
-//! are the ladder of protocols §1.7, and [`Rung`] says where a packet fell off it.
+//! A received frame goes through two doors, because the virtual router id must be known before it can be
+//! judged: [`open`] takes the headers off, [`check`] holds the message against what the instance expects.
+//! Both together are the ladder of protocols §1.7, and [`Rung`] says where a packet fell off it.
 
 #[cfg(test)]
 mod golden;

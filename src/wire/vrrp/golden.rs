@@ -1,5 +1,5 @@
-//! Golden vectors: protocols §1.5 (G1 to G11) and what keepalived sent (keepalived §2.1). Both directions are held
-//! against them.
+//! Golden vectors: protocols §1.5 (G1 to G11) and what keepalived sent (keepalived §2.1). Both directions are
+//! held against them.
 
 use super::{AdvertOut, ChecksumForm, Expect, Version};
 use crate::time::Duration;
@@ -194,8 +194,8 @@ pub(super) const ALL: [Golden; 12] = [
 /// G4 with the reserved nibble set: received, never sent (PKT-10).
 pub(super) const G9: Golden = Golden { name: "G9", message: "310d6401 f064b824 c0000267", ..V3 };
 
-/// keepalived's IPv4 headers behind an Ethernet header from 02:00:00:00:00:01, each with its message and its IPv4
-/// identification. The first is G11.
+/// keepalived's IPv4 headers behind an Ethernet header from 02:00:00:00:00:01, each with its message and its
+/// IPv4 identification. The first is G11.
 pub(super) const FRAMES: [(Golden, u16, &str); 4] = [
     (G2, 1, "01005e000012 020000000001 0800 45c0002c 00010000 ff70188d c0000201 e0000012"),
     (KEEPALIVED_V2, 1, "01005e000012 020000000001 0800 45c00028 00010000 ff70d044 0a4d0001 e0000012"),

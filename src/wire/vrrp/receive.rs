@@ -8,8 +8,8 @@ use super::{
 use crate::time::Duration;
 use std::net::Ipv4Addr;
 
-/// A frame of protocol 112 whose link and IP layer are in order, and of whose message eight bytes can be read.
-/// Nothing in the message is trusted yet.
+/// A frame of protocol 112 whose link and IP layer are in order, and of whose message eight bytes can be
+/// read. Nothing in the message is trusted yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Envelope<'a> {
     datagram: Datagram<'a>,
@@ -49,8 +49,8 @@ pub struct Advert<'a> {
     addresses: &'a [[u8; 4]],
 }
 
-/// First door: SOCK-12, RX-1 to RX-5 and RX-8, on a whole frame from the destination MAC. A frame that the kernel cut
-/// (MSG_TRUNC) need not come here: it is [`Rung::Truncated`].
+/// First door: SOCK-12, RX-1 to RX-5 and RX-8, on a whole frame from the destination MAC. A frame that the
+/// kernel cut (MSG_TRUNC) need not come here: it is [`Rung::Truncated`].
 pub fn open(frame: &[u8]) -> Result<Envelope<'_>, Rung> {
     let datagram = ipv4::strip(frame)?;
     let header = *datagram.payload.first_chunk::<HEADER_LEN>().ok_or(Rung::Length)?;
@@ -159,9 +159,9 @@ impl<'a> Envelope<'a> {
         self.datagram.payload
     }
 
-    /// Is this CARP (OpenBSD, pfSense), which shares protocol number, group and first byte? A CARP router whose id
-    /// is our VRID fights us for the virtual MAC (RX-32). It fails at [`Rung::Length`] or earlier: no VRRP message
-    /// has 36 bytes and a count of 7.
+    /// Is this CARP (OpenBSD, pfSense), which shares protocol number, group and first byte? A CARP router
+    /// whose id is our VRID fights us for the virtual MAC (RX-32). It fails at [`Rung::Length`] or earlier:
+    /// no VRRP message has 36 bytes and a count of 7.
     pub fn looks_like_carp(&self) -> bool {
         matches!(self.header, [0x21, _, _, 7, ..]) && self.datagram.payload.len() == 36
     }

@@ -19,15 +19,15 @@ pub struct AdvertOut<'a> {
     pub interval: Duration,
     /// v2: the password, padded with zeros (PKT-4). Ignored for v3.
     pub auth: Option<[u8; 8]>,
-    /// In the order of the configuration (PKT-15). More than [`limits::ADVERT_ADDRESSES_MAX`]: the rest is not sent
-    /// (PKT-27). The MTU is the caller's care: [`max_addresses`].
+    /// In the order of the configuration (PKT-15). More than [`limits::ADVERT_ADDRESSES_MAX`]: the rest is
+    /// not sent (PKT-27). The MTU is the caller's care: [`max_addresses`].
     pub addresses: &'a [Ipv4Addr],
     /// v3: what the checksum covers. Ignored for v2 (PKT-2).
     pub checksum_form: ChecksumForm,
 }
 
-/// How many addresses fit into an advert on a link of that MTU in bytes (PKT-26). keepalived takes the Ethernet header
-/// off the MTU as well; so do we, to stay at or below its figure.
+/// How many addresses fit into an advert on a link of that MTU in bytes (PKT-26). keepalived takes the
+/// Ethernet header off the MTU as well; so do we, to stay at or below its figure.
 pub fn max_addresses(version: Version, mtu: u32) -> usize {
     let overhead = ipv4::HEADERS_LEN + version.message_len(0);
     let room = usize::try_from(mtu).unwrap_or(usize::MAX).saturating_sub(overhead);
@@ -67,7 +67,8 @@ impl AdvertOut<'_> {
         self.emit_message(pseudo_header, message);
     }
 
-    /// Writes the message, which fills `message` exactly. `pseudo_header` is the sum that the checksum starts with.
+    /// Writes the message, which fills `message` exactly. `pseudo_header` is the sum that the checksum starts
+    /// with.
     fn emit_message(&self, pseudo_header: u16, message: &mut [u8]) {
         let [fifth, sixth] = self.fifth_and_sixth();
         let version_type = self.version.number() << 4 | TYPE_ADVERT;
