@@ -8,7 +8,6 @@ mod status;
 mod transition;
 mod vips;
 
-
 pub(super) use announce::Pace;
 
 use self::announce::Announce;

@@ -109,7 +109,7 @@ impl Vips {
         self.converge_at = None;
         let mut left = limits::ADDRESS_BATCH;
         for vip in &mut self.list {
-            if vip.present == wanted || vip.foreign || vip.asked.is_some() {
+            if vip.is_on_its_way() == wanted || vip.foreign {
                 continue;
             }
             if let Some(at) = vip.not_before.filter(|at| *at > now) {
@@ -304,9 +304,13 @@ impl Vips {
 }
 
 impl Vip {
-    /// Is it on the box, or asked for by an action that comes before the next ones?
+    /// Will it be on the box once all that was asked is done?
     pub(super) fn is_on_its_way(&self) -> bool {
-        self.present || self.asked == Some(AddressOp::Add)
+        match self.asked {
+            Some(AddressOp::Add) => true,
+            Some(AddressOp::Remove) => false,
+            None => self.present,
+        }
     }
 
     fn new(cidr: Cidr) -> Self {
