@@ -1,9 +1,11 @@
 //! What the loop and a worker say to each other: one datagram a message, over a `SOCK_SEQPACKET` pair.
 //!
 //! ```text
-//! job     kind 1 | token 4 | time left µs 8 | strings (length 2, bytes), numbers, big endian   ≤ JOB_MAX
+//! job     kind 1 | token 4 | time left µs 8 | timeout µs 8 | strings (length 2, bytes), numbers   ≤ JOB_MAX
 //! report  verdict 1 | token 4 | status 2 | has digest 1 | digest 16 | time µs 8 | length 1 | reason REASON_MAX
 //! ```
+//!
+//! Numbers are big endian.
 //!
 //! Each side takes the other's bytes as untrusted: the worker has talked to a stranger, and the loop's bytes are
 //! those of whoever holds the other end.
@@ -31,6 +33,8 @@ pub struct Job<'a> {
     pub token: u32,
     /// From the receipt of the job to the end of the conversation; at most a day.
     pub left: Duration,
+    /// As the user configured it, for the words of a failure.
+    pub timeout: Duration,
     /// What to do.
     pub task: Task<'a>,
 }
@@ -158,13 +162,14 @@ impl<'a> Job<'a> {
         let mut rest = Reader(bytes);
         let kind = rest.u8()?;
         let token = rest.u32()?;
-        let left = Duration::from_micros(rest.u64()?.min(LEFT_MAX_MICROS));
+        let left = rest.duration()?;
+        let timeout = rest.duration()?;
         let task = match kind {
             KIND_HTTP => Task::Http(parse_http(&mut rest)?),
             KIND_SMTP => Task::Smtp(parse_smtp(&mut rest)?),
             _ => return Err(JobError::Number),
         };
-        if rest.0.is_empty() { Ok(Job { token, left, task }) } else { Err(JobError::Length) }
+        if rest.0.is_empty() { Ok(Job { token, left, timeout, task }) } else { Err(JobError::Length) }
     }
 }
 
@@ -172,12 +177,13 @@ impl<'a> Job<'a> {
 /// are filled in by [`stamp`].
 pub fn emit_http(
     buffer: &mut [u8; JOB_MAX],
+    timeout: Duration,
     host: &str,
     path: &str,
     status: impl Iterator<Item = (u16, u16)>,
     digest: Option<&[u8; 16]>,
 ) -> Option<usize> {
-    let mut out = Writer::new(buffer, KIND_HTTP);
+    let mut out = Writer::new(buffer, KIND_HTTP, timeout)?;
     out.string(host)?;
     out.string(path)?;
     out.bytes(&[u8::from(digest.is_some())])?;
@@ -208,11 +214,12 @@ pub struct Envelope<'a> {
 /// left are filled in by [`stamp`].
 pub fn emit_smtp<'s>(
     buffer: &mut [u8; JOB_MAX],
+    timeout: Duration,
     envelope: Envelope<'_>,
     to: impl Iterator<Item = &'s str>,
     body: &str,
 ) -> Option<usize> {
-    let mut out = Writer::new(buffer, KIND_SMTP);
+    let mut out = Writer::new(buffer, KIND_SMTP, timeout)?;
     out.string(envelope.helo)?;
     out.string(envelope.from)?;
     out.string(envelope.subject)?;
@@ -251,7 +258,7 @@ impl Report {
         let token = rest.u32()?;
         let status = rest.u16()?;
         let digest = rest.optional_digest()?;
-        let took = Duration::from_micros(rest.u64()?.min(LEFT_MAX_MICROS));
+        let took = rest.duration()?;
         let len = usize::from(rest.u8()?);
         let text = rest.take(REASON_MAX)?.get(..len).ok_or(JobError::Number)?;
         let text = core::str::from_utf8(text).map_err(|_| JobError::Text)?;
@@ -341,6 +348,10 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
+    fn duration(&mut self) -> Result<Duration, JobError> {
+        Ok(Duration::from_micros(self.u64()?.min(LEFT_MAX_MICROS)))
+    }
+
     fn optional_digest(&mut self) -> Result<Option<[u8; 16]>, JobError> {
         let wanted = self.u8()?;
         let digest = self.array()?;
@@ -368,10 +379,12 @@ struct Writer<'b> {
 }
 
 impl<'b> Writer<'b> {
-    fn new(buffer: &'b mut [u8; JOB_MAX], kind: u8) -> Self {
+    fn new(buffer: &'b mut [u8; JOB_MAX], kind: u8, timeout: Duration) -> Option<Self> {
         buffer[0] = kind;
         stamp(buffer, 0, Duration::ZERO);
-        Writer { buffer, len: LEFT_AT + 8 }
+        let mut out = Writer { buffer, len: LEFT_AT + 8 };
+        out.bytes(&timeout.total_micros().to_be_bytes())?;
+        Some(out)
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Option<()> {
@@ -411,14 +424,16 @@ mod tests {
 
     fn http(buffer: &mut [u8; JOB_MAX]) -> usize {
         let ranges = [(200, 204), (301, 301)].into_iter();
-        let len = emit_http(buffer, "www.example.org", "/index", ranges, Some(&DIGEST)).unwrap();
+        let len =
+            emit_http(buffer, Duration::from_secs(5), "www.example.org", "/index", ranges, Some(&DIGEST))
+                .unwrap();
         stamp(&mut buffer[..len], 7, Duration::from_millis(3000));
         len
     }
 
     fn smtp(buffer: &mut [u8; JOB_MAX]) -> usize {
         let envelope = Envelope { helo: "gw", from: "a@b", subject: "S", date: "D", message_id: "<1@gw>" };
-        emit_smtp(buffer, envelope, ["c@d", "e@f"].into_iter(), "one\ntwo\n").unwrap()
+        emit_smtp(buffer, Duration::from_secs(5), envelope, ["c@d", "e@f"].into_iter(), "one\ntwo\n").unwrap()
     }
 
     #[test]
@@ -427,6 +442,7 @@ mod tests {
         let len = http(&mut buffer);
         let job = Job::parse(&buffer[..len]).unwrap();
         assert_eq!((job.token, job.left), (7, Duration::from_secs(3)), "the stamp is lost otherwise");
+        assert_eq!(job.timeout, Duration::from_secs(5), "the words would name another time");
         let Task::Http(task) = job.task else { panic!("kind lost") };
         assert_eq!((task.host, task.path, task.digest), ("www.example.org", "/index", Some(DIGEST)));
         assert!(task.status.contains(204) && task.status.contains(301), "HC-11: ends of ranges are wanted");
@@ -442,9 +458,17 @@ mod tests {
     fn a_job_that_does_not_fit_is_refused() {
         let mut buffer = [0; JOB_MAX];
         let long = "x".repeat(JOB_MAX);
-        assert_eq!(emit_http(&mut buffer, "h", &long, [].into_iter(), None), None, "would be cut silently");
+        assert_eq!(
+            emit_http(&mut buffer, Duration::ZERO, "h", &long, [].into_iter(), None),
+            None,
+            "would be cut silently"
+        );
         let many = core::iter::repeat_n((200, 299), 256);
-        assert_eq!(emit_http(&mut buffer, "h", "/", many, None), None, "the count would wrap to 0");
+        assert_eq!(
+            emit_http(&mut buffer, Duration::ZERO, "h", "/", many, None),
+            None,
+            "the count would wrap to 0"
+        );
     }
 
     #[test]

@@ -1,0 +1,287 @@
+//! Pages of good and of bad servers. Each B case is decided here: it passes, or it fails with these words.
+
+use super::*;
+use crate::limits;
+use crate::probe::run;
+use crate::time::Instant;
+use crate::wire::job::{Job, Report, Verdict, emit_http, stamp};
+use std::io::Write;
+use std::net::{Shutdown, TcpListener};
+use std::thread;
+
+fn clock() -> Instant {
+    Instant::now()
+}
+
+/// MD5 of `hello\n`.
+const HELLO: [u8; 16] =
+    [0xb1, 0x94, 0x6a, 0xc9, 0x24, 0x92, 0xd2, 0x34, 0x7c, 0x62, 0x35, 0xb4, 0xd2, 0x61, 0x11, 0x84];
+
+/// One probe with 400 ms against a server that runs `serve` once it has read the request; the request, the report.
+fn probe_path(
+    path: &str,
+    digest: Option<[u8; 16]>,
+    serve: impl FnOnce(&mut TcpStream) + Send + 'static,
+) -> (String, Report) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let mut byte = [0];
+        while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) > 0 {
+            request.push(byte[0]);
+        }
+        serve(&mut stream);
+        String::from_utf8(request).unwrap()
+    });
+    let mut buffer = [0; limits::JOB_MAX];
+    let timeout = Duration::from_millis(400);
+    let ranges = [(200, 200), (301, 302)].into_iter();
+    let len = emit_http(&mut buffer, timeout, "127.0.0.1:80", path, ranges, digest.as_ref()).unwrap();
+    stamp(&mut buffer[..len], 9, timeout);
+    let start = clock();
+    let report = run(&Job::parse(&buffer[..len]).unwrap(), TcpStream::connect(address).unwrap(), clock);
+    let took = clock() - start;
+    assert!(took < Duration::from_millis(1500), "HC-1: {took} for a deadline of 400 ms");
+    assert_eq!(report.token, 9, "the report would be taken for another probe's");
+    (server.join().unwrap(), report)
+}
+
+fn probe(digest: Option<[u8; 16]>, reply: &'static [u8]) -> Report {
+    probe_path("/", digest, move |stream| {
+        let _ = stream.write_all(reply);
+    })
+    .1
+}
+
+#[track_caller]
+fn passes(digest: Option<[u8; 16]>, reply: &'static [u8]) {
+    let report = probe(digest, reply);
+    assert_eq!(report.verdict, Verdict::Passed, "{:?}: {}", String::from_utf8_lossy(reply), report.reason);
+}
+
+#[track_caller]
+fn fails(digest: Option<[u8; 16]>, reply: &'static [u8], reason: &str) {
+    let report = probe(digest, reply);
+    assert_eq!(report.verdict, Verdict::Failed, "{:?}", String::from_utf8_lossy(reply));
+    assert_eq!(report.reason, reason, "{:?}", String::from_utf8_lossy(reply));
+}
+
+/// As `fails`, for a server that goes on after its first bytes.
+#[track_caller]
+fn fails_with(reason: &str, serve: impl FnOnce(&mut TcpStream) + Send + 'static) {
+    let (_, report) = probe_path("/", None, serve);
+    assert_eq!((report.verdict, report.reason.as_str()), (Verdict::Failed, reason));
+}
+
+/// Writes until the other end has had enough, at most 8 MiB.
+fn pour(stream: &mut TcpStream, piece: &[u8]) {
+    for _ in 0..(8 << 20) / piece.len() {
+        if stream.write_all(piece).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn request_is_plain_and_asks_for_a_close() {
+    let (request, report) = probe_path("/a b?c=ü", None, |stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    });
+    assert_eq!(report.verdict, Verdict::Passed, "{}", report.reason);
+    let mut lines: Vec<&str> = request.split("\r\n").collect();
+    assert_eq!(lines.remove(0), "GET /a%20b?c=%C3%BC HTTP/1.1", "what no path may hold is percent-encoded");
+    lines.sort_unstable_by_key(|line| line.to_ascii_lowercase());
+    let agent = concat!("user-agent: vipd/", env!("CARGO_PKG_VERSION"));
+    let want = ["", "", "accept: */*", "connection: close", "host: 127.0.0.1:80", agent];
+    let got: Vec<String> = lines.iter().map(|line| line.to_ascii_lowercase()).collect();
+    assert_eq!(got, want, "HC-10: one Host header, and no connection kept alive");
+}
+
+#[test]
+fn status_decides_hc11() {
+    passes(None, b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n");
+    passes(None, b"HTTP/1.0 200 OK\r\n\r\nhello\n");
+    passes(None, b"HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
+    fails(None, b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "HTTP 503, want 200, 301-302");
+    fails(None, b"HTTP/1.1 999 Odd\r\n\r\n", "HTTP 999, want 200, 301-302");
+}
+
+#[test]
+fn digest_is_of_the_decoded_page_hc12() {
+    passes(Some(HELLO), b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n");
+    passes(Some(HELLO), b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nhello\n");
+    passes(Some(HELLO), b"HTTP/1.0 200 OK\r\n\r\nhello\n");
+    passes(
+        Some(HELLO),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n4\r\nllo\n\r\n0\r\n\r\n",
+    );
+    fails(
+        Some(HELLO),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhallo\n",
+        "digest differs: got aee97cb3ad288ef0add6c6b5b5fae48a",
+    );
+}
+
+#[test]
+fn b105_b106_closed_at_once_and_reset() {
+    fails(None, b"", "closed before a reply");
+    fails_with("connection reset before a reply", reset);
+    let (_, report) = probe_path("/", Some(HELLO), |stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhello\n");
+        thread::sleep(core::time::Duration::from_millis(100));
+        reset(stream);
+    });
+    assert_eq!(report.reason, "connection reset in the middle of the page", "a reset is no end of a page");
+}
+
+/// Closes with an RST: with the linger time zero.
+fn reset(stream: &mut TcpStream) {
+    let socket = stream.try_clone().unwrap();
+    nix::sys::socket::setsockopt(
+        &socket,
+        nix::sys::socket::sockopt::Linger,
+        &libc::linger { l_onoff: 1, l_linger: 0 },
+    )
+    .unwrap();
+}
+
+#[test]
+fn b107_a_trickle_fails_at_the_deadline_in_header_and_in_page() {
+    fn trickle(stream: &mut TcpStream, head: &[u8]) {
+        let _ = stream.write_all(head);
+        for _ in 0..40 {
+            if stream.write_all(b"x").is_err() {
+                return;
+            }
+            thread::sleep(core::time::Duration::from_millis(50));
+        }
+    }
+    fails_with("header not complete within 400ms", |stream| trickle(stream, b"HTTP/1.1 200 OK\r\nX: "));
+    fails_with("page not complete within 400ms", |stream| trickle(stream, b"HTTP/1.1 200 OK\r\n\r\n"));
+    fails_with("no reply within 400ms", |_| thread::sleep(core::time::Duration::from_millis(600)));
+}
+
+#[test]
+fn b108_b109_headers_without_end_are_bounded_hc2() {
+    fails_with("header larger than 16 KiB", |stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nX: ");
+        pour(stream, &[b'x'; 1024]);
+    });
+    fails_with("malformed reply: too many headers", |stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n");
+        for _ in 0..10_000 {
+            if stream.write_all(b"X: y\r\n").is_err() {
+                return;
+            }
+        }
+    });
+}
+
+#[test]
+fn b110_line_ends() {
+    passes(Some(HELLO), b"HTTP/1.1 200 OK\nContent-Length: 6\n\nhello\n");
+    fails(None, b"HTTP/1.1 200 OK\r\nX: y\r\n", "closed in the middle of the header");
+    fails(None, b"HTTP/1.1 200 OK", "closed in the middle of the header");
+}
+
+#[test]
+fn b111_status_lines() {
+    passes(None, b"HTTP/1.1 200\r\n\r\n");
+    fails(None, b"HTTP/1.1 2000 OK\r\n\r\n", "malformed reply: invalid response status");
+    fails(None, b"HTTP/1.1 abc\r\n\r\n", "malformed reply: invalid response status");
+    fails(None, b"HTTP/1.1 099 Low\r\n\r\n", "malformed reply: invalid status code: 099");
+    fails(None, b"ICY 200 OK\r\n\r\n", "malformed reply: invalid HTTP version");
+    fails(None, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "malformed reply: invalid HTTP version");
+}
+
+#[test]
+fn b112_content_lengths() {
+    let bad = "malformed reply: content-length header not a number";
+    fails(None, b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", bad);
+    fails(None, b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n", bad);
+    fails(
+        None,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nContent-Length: 7\r\n\r\nhello\n",
+        "malformed reply: conflicting content-length headers",
+    );
+    passes(
+        Some(HELLO),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello\n\r\n0\r\n\r\n",
+    );
+}
+
+#[test]
+fn b113_chunks() {
+    macro_rules! chunked {
+        ($body:literal) => {
+            concat!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", $body).as_bytes()
+        };
+    }
+    let number = "malformed page: chunk length cannot be read as a number";
+    fails(None, chunked!("-1\r\nhello\n\r\n0\r\n\r\n"), number);
+    fails(None, chunked!("fffffffffffffffff\r\nhello\n\r\n0\r\n\r\n"), number);
+    fails(
+        None,
+        chunked!("6\r\nhello\nMORE\r\n0\r\n\r\n"),
+        "malformed page: chunk expected crlf as next character",
+    );
+    passes(Some(HELLO), chunked!("6;ext=1\r\nhello\n\r\n0\r\n\r\n"));
+    passes(Some(HELLO), chunked!("6\r\nhello\n\r\n0\r\nTrailer: x\r\n\r\n"));
+    fails(Some(HELLO), chunked!("6\r\nhel"), "closed in the middle of the page");
+    passes(None, chunked!("6\r\nhel"));
+    // A number too large on 32 bits, a page cut short on 64: no page either way.
+    assert_eq!(probe(Some(HELLO), chunked!("ffffffffffffffff\r\nhello\n")).verdict, Verdict::Failed);
+}
+
+#[test]
+fn b113_trailers_without_end_are_bounded() {
+    let (_, report) = probe_path("/", Some(HELLO), |stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n");
+        pour(stream, b"Trailer: x\r\n");
+    });
+    assert_eq!(report.verdict, Verdict::Failed, "HC-2: they would be read until the deadline at best");
+}
+
+#[test]
+fn b114_pages_longer_and_shorter_than_said() {
+    passes(Some(HELLO), b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\nand more");
+    fails(
+        Some(HELLO),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nhello\n",
+        "closed in the middle of the page",
+    );
+    passes(None, b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nhello\n"); // HC-15
+    // The digest is of the bytes that came, as keepalived's genhash has it.
+    passes(Some(HELLO), b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 6\r\n\r\nhello\n");
+}
+
+#[test]
+fn a_page_larger_than_the_limit_fails_a_digest_only() {
+    let serve = |stream: &mut TcpStream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        pour(stream, &[b'x'; 4096]);
+        let _ = stream.shutdown(Shutdown::Write);
+    };
+    let (_, report) = probe_path("/", Some(HELLO), serve);
+    assert_eq!(report.reason, "page larger than 1 MiB", "HC-2: 8 MiB would be read");
+    let (_, report) = probe_path("/", None, serve);
+    assert_eq!(report.verdict, Verdict::Passed, "the status has decided: {}", report.reason);
+}
+
+#[test]
+fn b115_informational_replies_hc13() {
+    passes(None, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    passes(None, b"HTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    fails(None, b"HTTP/1.1 101 Switching\r\n\r\n", "HTTP 101, want 200, 301-302");
+    fails(None, b"HTTP/1.1 204 None\r\nContent-Length: 6\r\n\r\nhello\n", "HTTP 204, want 200, 301-302");
+    fails_with("header larger than 16 KiB", |stream| pour(stream, b"HTTP/1.1 103 Hints\r\n\r\n"));
+}
+
+#[test]
+fn b116_bytes_that_do_not_belong() {
+    fails(None, b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n", "malformed reply: invalid header value");
+    passes(None, b"HTTP/1.1 200 OK\r\nX: \xe9\xff\r\nContent-Length: 0\r\n\r\n");
+    fails(None, b"HTTP/1.1 200 OK\r\nX: a\r\n folded\r\n\r\n", "malformed reply: invalid header name");
+}

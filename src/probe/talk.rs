@@ -1,0 +1,86 @@
+//! Reading and writing under a deadline.
+
+use super::{Deadline, span};
+use crate::time::Duration;
+use core::fmt;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+
+/// Why there is nothing more to read or to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The deadline.
+    Late,
+    /// The other end closed its side.
+    Closed,
+    /// The other end broke the connection (RST).
+    Reset,
+    /// More bytes than are read of one reply (HC-2).
+    TooLarge,
+    /// Something local or rare.
+    Other(ErrorKind),
+}
+
+impl Stop {
+    /// In words: `what` is what was not there in time, `place` where the end came.
+    pub(super) fn words(
+        self,
+        what: &'static str,
+        place: &'static str,
+        timeout: Duration,
+    ) -> impl fmt::Display {
+        struct Words(Stop, &'static str, &'static str, Duration);
+        impl fmt::Display for Words {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let Words(stop, what, place, timeout) = self;
+                match stop {
+                    Stop::Late => write!(f, "{what} within {}", span(*timeout)),
+                    Stop::Closed => write!(f, "closed {place}"),
+                    Stop::Reset => write!(f, "connection reset {place}"),
+                    Stop::TooLarge => f.write_str("page larger than 1 MiB"),
+                    Stop::Other(kind) => write!(f, "{kind} {place}"),
+                }
+            }
+        }
+        Words(self, what, place, timeout)
+    }
+}
+
+/// Reads something, at most `buffer`.
+pub(super) fn read(mut stream: &TcpStream, deadline: Deadline, buffer: &mut [u8]) -> Result<usize, Stop> {
+    loop {
+        stream.set_read_timeout(Some(wait(deadline)?.into())).map_err(|e| Stop::Other(e.kind()))?;
+        match stream.read(buffer) {
+            Ok(0) => return Err(Stop::Closed),
+            Ok(len) => return Ok(len),
+            Err(error) => retry(error.kind())?,
+        }
+    }
+}
+
+/// Writes all of `bytes`.
+pub(super) fn write(mut stream: &TcpStream, deadline: Deadline, mut bytes: &[u8]) -> Result<(), Stop> {
+    while !bytes.is_empty() {
+        stream.set_write_timeout(Some(wait(deadline)?.into())).map_err(|e| Stop::Other(e.kind()))?;
+        match stream.write(bytes) {
+            Ok(len) => bytes = bytes.get(len..).unwrap_or(&[]),
+            Err(error) => retry(error.kind())?,
+        }
+    }
+    Ok(())
+}
+
+/// The time left, long enough for the kernel to wait at all: zero would be refused.
+fn wait(deadline: Deadline) -> Result<Duration, Stop> {
+    let left = deadline.left().ok_or(Stop::Late)?;
+    Ok(left.max(Duration::from_millis(1)))
+}
+
+/// Again (the deadline decides), or the end.
+fn retry(kind: ErrorKind) -> Result<(), Stop> {
+    match kind {
+        ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(()),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Err(Stop::Reset),
+        other => Err(Stop::Other(other)),
+    }
+}
