@@ -1,9 +1,10 @@
 //! One page over a connected socket, and the verdict on it (HC-1, HC-2, HC-10 .. HC-15).
 //!
-//! ureq speaks HTTP; the socket, the deadline and the bound on bytes are ours, in [`Handed`]. Decided, where the
-//! specification leaves it open: line ends of LF alone are accepted; a page that ends early or is larger than
-//! `BODY_MAX` fails a probe with a digest and passes one without (the status has come); broken chunk framing fails
-//! both; bytes after `Content-Length` are ignored; chunked wins over `Content-Length`; nothing is decompressed.
+//! ureq speaks HTTP; the socket, the deadline and the bound on bytes are ours, in [`Handed`]. Decided,
+//! where the specification leaves it open: line ends of LF alone are accepted; a page that ends early or
+//! is larger than `BODY_MAX` fails a probe with a digest and passes one without (the status has come);
+//! broken chunk framing fails both; bytes after `Content-Length` are ignored; chunked wins over
+//! `Content-Length`; nothing is decompressed.
 
 use super::talk::{self, Stop};
 use super::{Deadline, Ending};
@@ -69,8 +70,8 @@ fn agent(socket: Handed) -> Agent {
     Agent::with_parts(config, OneSocket(Mutex::new(Some(socket))), NoNames)
 }
 
-/// The path as ureq takes it. What RFC 3986 §3.3 does not allow in a path is percent-encoded. The authority is of
-/// no consequence: the `Host` header is given.
+/// The path as ureq takes it. What RFC 3986 §3.3 does not allow in a path is percent-encoded. The
+/// authority is of no consequence: the `Host` header is given.
 fn uri(path: &str) -> String {
     let mut uri = String::with_capacity(path.len() + 16);
     uri.push_str("http://vipd");
@@ -174,8 +175,8 @@ struct Handed {
 
 impl Handed {
     fn new(stream: TcpStream, deadline: Deadline, seen: Seen) -> Self {
-        // Input: a header of the limit and a little, so that ureq sees it is too large before the buffer is full.
-        // Output: the request line has to fit whole, each byte of its path percent-encoded.
+        // Input: a header of the limit and a little, so that ureq sees it is too large before the buffer
+        // is full. Output: the request line has to fit whole, each byte of its path percent-encoded.
         let buffers = LazyBuffers::new(HEADER_MAX + 1024, 3 * JOB_MAX + 1024);
         Handed { stream, buffers, deadline, seen }
     }

@@ -1,7 +1,7 @@
 //! Handing one mail over (RFC 5321), on a connected socket.
 //!
-//! Plain SMTP without authentication or TLS, one command at a time. A recipient that is refused does not lose the
-//! mail for the others.
+//! Plain SMTP without authentication or TLS, one command at a time. A recipient that is refused does not
+//! lose the mail for the others.
 
 use super::talk::{self, Stop};
 use super::{Deadline, Ending};

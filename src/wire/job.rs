@@ -1,14 +1,14 @@
 //! What the loop and a worker say to each other: one datagram a message, over a `SOCK_SEQPACKET` pair.
 //!
 //! ```text
-//! job     kind 1 | token 4 | time left µs 8 | timeout µs 8 | strings (length 2, bytes), numbers   ≤ JOB_MAX
-//! report  verdict 1 | token 4 | status 2 | has digest 1 | digest 16 | time µs 8 | length 1 | reason REASON_MAX
+//! job     kind 1, token 4, µs left 8, timeout µs 8, strings (length 2, bytes) and numbers; at most JOB_MAX
+//! report  verdict 1, token 4, status 2, has digest 1, digest 16, µs taken 8, length 1, reason REASON_MAX
 //! ```
 //!
 //! Numbers are big endian.
 //!
-//! Each side takes the other's bytes as untrusted: the worker has talked to a stranger, and the loop's bytes are
-//! those of whoever holds the other end.
+//! Each side takes the other's bytes as untrusted: the worker has talked to a stranger, and the loop's
+//! bytes are those of whoever holds the other end.
 
 use crate::limits::{JOB_MAX, REASON_MAX};
 use crate::time::Duration;
@@ -173,8 +173,8 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Writes an HTTP job; `None` where it is longer than [`JOB_MAX`] or has more than 255 ranges. Token and time left
-/// are filled in by [`stamp`].
+/// Writes an HTTP job; `None` where it is longer than [`JOB_MAX`] or has more than 255 ranges. Token and
+/// time left are filled in by [`stamp`].
 pub fn emit_http(
     buffer: &mut [u8; JOB_MAX],
     timeout: Duration,
@@ -210,8 +210,8 @@ pub struct Envelope<'a> {
     pub message_id: &'a str,
 }
 
-/// Writes a mail job; `None` where it is longer than [`JOB_MAX`] or has more than 255 recipients. Token and time
-/// left are filled in by [`stamp`].
+/// Writes a mail job; `None` where it is longer than [`JOB_MAX`] or has more than 255 recipients. Token
+/// and time left are filled in by [`stamp`].
 pub fn emit_smtp<'s>(
     buffer: &mut [u8; JOB_MAX],
     timeout: Duration,

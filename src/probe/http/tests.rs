@@ -17,7 +17,8 @@ fn clock() -> Instant {
 const HELLO: [u8; 16] =
     [0xb1, 0x94, 0x6a, 0xc9, 0x24, 0x92, 0xd2, 0x34, 0x7c, 0x62, 0x35, 0xb4, 0xd2, 0x61, 0x11, 0x84];
 
-/// One probe with 400 ms against a server that runs `serve` once it has read the request; the request, the report.
+/// One probe with 400 ms against a server that runs `serve` once it has read the request; the request,
+/// the report.
 fn probe_path(
     path: &str,
     digest: Option<[u8; 16]>,
@@ -208,7 +209,8 @@ fn b112_content_lengths() {
     );
     passes(
         Some(HELLO),
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n\
+        6\r\nhello\n\r\n0\r\n\r\n",
     );
 }
 

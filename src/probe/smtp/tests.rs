@@ -15,8 +15,8 @@ fn clock() -> Instant {
 
 const BODY: &str = "first\n.dot\n..two\nline with\rcarriage return\nlast";
 
-/// Hands a mail to a server that answers line by line as `answer` says; an empty answer closes. What it got, and
-/// the report.
+/// Hands a mail to a server that answers line by line as `answer` says; an empty answer closes. What it
+/// got, and the report.
 fn hand_over(
     to: &[&str],
     subject: &str,
