@@ -1,5 +1,15 @@
 //! IPVS over generic netlink (`IPVS-*`; kernel header `linux/ip_vs.h`).
 
+mod emit;
+mod number;
+mod parse;
+
+pub use emit::{
+    DestinationCommand, FAMILY, MESSAGE_MAX, ServiceCommand, emit_del_service, emit_destination,
+    emit_dump_destinations, emit_dump_services, emit_service,
+};
+pub use parse::{parse_destination, parse_service};
+
 use crate::limits;
 use core::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -100,8 +110,8 @@ pub struct Service {
     pub key: ServiceKey,
     /// Scheduler name.
     pub scheduler: heapless::String<{ limits::SCHEDULER_MAX }>,
-    /// `IP_VS_SVC_F_*` that we set: persistent 0x1, one-packet 0x4, sched1-3 0x8, 0x10, 0x20. Never HASHED 0x2, which
-    /// is the kernel's and which `parse` leaves out.
+    /// `IP_VS_SVC_F_*` that we set: persistent 0x1, one-packet 0x4, sched1-3 0x8, 0x10, 0x20. Never HASHED
+    /// 0x2, which is the kernel's and which `parse` leaves out.
     pub flags: u32,
     /// Persistence in seconds, 0 for none.
     pub timeout: u32,

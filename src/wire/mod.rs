@@ -5,8 +5,11 @@
 
 pub mod arp;
 pub mod checksum;
+pub mod genetlink;
 pub mod ipv4;
 pub mod ipvs;
 pub mod job;
+pub mod netlink;
+pub mod rtnetlink;
 mod rung;
 pub mod vrrp;
