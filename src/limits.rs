@@ -61,6 +61,18 @@ pub const IPVS_WINDOW: usize = 64;
 pub const CONTROL_CONNECTIONS_MAX: usize = 8;
 /// Bytes of one control request line. Longer: refused, connection closed.
 pub const REQUEST_MAX: usize = 512;
+/// Recipients of mails. More: the configuration is refused.
+pub const RECIPIENTS_MAX: usize = 16;
+/// Bytes of a mail address (RFC 5321 §4.5.3.1.3). Longer: refused.
+pub const MAIL_ADDRESS_MAX: usize = 254;
+/// Bytes of a host name in HELO or `Host:`. Longer: refused.
+pub const HOST_NAME_MAX: usize = 253;
+/// Bytes of the path that a probe asks for. Longer: refused.
+pub const HTTP_PATH_MAX: usize = 1024;
+/// Status ranges of one check. More: refused.
+pub const STATUS_RANGES_MAX: usize = 32;
+/// Syntax errors of one configuration file after which it is read no further.
+pub const SYNTAX_ERRORS_MAX: usize = 20;
 /// Size of a configuration file. Larger: refused.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;
 /// Diagnostics printed for one file. More: counted in a last line.

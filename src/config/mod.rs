@@ -1,24 +1,105 @@
 //! Texts to [`Config`]: every mistake with its place and what was probably meant (law 4: no silent acceptance).
+//!
+//! [`parse`] goes three times over a text: `syntax` finds what is no TOML and blanks it out, so that the rest can
+//! still be read; `global`, `vrrp`, `service` and `check` read table by table through `reader`, which remembers the
+//! keys that were asked for and reports the others; `whole` compares the tables with one another.
 
-use crate::model::{Config, Diagnostic, Diagnostics, Level};
+mod check;
+mod global;
+mod intention;
+mod reader;
+mod report;
+mod service;
+mod suggest;
+mod syntax;
+mod values;
+mod vrrp;
+mod whole;
+
+use crate::limits;
+use crate::model::{Config, Diagnostics};
+use reader::Table;
+use report::Report;
+use toml::de::DeTable;
 
 /// Reads a TOML text. `file` is the name for messages. `None` where a diagnostic of level error refuses the text;
-/// every mistake is reported, sorted by place, not only the first one.
+/// every mistake is reported, sorted by place, not only the first one. A text larger than
+/// [`limits::CONFIG_BYTES_MAX`] is refused as a whole.
+///
+/// ```
+/// let (config, diagnostics) = vipd::config::parse("[[vrrp]]\npriorty = 100\n", "vipd.toml");
+/// assert!(config.is_none());
+/// let text: Vec<String> = diagnostics.iter().map(|d| d.to_string()).collect();
+/// assert!(text.contains(
+///     &"vipd.toml:2:1: error: unknown key `priorty` in [[vrrp]]. Did you mean `priority`?".to_owned()
+/// ));
+/// ```
 pub fn parse(text: &str, file: &str) -> (Option<Config>, Diagnostics) {
-    let _ = text;
-    let mut diagnostics = Diagnostics::default();
-    diagnostics.push(Diagnostic {
-        level: Level::Error,
-        file: file.to_owned(),
-        line: 0,
-        column: 0,
-        what: "the reader is not built yet".to_owned(),
-        hint: String::new(),
-    });
-    (None, diagnostics)
+    let mut report = Report::new(text, file);
+    if text.len() > limits::CONFIG_BYTES_MAX {
+        let what =
+            format!("the file has {} bytes, at most {} are read", text.len(), limits::CONFIG_BYTES_MAX);
+        report.error_of_file(what, "Is it the right file?");
+        return (None, report.finish());
+    }
+    let config = match syntax::readable(text, &mut report) {
+        Some(readable) => match DeTable::parse(&readable) {
+            Ok(document) => Some(self::document(document.get_ref(), &mut report)),
+            Err(_) => None, // `readable` has reported it
+        },
+        None => None,
+    };
+    let config = config.filter(|_| !report.has_errors());
+    (config, report.finish())
 }
 
 /// As [`parse`], for the bytes of a file: also refuses what is not UTF-8, with the place of the first bad byte.
 pub fn parse_bytes(bytes: &[u8], file: &str) -> (Option<Config>, Diagnostics) {
-    parse(&String::from_utf8_lossy(bytes), file)
+    let error = match core::str::from_utf8(bytes) {
+        Ok(text) => return parse(text, file),
+        Err(error) => error,
+    };
+    let good = bytes.get(..error.valid_up_to()).unwrap_or(&[]);
+    let good = core::str::from_utf8(good).unwrap_or("");
+    let mut report = Report::new(good, file);
+    let hint = match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "It looks like UTF-16: save it as UTF-8.",
+        [0x1f, 0x8b, ..] | [0x7f, b'E', b'L', b'F', ..] => "Is it the right file?",
+        _ => "Save it as UTF-8.",
+    };
+    report.error(good.len(), "the file is not UTF-8 from here on", hint);
+    (None, report.finish())
+}
+
+fn document(entries: &DeTable<'_>, report: &mut Report<'_>) -> Config {
+    let mut file = Table::new("the file", 0, entries);
+    let global = file.table("global", "[global]", report);
+    let (global, group) = global.map(|table| global::global(table, report)).unwrap_or_default();
+    let mail = file.table("mail", "[mail]", report).and_then(|table| global::mail(table, report));
+    let ipvs = file.table("ipvs", "[ipvs]", report);
+    let ipvs = ipvs.map(|table| global::ipvs(table, report)).unwrap_or_default();
+    let instances: Vec<vrrp::Draft> = file
+        .tables("vrrp", "[[vrrp]]", limits::INSTANCES_MAX, report)
+        .into_iter()
+        .map(|table| vrrp::instance(table, group, report))
+        .collect();
+    let services: Vec<service::Draft> = file
+        .tables("service", "[[service]]", limits::SERVICES_MAX, report)
+        .into_iter()
+        .map(|table| service::service(table, report))
+        .collect();
+    let nothing = !file.has("vrrp") && !file.has("service");
+    file.finish(report);
+    whole::compare(&instances, &services, report);
+    if nothing && !report.has_errors() {
+        let hint = "Add [[vrrp]] for virtual addresses or [[service]] for load balancing.";
+        report.warning_of_file("there is nothing to do", hint);
+    }
+    Config {
+        global,
+        mail,
+        instances: instances.into_iter().filter_map(|draft| draft.instance).collect(),
+        services: services.into_iter().filter_map(|draft| draft.service).collect(),
+        ipvs,
+    }
 }

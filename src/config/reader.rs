@@ -1,0 +1,370 @@
+//! A table of the file, read key by key: every key asked for is remembered, and what was not asked for is reported.
+
+use super::report::{At, Problem, Report};
+use super::suggest::{nearest, shown, unknown_key};
+use super::values;
+use crate::time::Duration;
+use core::ops::RangeInclusive;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// One table.
+pub(super) struct Table<'t> {
+    /// How messages call it, `[[vrrp]]`.
+    pub(super) name: &'static str,
+    /// Byte offset of its header or its brace.
+    pub(super) at: usize,
+    entries: &'t DeTable<'t>,
+    asked: Vec<&'static str>,
+}
+
+/// A value with its place.
+#[derive(Clone, Copy)]
+pub(super) struct Value<'t> {
+    /// How messages call it: its key.
+    pub(super) key: &'static str,
+    /// Byte offset of the value.
+    pub(super) at: usize,
+    /// The value.
+    pub(super) value: &'t DeValue<'t>,
+}
+
+impl<'t> Table<'t> {
+    pub(super) fn new(name: &'static str, at: usize, entries: &'t DeTable<'t>) -> Self {
+        Table { name, at, entries, asked: Vec::new() }
+    }
+
+    /// The value of `key`, whatever it is.
+    pub(super) fn get(&mut self, key: &'static str) -> Option<Value<'t>> {
+        self.asked.push(key);
+        let value = self.entries.get(key)?;
+        Some(Value { key, at: value.span().start, value: value.get_ref() })
+    }
+
+    /// Byte offset of `key` itself, or that of the table where there is no such key.
+    pub(super) fn key_at(&self, key: &str) -> usize {
+        self.entries.get_key_value(key).map_or(self.at, |(key, _)| key.span().start)
+    }
+
+    /// Is the key there, readable or not?
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self, key: &'static str, report: &mut Report<'_>) -> Option<At<&'t str>> {
+        self.get(key)?.text(report)
+    }
+
+    /// A text that `read` turns into a value.
+    pub(super) fn parsed<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&str) -> Result<T, Problem>,
+        report: &mut Report<'_>,
+    ) -> Option<At<T>> {
+        self.get(key)?.parsed(read, report)
+    }
+
+    /// A whole number in a range.
+    pub(super) fn integer(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u32>,
+        report: &mut Report<'_>,
+    ) -> Option<At<u32>> {
+        self.get(key)?.integer(range, report)
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, key: &'static str, report: &mut Report<'_>) -> Option<At<bool>> {
+        let value = self.get(key)?;
+        match value.value {
+            DeValue::Boolean(b) => Some(At { at: value.at, value: *b }),
+            _ => {
+                value.wrong("true or false", "Write true or false, without quotes.".to_owned(), report);
+                None
+            }
+        }
+    }
+
+    /// A length of time in a range.
+    pub(super) fn duration(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+        report: &mut Report<'_>,
+    ) -> Option<At<Duration>> {
+        self.get(key)?.duration(range, report)
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[(&'static str, T)],
+        report: &mut Report<'_>,
+    ) -> Option<At<T>> {
+        let text = self.text(key, report)?;
+        let found = words.iter().find(|(word, _)| *word == text.value);
+        if found.is_none() {
+            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let hint = match meant_word(text.value).or_else(|| nearest(text.value, &known)) {
+                Some(word) if known.contains(&word) => format!("Did you mean \"{word}\"?"),
+                _ => format!("One of: {}.", known.join(", ")),
+            };
+            report.error(text.at, format!("unknown {key} \"{}\"", shown(text.value)), hint);
+        }
+        found.map(|(_, value)| At { at: text.at, value: *value })
+    }
+
+    /// A list.
+    pub(super) fn list(&mut self, key: &'static str, report: &mut Report<'_>) -> Option<Vec<Value<'t>>> {
+        let value = self.get(key)?;
+        value.list(report)
+    }
+
+    /// A table in one piece, `key = { ... }` or `[key]`.
+    pub(super) fn table(
+        &mut self,
+        key: &'static str,
+        name: &'static str,
+        report: &mut Report<'_>,
+    ) -> Option<Table<'t>> {
+        self.get(key)?.table(name, report)
+    }
+
+    /// Tables in a row, `[[key]]`; at most `max`. Reads on where `[key]` was written for `[[key]]`.
+    pub(super) fn tables(
+        &mut self,
+        key: &'static str,
+        name: &'static str,
+        max: usize,
+        report: &mut Report<'_>,
+    ) -> Vec<Table<'t>> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        match value.value {
+            DeValue::Array(list) => {
+                if let Some(first) = list.get(max) {
+                    report.error(first.span().start, format!("more than {max} {name}"), "");
+                }
+                let tables = list.iter().take(max).filter_map(|item| {
+                    let at = item.span().start;
+                    match item.get_ref() {
+                        DeValue::Table(entries) => Some(Table::new(name, at, entries)),
+                        _ => {
+                            let item = Value { key, at, value: item.get_ref() };
+                            item.wrong("tables", format!("Write {name}."), report);
+                            None
+                        }
+                    }
+                });
+                tables.collect()
+            }
+            DeValue::Table(entries) => {
+                let wrong = name.replace("[[", "[").replace("]]", "]");
+                let what = format!("{wrong} is a single table, {name} can be given several times");
+                report.error(value.at, what, format!("Did you mean {name}?"));
+                vec![Table::new(name, value.at, entries)]
+            }
+            _ => {
+                value.wrong("tables", format!("Write {name}."), report);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Says that `key` is not given although it has no default. `example` is a whole line.
+    pub(super) fn missing(&self, key: &str, example: &str, report: &mut Report<'_>) {
+        if !self.has(key) {
+            let what = format!("{} has no `{key}`", self.name);
+            report.missing(self.at, what, format!("Add: {example}"));
+        }
+    }
+
+    /// Reports every key that nobody asked for.
+    pub(super) fn finish(self, report: &mut Report<'_>) {
+        for (key, _) in self.entries.iter() {
+            let word: &str = key.get_ref();
+            if !self.asked.contains(&word) {
+                let (what, hint) = unknown_key(word, self.name, &self.asked);
+                report.error(key.span().start, what, hint);
+            }
+        }
+    }
+}
+
+impl<'t> Value<'t> {
+    /// A text.
+    pub(super) fn text(self, report: &mut Report<'_>) -> Option<At<&'t str>> {
+        match self.value {
+            DeValue::String(text) => Some(At { at: self.at, value: text }),
+            DeValue::Integer(number) => {
+                self.wrong("a text", format!("Write it in quotes: \"{}\".", shown(number.as_str())), report);
+                None
+            }
+            DeValue::Array(list) if list.len() == 1 => {
+                self.wrong("a single text", "Write it without brackets.".to_owned(), report);
+                None
+            }
+            _ => {
+                self.wrong("a text", String::new(), report);
+                None
+            }
+        }
+    }
+
+    /// A text that `read` turns into a value.
+    pub(super) fn parsed<T>(
+        self,
+        read: impl FnOnce(&str) -> Result<T, Problem>,
+        report: &mut Report<'_>,
+    ) -> Option<At<T>> {
+        let text = self.text(report)?;
+        match read(text.value) {
+            Ok(value) => Some(At { at: text.at, value }),
+            Err(problem) => {
+                report.problem(
+                    text.at,
+                    Problem { what: format!("`{}`: {}", self.key, problem.what), ..problem },
+                );
+                None
+            }
+        }
+    }
+
+    /// A whole number in a range.
+    pub(super) fn integer(self, range: RangeInclusive<u32>, report: &mut Report<'_>) -> Option<At<u32>> {
+        let (first, last) = (range.start(), range.end());
+        let wanted = format!("a whole number from {first} to {last}");
+        match self.value {
+            DeValue::Integer(number) => {
+                let read = i64::from_str_radix(number.as_str(), number.radix()).ok();
+                match read.and_then(|n| u32::try_from(n).ok()).filter(|n| range.contains(n)) {
+                    Some(value) => Some(At { at: self.at, value }),
+                    None => {
+                        let shown = shown(&number.to_string());
+                        report.error(
+                            self.at,
+                            format!("`{}` is {shown}, wants {first} to {last}", self.key),
+                            "",
+                        );
+                        None
+                    }
+                }
+            }
+            DeValue::String(text) if text.trim().parse::<u32>().is_ok() => {
+                self.wrong(&wanted, format!("Write {} without quotes.", text.trim()), report);
+                None
+            }
+            _ => {
+                self.wrong(&wanted, String::new(), report);
+                None
+            }
+        }
+    }
+
+    /// A length of time in a range.
+    pub(super) fn duration(
+        self,
+        range: RangeInclusive<Duration>,
+        report: &mut Report<'_>,
+    ) -> Option<At<Duration>> {
+        let number = match self.value {
+            DeValue::Integer(number) => Some(number.as_str()),
+            DeValue::Float(number) => Some(number.as_str()),
+            _ => None,
+        };
+        if let Some(number) = number {
+            let hint = values::duration(number).err().map(|problem| problem.hint).unwrap_or_default();
+            self.wrong("a length of time with its unit, in quotes", hint, report);
+            return None;
+        }
+        let read = self.parsed(values::duration, report)?;
+        if range.contains(&read.value) {
+            return Some(read);
+        }
+        let [is, first, last] = [read.value, *range.start(), *range.end()].map(values::show_duration);
+        report.error(self.at, format!("`{}` is {is}, wants {first} to {last}", self.key), "");
+        None
+    }
+
+    /// A list.
+    pub(super) fn list(self, report: &mut Report<'_>) -> Option<Vec<Value<'t>>> {
+        let key = self.key;
+        match self.value {
+            DeValue::Array(list) => {
+                let item = |item: &'t Spanned<DeValue<'t>>| Value {
+                    key,
+                    at: item.span().start,
+                    value: item.get_ref(),
+                };
+                Some(list.iter().map(item).collect())
+            }
+            DeValue::String(text) => {
+                self.wrong("a list", format!("Write it in brackets: [\"{}\"].", shown(text)), report);
+                None
+            }
+            DeValue::Integer(number) => {
+                self.wrong("a list", format!("Write it in brackets: [{number}]."), report);
+                None
+            }
+            _ => {
+                self.wrong("a list", String::new(), report);
+                None
+            }
+        }
+    }
+
+    /// A table in one piece; reads the first where `[[key]]` was written for `[key]`.
+    pub(super) fn table(self, name: &'static str, report: &mut Report<'_>) -> Option<Table<'t>> {
+        match self.value {
+            DeValue::Table(entries) => Some(Table::new(name, self.at, entries)),
+            DeValue::Array(list) => {
+                let first = list.first()?;
+                let DeValue::Table(entries) = first.get_ref() else {
+                    self.wrong("a table", String::new(), report);
+                    return None;
+                };
+                let bare = name.trim_matches(['[', ']']);
+                report.error(
+                    self.at,
+                    format!("`{bare}` can be given only once, this is a list of tables"),
+                    format!("Did you mean [{bare}]?"),
+                );
+                Some(Table::new(name, first.span().start, entries))
+            }
+            _ => {
+                self.wrong("a table", format!("Write {} = {{ ... }}.", self.key), report);
+                None
+            }
+        }
+    }
+
+    /// Reports that this is not what is wanted here.
+    pub(super) fn wrong(self, wanted: &str, hint: String, report: &mut Report<'_>) {
+        let is = match self.value {
+            DeValue::String(_) => "a text",
+            DeValue::Integer(_) => "a number",
+            DeValue::Float(_) => "a number with a point",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        report.error(self.at, format!("`{}` wants {wanted}, this is {is}", self.key), hint);
+    }
+}
+
+/// Words of keepalived and ipvsadm for ours.
+fn meant_word(word: &str) -> Option<&'static str> {
+    Some(match word.to_ascii_lowercase().as_str() {
+        "dr" | "route" | "gatewaying" | "gate" | "dsr" => "direct",
+        "masq" | "masquerade" | "masquerading" => "nat",
+        "tun" | "ipip" => "tunnel",
+        "tcp_check" => "tcp",
+        "http_get" => "http",
+        "rfc" | "rfc9568" => "message-only",
+        _ => return None,
+    })
+}
