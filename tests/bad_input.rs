@@ -1,6 +1,6 @@
 //! Bad input (protocols §10.1): what must fall, at which rung, and that nothing else happens.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 #[path = "bad_input/catalogue.rs"]
 mod catalogue;
@@ -8,6 +8,12 @@ mod catalogue;
 mod frame;
 #[path = "bad_input/mutate.rs"]
 mod mutate;
+#[path = "bad_input/router.rs"]
+mod router;
+#[path = "bad_input/storm.rs"]
+mod storm;
+#[path = "bad_input/whole.rs"]
+mod whole;
 
 use catalogue::{Case, Listener, cases};
 use mutate::Mutator;

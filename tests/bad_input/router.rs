@@ -1,0 +1,157 @@
+//! A router to throw packets at: the real engine with one instance, on a kernel that does all it is asked.
+
+use crate::catalogue::Listener;
+use crate::{expect, frame};
+use std::net::{IpAddr, Ipv4Addr};
+use vipd::engine::{Action, Actions, AddressChange, Engine, Event, Link, LinkName};
+use vipd::model::status::{InstanceState, InstanceStatus, Snapshot};
+use vipd::model::{
+    AuthPass, Authentication, ChecksumForm, Cidr, Config, Garp, IfName, Instance, Name, Priority, Vrid,
+};
+use vipd::time::{Duration, Instant};
+
+/// The interface of the instance, and another one.
+pub(crate) const LAN: u32 = 3;
+pub(crate) const OTHER: u32 = 4;
+/// Our own address; the sender of the catalogue is 192.0.2.1, a lower one.
+pub(crate) const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 50);
+const OWN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 50];
+
+pub(crate) struct Router {
+    pub(crate) engine: Engine,
+    pub(crate) now: Instant,
+    /// Frames that left, with their time.
+    pub(crate) sent: Vec<(Instant, Vec<u8>)>,
+    /// Lines of log.
+    pub(crate) notes: usize,
+    actions: Actions,
+}
+
+impl Router {
+    /// One instance, listening as the catalogue says, at rest: its next deadline is its advert or down timer
+    /// and nothing else.
+    pub(crate) fn new(listener: Listener, state: InstanceState) -> Router {
+        let now = Instant::from_secs(1000);
+        let engine = Engine::new(&config(listener), "test", 1, now);
+        let mut router = Router { engine, now, sent: Vec::new(), notes: 0, actions: Actions::new() };
+        router.handle(Event::DumpStart);
+        for (index, name, own) in [(LAN, "eth0", OWN), (OTHER, "eth1", Ipv4Addr::new(198, 51, 100, 1))] {
+            let name = LinkName::new(name);
+            router.handle(Event::Link(Link { index, name, running: true, mac: Some(OWN_MAC), mtu: 1500 }));
+            let change = AddressChange::Present { ours: false, secondary: false };
+            router.handle(Event::Address { index, cidr: cidr(own), change });
+        }
+        router.handle(Event::DumpEnd);
+        if state == InstanceState::Active {
+            router.run_until(now + Duration::from_secs(10));
+        }
+        router.now += Duration::from_millis(300);
+        assert_eq!(router.instance().state, state, "the bench does not get the router into this state");
+        router
+    }
+
+    /// Hands in an event and does what comes of it.
+    pub(crate) fn handle(&mut self, event: Event<'_>) {
+        self.engine.handle(self.now, event, &mut self.actions);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(action) = self.actions.take() {
+            match action {
+                Action::Transmit { index, frame } => {
+                    assert_eq!(index, LAN, "sent to a wrong interface");
+                    self.sent.push((self.now, self.actions.bytes(&frame).to_vec()));
+                }
+                Action::AddAddress { index, cidr, .. } => {
+                    let change = AddressChange::Present { ours: true, secondary: false };
+                    self.engine.handle(self.now, Event::Address { index, cidr, change }, &mut self.actions);
+                    let op = vipd::engine::AddressOp::Add;
+                    let result = Event::AddressResult { index, cidr, op, result: Ok(()) };
+                    self.engine.handle(self.now, result, &mut self.actions);
+                }
+                Action::RemoveAddress { index, cidr } => {
+                    let change = AddressChange::Gone;
+                    self.engine.handle(self.now, Event::Address { index, cidr, change }, &mut self.actions);
+                    let op = vipd::engine::AddressOp::Remove;
+                    let result = Event::AddressResult { index, cidr, op, result: Ok(()) };
+                    self.engine.handle(self.now, result, &mut self.actions);
+                }
+                Action::Note { .. } => self.notes += 1,
+                Action::Listen { .. } | Action::Unlisten { .. } | Action::Finished => {}
+                Action::Ipvs { .. }
+                | Action::StartProbe(_)
+                | Action::StopProbe(_)
+                | Action::SendMail { .. } => panic!("nothing of the kind is configured: {action:?}"),
+            }
+        }
+        self.actions.clear();
+    }
+
+    /// Hands in a frame and does what comes of it; tells whether anything at all was to be done.
+    pub(crate) fn hear(&mut self, index: u32, bytes: &[u8], truncated: bool) -> bool {
+        self.engine.handle(self.now, Event::Frame { index, bytes, truncated }, &mut self.actions);
+        let acts = !self.actions.is_empty();
+        self.drain();
+        acts
+    }
+
+    /// Lets time pass, deadline by deadline.
+    pub(crate) fn run_until(&mut self, end: Instant) {
+        for _ in 0..100_000 {
+            match self.engine.next_deadline().filter(|at| *at <= end) {
+                Some(at) => {
+                    self.now = self.now.max(at);
+                    self.handle(Event::Tick);
+                }
+                None => {
+                    self.now = self.now.max(end);
+                    return;
+                }
+            }
+        }
+        panic!("the engine has a deadline in the past and does not clear it");
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.engine.snapshot(self.now)
+    }
+
+    pub(crate) fn instance(&self) -> InstanceStatus {
+        self.snapshot().instances.remove(0)
+    }
+
+    /// When adverts left since `start`.
+    pub(crate) fn adverts_since(&self, start: Instant) -> Vec<Instant> {
+        let is_advert = |bytes: &[u8]| bytes.get(12..14) == Some(&frame::hex("0800")[..]);
+        self.sent.iter().filter(|(at, bytes)| *at >= start && is_advert(bytes)).map(|(at, _)| *at).collect()
+    }
+}
+
+fn cidr(address: Ipv4Addr) -> Cidr {
+    Cidr { address: IpAddr::V4(address), prefix_len: 24 }
+}
+
+/// Without lease and second burst, so that no other deadline hides the one that matters.
+fn config(listener: Listener) -> Config {
+    let expect = expect(listener);
+    let instance = Instance {
+        name: Name::try_from("VI").unwrap(),
+        interface: IfName::try_from("eth0").unwrap(),
+        vrid: Vrid::new(expect.vrid).unwrap(),
+        version: expect.version,
+        priority: Priority::new(100).unwrap(),
+        advert_interval: expect.advert_interval,
+        preempt: true,
+        authentication: match expect.authentication {
+            Some(pass) => Authentication::Pass(AuthPass(pass)),
+            None => Authentication::None,
+        },
+        group: expect.group,
+        addresses: vec![cidr(Ipv4Addr::new(192, 0, 2, 100))],
+        checksum: ChecksumForm::PseudoHeader,
+        garp: Garp { delay: Duration::ZERO, repeat: 1, refresh: Duration::ZERO },
+        lease: None,
+    };
+    Config { instances: vec![instance], ..Config::default() }
+}

@@ -1,0 +1,178 @@
+//! The catalogue through the whole engine: a packet that falls changes one counter and nothing else (law 2).
+
+use crate::catalogue::{Case, Listener, cases};
+use crate::frame::{Frame, hex, summed};
+use crate::router::{LAN, OTHER, OWN, Router};
+use crate::{LISTENERS, expect, title};
+use vipd::model::status::{InstanceState, Snapshot};
+use vipd::wire::vrrp::{Rung, open};
+
+const STATES: [InstanceState; 2] = [InstanceState::Backup, InstanceState::Active];
+
+/// Whose counter grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// The packet was known to be for our instance.
+    Instance,
+    Router,
+}
+
+#[test]
+fn a_bad_packet_changes_one_counter() {
+    let cases = cases();
+    for state in STATES {
+        for listener in LISTENERS {
+            let mut router = Router::new(listener, state);
+            for case in cases.iter().filter(|c| c.listener == listener) {
+                let Some(rung) = case.falls_at else { continue };
+                let scope = match open(&case.frame) {
+                    Ok(envelope) if envelope.vrid() == expect(listener).vrid => Scope::Instance,
+                    _ => Scope::Router,
+                };
+                let what = format!("{}, {state:?}", title(case));
+                assert_only_counts(&mut router, (LAN, &case.frame, false), scope, rung.name(), &what);
+            }
+        }
+    }
+}
+
+/// B-67: MSG_TRUNC, whatever the rest looks like.
+#[test]
+fn b_67_what_the_kernel_cut_is_not_read() {
+    for state in STATES {
+        for case in cases().iter().filter(|c| c.falls_at.is_none()) {
+            let mut router = Router::new(case.listener, state);
+            let what = format!("B-67, {}, {state:?}", title(case));
+            assert_only_counts(&mut router, (LAN, &case.frame, true), Scope::Router, "truncated", &what);
+        }
+    }
+}
+
+#[test]
+fn b_34_right_vrid_on_the_wrong_interface() {
+    for state in STATES {
+        for case in cases().iter().filter(|c| c.falls_at.is_none()) {
+            let mut router = Router::new(case.listener, state);
+            let what = format!("B-34, {}, {state:?}", title(case));
+            for index in [OTHER, 99, 0] {
+                let heard = (index, &case.frame[..], false);
+                assert_only_counts(&mut router, heard, Scope::Router, "unknown_vrid", &what);
+            }
+        }
+    }
+}
+
+/// RX-21: with our own address as its source, neither a reflection nor a duplicate may move the state
+/// machine.
+#[test]
+fn b_52_b_53_adverts_with_our_own_address() {
+    for state in STATES {
+        for case in cases().iter().filter(|c| ["B-49", "B-50", "B-52"].contains(&c.id)) {
+            let mut router = Router::new(case.listener, state);
+            let mut frame = Frame::new(case.frame[34..].to_vec());
+            frame.source = OWN;
+            let what = format!("B-52, {}, {state:?}", title(case));
+            let heard = (LAN, &frame.bytes()[..], false);
+            assert_only_counts(&mut router, heard, Scope::Instance, "own_address", &what);
+        }
+    }
+}
+
+/// Whatever the router sends comes back to it.
+#[test]
+fn b_53_b_61_our_own_frames() {
+    for listener in LISTENERS {
+        let mut router = Router::new(listener, InstanceState::Active);
+        let sent = core::mem::take(&mut router.sent);
+        let (mut adverts, mut announcements) = (0, 0);
+        for (_, frame) in &sent {
+            let (scope, name) = if frame[12..14] == [0x08, 0x06] {
+                announcements += 1;
+                (Scope::Router, Rung::NotVrrp.name())
+            } else {
+                adverts += 1;
+                (Scope::Instance, "own_address")
+            };
+            let what = format!("B-53, B-61, {listener:?}: {frame:02x?}");
+            assert_only_counts(&mut router, (LAN, frame, false), scope, name, &what);
+        }
+        assert!(adverts > 0 && announcements > 0, "{listener:?}: {adverts} adverts, {announcements} GARPs");
+    }
+}
+
+/// The odd ones that must pass: counted as received, dropped nowhere.
+#[test]
+fn odd_but_valid_packets_are_taken() {
+    for state in STATES {
+        for case in cases().iter().filter(|c| c.falls_at.is_none()) {
+            let mut router = Router::new(case.listener, state);
+            router.hear(LAN, &case.frame, false);
+            let (all, instance) = (router.snapshot(), router.instance());
+            let what = format!("{}, {state:?}", title(case));
+            assert_eq!(instance.counters.adverts_received, 1, "{what}: {:?}", instance.counters);
+            assert_eq!((instance.counters.dropped, all.dropped), (Vec::new(), Vec::new()), "{what}");
+            let wanted = if priority(case) > 100 { InstanceState::Backup } else { state };
+            assert_eq!(instance.state, wanted, "{what}");
+        }
+    }
+}
+
+/// B-36, B-48, B-56: accepted, and told on the status screen.
+#[test]
+fn what_differs_is_counted() {
+    let count = |listener, message: &str| {
+        let mut router = Router::new(listener, InstanceState::Backup);
+        router.hear(LAN, &Frame::new(summed(hex(message))).bytes(), false);
+        let c = router.instance().counters;
+        (c.other_checksum_form, c.interval_differs, c.address_list_mismatch)
+    };
+    assert_eq!(
+        count(Listener::V3, "310d6401 00640000 c0000264"),
+        (1, 0, 0),
+        "B-36: message-only to a v3 router"
+    );
+    assert_eq!(count(Listener::V3, "310d6401 0fff0000 c0000264"), (1, 1, 0), "B-48: RX-17");
+    assert_eq!(count(Listener::V3, "310d6401 00640000 c0000265"), (1, 0, 1), "B-56: RX-19");
+    let v2 = "21336401 00010000 c0000264 00000000 00000000";
+    assert_eq!(count(Listener::Plain, v2), (0, 0, 0), "v2 knows one form only");
+}
+
+fn priority(case: &Case) -> u8 {
+    open(&case.frame).expect("an accepted one").message()[2]
+}
+
+/// Hands in one frame; all that may differ afterwards is one counter and what the status screen says of its
+/// sender.
+fn assert_only_counts(
+    router: &mut Router,
+    (index, frame, truncated): (u32, &[u8], bool),
+    scope: Scope,
+    counter: &'static str,
+    what: &str,
+) {
+    let (before, deadline) = (router.snapshot(), router.engine.next_deadline());
+    let acts = router.hear(index, frame, truncated);
+    assert!(!acts, "{what}: something was done");
+    assert_eq!(router.engine.next_deadline(), deadline, "{what}: a timer was touched (SEC-4)");
+    let mut wanted = before;
+    let counters = match scope {
+        Scope::Instance => &mut wanted.instances[0].counters.dropped,
+        Scope::Router => &mut wanted.dropped,
+    };
+    match counters.iter_mut().find(|(name, _)| *name == counter) {
+        Some((_, n)) => *n += 1,
+        None => counters.push((counter, 1)),
+    }
+    assert_eq!(comparable(router.snapshot()), comparable(wanted), "{what}");
+}
+
+/// Without what is said of the senders of dropped packets, and with the counters sorted.
+fn comparable(mut snapshot: Snapshot) -> Snapshot {
+    snapshot.problems.clear();
+    snapshot.dropped.sort_unstable();
+    for instance in &mut snapshot.instances {
+        instance.rejected.clear();
+        instance.counters.dropped.sort_unstable();
+    }
+    snapshot
+}
