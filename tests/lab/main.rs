@@ -1,0 +1,97 @@
+//! The scenarios, end to end: the real binary on a real kernel with IPVS, real HTTP through it.
+//!
+//! `board/lab/guest` boots a Debian kernel under qemu and runs this program there: `lab guest [--loud]
+//! [NAME]...` runs the named scenarios (all, where none is named), `lab guest shell` leaves the person at a
+//! shell on router A. Each scenario has network namespaces of its own, so that they run side by side; with
+//! `--loud` they run one after the other and every step tells what it sees.
+
+// A test program: nobody outside reads its items, and a broken assumption of its own may end it.
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::panic)]
+
+mod arp;
+mod daemon;
+mod failures;
+mod missing;
+mod net;
+mod peers;
+mod screen;
+mod shell;
+mod stage;
+mod table;
+mod topology;
+mod web;
+
+mod s1;
+mod s2;
+mod s3;
+
+use stage::{Outcome, Stage};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// A scenario: its name, what it shows, and itself.
+type Scenario = (&'static str, &'static str, fn(&Stage) -> Outcome);
+
+/// All of them. `missing` is not among them: it needs a kernel without IPVS, so it goes first and alone.
+const SCENARIOS: [Scenario; 9] = [
+    ("s1", "one active router, two web servers", s1::run),
+    ("s2", "two active routers, one VIP each", s2::run),
+    ("s3", "all web servers down: the sorry server", s3::run),
+    ("term", "the active vipd is told to end, or killed", failures::ended),
+    ("stop", "the active vipd is frozen", failures::frozen),
+    ("link", "the active router's link fails", failures::link),
+    ("peer", "keepalived is the other router, backup first", peers::keepalived_backup),
+    ("peer2", "keepalived is the other router, active first", peers::keepalived_active),
+    ("tables", "every scheduler and every forwarding method in the kernel's table", table::every_kind),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(("guest", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) else {
+        println!("lab: nothing done: it needs a kernel with IPVS to itself; tests/run runs it in its guest");
+        return ExitCode::SUCCESS;
+    };
+    let loud = rest.iter().any(|word| word == "--loud");
+    let names: Vec<&str> = rest.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
+    if names == ["shell"] {
+        return shell::run();
+    }
+    if let Some(name) =
+        names.iter().find(|name| **name != "missing" && !SCENARIOS.iter().any(|s| s.0 == **name))
+    {
+        println!("lab: no scenario is called {name}");
+        return ExitCode::from(2);
+    }
+    let begin = Instant::now();
+    let mut results = Vec::new();
+    if names.is_empty() || names.contains(&"missing") {
+        results.push(play(&("missing", "vipd before the kernel's IPVS is there", missing::run), loud));
+    }
+    missing::load_ipvs();
+    let chosen: Vec<&Scenario> =
+        SCENARIOS.iter().filter(|s| names.is_empty() || names.contains(&s.0)).collect();
+    if loud {
+        results.extend(chosen.into_iter().map(|scenario| play(scenario, true)));
+    } else {
+        results.extend(std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                chosen.iter().map(|scenario| scope.spawn(|| play(scenario, false))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap_or(false)).collect::<Vec<_>>()
+        }));
+    }
+    let passed = results.iter().filter(|result| **result).count();
+    let failed = results.len() - passed;
+    println!("lab: {passed} scenarios passed, {failed} failed, {:.0} s", begin.elapsed().as_secs_f64());
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs one scenario and tells how it went.
+fn play(scenario: &Scenario, loud: bool) -> bool {
+    let (name, about, run) = *scenario;
+    let stage = Stage::new(name, loud);
+    stage.say(about);
+    // A broken assertion inside is a failed scenario, not the end of the others.
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&stage)))
+        .unwrap_or_else(|_| Err("panicked (see above)".into()));
+    stage.end(outcome)
+}

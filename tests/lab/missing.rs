@@ -1,0 +1,59 @@
+//! vipd on a kernel without IPVS: one clear message, VRRP all the same; and IPVS as soon as it is there.
+
+use crate::daemon::status;
+use crate::s1::{SERVICE, WEB47, WEB57};
+use crate::stage::{Outcome, Stage, ensure};
+use crate::table;
+use crate::topology::{Lab, SKEW, SLACK, VIP1};
+use nix::sys::signal::Signal;
+use std::time::Duration;
+
+/// Loads the kernel's IPVS; does nothing where it is loaded.
+pub fn load_ipvs() {
+    for module in std::fs::read_to_string("/etc/modules.ipvs").unwrap_or_default().lines() {
+        let _ = crate::net::output("insmod", &[module]);
+    }
+}
+
+/// The whole scenario.
+pub fn run(stage: &Stage) -> Outcome {
+    let loaded = std::fs::read_to_string("/proc/modules").unwrap_or_default();
+    ensure(!loaded.lines().any(|line| line.starts_with("ip_vs ")), || "ip_vs is loaded already".into())?;
+    let mut lab = Lab::build(stage, "s1")?;
+    let result = steps(&mut lab);
+    lab.explain(result)
+}
+
+fn steps(lab: &mut Lab) -> Outcome {
+    let stage = lab.stage;
+    stage.step("both routers start without ip_vs: VRRP works", || {
+        lab.start_both()?;
+        lab.screens()
+    })?;
+    stage.step("one clear message names what to do", || {
+        let (code, text) = status(&lab.a.socket, &[])?;
+        let told: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with('!') && line.to_lowercase().contains("ip_vs"))
+            .collect();
+        stage.say(format!("   status: {}", told.join("\n           ")));
+        ensure(told.len() == 1 && code == 1, || format!("exit {code}, {} messages in: {text}", told.len()))?;
+        let log = lab.a.daemon()?.log();
+        let logged: Vec<&str> = log.lines().filter(|line| line.contains("ip_vs")).collect();
+        stage.say(format!("   log: {}", logged.join("\n        ")));
+        ensure(logged.len() == 1, || format!("{} log lines: {log}", logged.len()))
+    })?;
+    stage.step("the active vipd ends: the other takes over, without IPVS", || {
+        lab.a.daemon()?.end(Signal::SIGTERM)?;
+        lab.a.answers = false;
+        stage.until("router 37 alone has the VIP", SKEW + SLACK, || lab.only(&lab.b, VIP1)).map(drop)
+    })?;
+    stage.step("ip_vs is loaded: the table is filled", || {
+        load_ipvs();
+        stage.until("both web servers are in it", Duration::from_secs(20), || {
+            table::is(&lab.b.table()?, SERVICE, &[WEB47, WEB57])
+        })?;
+        lab.spread(VIP1, &[("web 47", 10), ("web 57", 20)])?;
+        lab.screens()
+    })
+}
