@@ -1,0 +1,297 @@
+//! Snapshots for tests: the ones that people will see, and random ones.
+
+use crate::limits;
+use crate::model::status::{
+    AddressStatus, Happening, InstanceCounters, InstanceState, InstanceStatus, IpvsStatus, MailStatus,
+    PeerStatus, RejectedPeer, ServerStatus, ServiceStatus, Snapshot, Stalls,
+};
+use crate::model::{Cidr, Forwarding, Level, Protocol, Version, cut};
+use crate::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+pub(super) fn name<const N: usize>(text: &str) -> heapless::String<N> {
+    cut(format_args!("{text}"))
+}
+
+pub(super) fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn vip(text: &str, present: bool) -> AddressStatus {
+    AddressStatus { address: Cidr { address: text.parse().unwrap(), prefix_len: 24 }, present, put_back: 0 }
+}
+
+pub(super) fn instance(called: &str, vrid: u8, state: InstanceState, vip_address: &str) -> InstanceStatus {
+    InstanceStatus {
+        name: name(called),
+        interface: name("ens37"),
+        vrid,
+        version: Version::V2,
+        state,
+        since: secs(3 * 86_400 + 4 * 3600),
+        cause: name("no advert for 3.6s"),
+        priority: 100,
+        effective_priority: 100,
+        advert_interval: secs(1),
+        active_router: match state {
+            InstanceState::Backup => Some(PeerStatus {
+                address: "192.168.234.37".parse().unwrap(),
+                priority: 200,
+                heard: Duration::from_millis(400),
+            }),
+            _ => None,
+        },
+        addresses: vec![vip(vip_address, state == InstanceState::Active)],
+        counters: InstanceCounters { adverts_sent: 12, became_active: 1, ..InstanceCounters::default() },
+        rejected: Vec::new(),
+    }
+}
+
+pub(super) fn server(address: &str, weight: u32) -> ServerStatus {
+    ServerStatus {
+        address: address.parse().unwrap(),
+        forward: Forwarding::DirectRoute,
+        weight,
+        up: true,
+        known: true,
+        installed: true,
+        since: secs(7200),
+        reason: name(""),
+        passed: 1200,
+        failed: 0,
+        probed: Some(secs(2)),
+        probe_time: Some(Duration::from_millis(12)),
+        active_connections: 44,
+        inactive_connections: 3,
+    }
+}
+
+pub(super) fn fail(server: &mut ServerStatus, seconds: u64, reason: &str) {
+    server.up = false;
+    server.installed = false;
+    server.since = secs(seconds);
+    server.reason = name(reason);
+    server.failed += 4;
+    server.active_connections = 0;
+}
+
+pub(super) fn service(called: &str, address: &str) -> ServiceStatus {
+    ServiceStatus {
+        name: name(called),
+        protocol: Protocol::Tcp,
+        address: address.parse().unwrap(),
+        scheduler: name("wrr"),
+        sorry_active: false,
+        sorry: Some("127.0.0.1:80".parse().unwrap()),
+        installed: true,
+        servers: vec![server("192.168.234.47:80", 1), server("192.168.234.57:80", 2)],
+        active_connections: 132,
+        since: secs(7200),
+    }
+}
+
+/// The seeds' first scenario: all is well, this router is Active.
+pub(super) fn s1() -> Snapshot {
+    Snapshot {
+        router_name: name("kptwo"),
+        up: secs(3 * 86_400 + 4 * 3600),
+        instances: vec![instance("VI_1", 50, InstanceState::Active, "10.0.0.100")],
+        services: vec![service("web", "10.0.0.100:80")],
+        problems: Vec::new(),
+        ipvs: Some(IpvsStatus { present: true, ..IpvsStatus::default() }),
+        mail: Some(MailStatus { sent: 2, ..MailStatus::default() }),
+        stalls: Stalls::default(),
+    }
+}
+
+/// Its other router.
+pub(super) fn s1_backup() -> Snapshot {
+    let mut snapshot = s1();
+    snapshot.instances = vec![instance("VI_1", 50, InstanceState::Backup, "10.0.0.100")];
+    snapshot
+}
+
+pub(super) fn happening(
+    seconds: u64,
+    level: Level,
+    kind: &'static str,
+    subject: &str,
+    text: &str,
+) -> Happening {
+    Happening { age: secs(seconds), level, kind, subject: name(subject), text: name(text) }
+}
+
+/// A generator of numbers that is the same everywhere (splitmix64).
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(super) fn below(&mut self, n: u64) -> u64 {
+        self.next() % n.max(1)
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// Small numbers mostly, and now and then the largest.
+    fn number(&mut self) -> u64 {
+        match self.below(8) {
+            0 => u64::MAX,
+            1 => self.next(),
+            2..=4 => self.below(100),
+            _ => self.below(1_000_000),
+        }
+    }
+
+    fn u32(&mut self) -> u32 {
+        u32::try_from(self.number()).unwrap_or(u32::MAX)
+    }
+
+    fn duration(&mut self) -> Duration {
+        Duration::from_micros(self.number())
+    }
+
+    /// As long as may be, at times, with characters that do not belong on a terminal.
+    pub(super) fn text<const N: usize>(&mut self) -> heapless::String<N> {
+        let alphabet: Vec<char> =
+            "abcXYZ019_- .:~%\"\\\u{1b}\u{7f}\n\té\u{9b}\u{4e2d}\u{1F600}".chars().collect();
+        let length = if self.chance(20) { N as u64 } else { self.below(12) };
+        let mut out = heapless::String::new();
+        for _ in 0..length {
+            let at = self.below(alphabet.len() as u64) as usize;
+            let _ = out.push(if self.chance(70) { 'n' } else { alphabet[at] });
+        }
+        out
+    }
+
+    fn ip(&mut self) -> IpAddr {
+        if self.chance(50) {
+            IpAddr::V4(Ipv4Addr::from(self.next() as u32))
+        } else {
+            let high = u128::from(self.next());
+            IpAddr::V6(Ipv6Addr::from(high << 64 | u128::from(self.next())))
+        }
+    }
+
+    fn socket(&mut self) -> SocketAddr {
+        SocketAddr::new(self.ip(), self.next() as u16)
+    }
+
+    fn instance(&mut self) -> InstanceStatus {
+        let states =
+            [InstanceState::Initialize, InstanceState::Backup, InstanceState::Active, InstanceState::Fault];
+        let state = states[self.below(4) as usize];
+        let addresses = (0..self.below(6)).map(|_| AddressStatus {
+            address: Cidr { address: self.ip(), prefix_len: self.below(33) as u8 },
+            present: self.chance(80) == (state == InstanceState::Active),
+            put_back: if self.chance(10) { self.u32() } else { 0 },
+        });
+        InstanceStatus {
+            addresses: addresses.collect(),
+            name: self.text(),
+            interface: self.text::<{ limits::IFNAME_MAX }>(),
+            vrid: self.next() as u8,
+            version: if self.chance(50) { Version::V2 } else { Version::V3 },
+            state,
+            since: self.duration(),
+            cause: self.text(),
+            priority: self.next() as u8,
+            effective_priority: self.next() as u8,
+            advert_interval: self.duration(),
+            active_router: self.chance(50).then(|| PeerStatus {
+                address: self.ip(),
+                priority: 1,
+                heard: self.duration(),
+            }),
+            counters: InstanceCounters {
+                adverts_received: self.u32(),
+                dropped: if self.chance(20) { vec![("ttl is not 255", self.u32())] } else { Vec::new() },
+                ..InstanceCounters::default()
+            },
+            rejected: (0..self.below(6).saturating_sub(3))
+                .map(|_| RejectedPeer {
+                    address: self.ip(),
+                    why: self.text(),
+                    count: self.u32(),
+                    last: self.duration(),
+                })
+                .collect(),
+        }
+    }
+
+    fn server(&mut self) -> ServerStatus {
+        ServerStatus {
+            address: self.socket(),
+            forward: Forwarding::Masquerade,
+            weight: self.below(65_536) as u32,
+            up: self.chance(80),
+            known: self.chance(90),
+            installed: self.chance(90),
+            since: self.duration(),
+            reason: self.text(),
+            passed: self.u32(),
+            failed: self.u32(),
+            probed: self.chance(80).then(|| self.duration()),
+            probe_time: self.chance(80).then(|| self.duration()),
+            active_connections: self.u32(),
+            inactive_connections: self.u32(),
+        }
+    }
+
+    fn service(&mut self) -> ServiceStatus {
+        let count = if self.below(500) == 0 { limits::SERVERS_MAX as u64 } else { self.below(6) };
+        ServiceStatus {
+            name: self.text(),
+            protocol: [Protocol::Tcp, Protocol::Udp, Protocol::Sctp][self.below(3) as usize],
+            address: self.socket(),
+            scheduler: self.text(),
+            sorry_active: self.chance(10),
+            sorry: self.chance(50).then(|| self.socket()),
+            installed: self.chance(95),
+            servers: (0..count).map(|_| self.server()).collect(),
+            active_connections: self.number(),
+            since: self.duration(),
+        }
+    }
+
+    fn size(&mut self) -> u64 {
+        match self.below(4) {
+            0 => 0,
+            1 => 1,
+            2 => self.below(8),
+            _ => self.below(80),
+        }
+    }
+
+    pub(super) fn snapshot(&mut self) -> Snapshot {
+        Snapshot {
+            router_name: self.text(),
+            up: self.duration(),
+            instances: (0..self.size()).map(|_| self.instance()).collect(),
+            services: (0..self.size()).map(|_| self.service()).collect(),
+            problems: (0..self.size() / 4).map(|_| self.text()).collect(),
+            ipvs: self.chance(70).then(|| IpvsStatus {
+                present: self.chance(70),
+                why: self.text(),
+                repaired: self.u32(),
+                refused: self.u32(),
+            }),
+            mail: self.chance(50).then(|| MailStatus {
+                waiting: self.u32(),
+                sent: self.u32(),
+                failed: self.u32(),
+                lost: self.u32(),
+                reason: self.text(),
+            }),
+            stalls: Stalls { count: self.u32(), worst: self.duration() },
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Is all as it should be? One judgement for the exit code, the first line of the screen, JSON and metrics.
+
+use crate::model::status::{
+    InstanceState, InstanceStatus, PeerStatus, ServerStatus, ServiceStatus, Snapshot,
+};
+use crate::time::Duration;
+
+/// Exit code of `vipd status`: 0 healthy, 1 degraded. Degraded is: an instance in Fault or Init, a VIP that is not where
+/// the state says, another Active router heard while Active, a service without all of its servers, IPVS absent
+/// where a service needs it.
+pub fn health(snapshot: &Snapshot) -> u8 {
+    let healthy = snapshot.instances.iter().all(is_instance_healthy)
+        && snapshot.services.iter().all(|s| service(s) == ServiceHealth::Healthy)
+        && snapshot.ipvs.as_ref().is_none_or(|ipvs| ipvs.present);
+    u8::from(!healthy)
+}
+
+/// What clients of a service get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ServiceHealth {
+    /// Every server takes part.
+    Healthy,
+    /// Some do.
+    Degraded,
+    /// None does; the sorry server answers.
+    Sorry,
+    /// None does, and nobody answers; or it is not in the kernel's table at all.
+    Down,
+}
+
+impl ServiceHealth {
+    /// A stable word for programs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            ServiceHealth::Healthy => "healthy",
+            ServiceHealth::Degraded => "degraded",
+            ServiceHealth::Sorry => "sorry",
+            ServiceHealth::Down => "down",
+        }
+    }
+}
+
+/// The judgement on one service.
+pub fn service(service: &ServiceStatus) -> ServiceHealth {
+    let serving = service.servers.iter().filter(|s| is_serving(s)).count();
+    if !service.installed {
+        ServiceHealth::Down
+    } else if service.sorry_active {
+        ServiceHealth::Sorry
+    } else if serving == 0 {
+        ServiceHealth::Down
+    } else if serving < service.servers.len() {
+        ServiceHealth::Degraded
+    } else {
+        ServiceHealth::Healthy
+    }
+}
+
+/// Does it get connections, as far as its checker and the kernel's table say?
+pub fn is_serving(server: &ServerStatus) -> bool {
+    server.up && server.installed
+}
+
+/// The judgement on one instance. Backup is as good as Active.
+pub fn is_instance_healthy(instance: &InstanceStatus) -> bool {
+    let takes_part = match instance.state {
+        InstanceState::Active | InstanceState::Backup => true,
+        InstanceState::Initialize | InstanceState::Fault => false,
+    };
+    takes_part && missing(instance) == 0 && left_over(instance) == 0 && rival(instance).is_none()
+}
+
+/// VIPs that are not on the box although the instance is Active (law 3).
+pub fn missing(instance: &InstanceStatus) -> usize {
+    match instance.state {
+        InstanceState::Active => instance.addresses.iter().filter(|a| !a.present).count(),
+        InstanceState::Initialize | InstanceState::Backup | InstanceState::Fault => 0,
+    }
+}
+
+/// VIPs that are on the box although the instance is not Active (law 3).
+pub fn left_over(instance: &InstanceStatus) -> usize {
+    match instance.state {
+        InstanceState::Active => 0,
+        InstanceState::Initialize | InstanceState::Backup | InstanceState::Fault => {
+            instance.addresses.iter().filter(|a| a.present).count()
+        }
+    }
+}
+
+/// Another router that claims to be Active while this one is: heard within the last three of our intervals, and one
+/// second at least.
+pub fn rival(instance: &InstanceStatus) -> Option<&PeerStatus> {
+    let recent = Duration::from_micros(instance.advert_interval.total_micros().saturating_mul(3))
+        .max(Duration::from_secs(1));
+    match instance.state {
+        InstanceState::Active => instance.active_router.as_ref().filter(|peer| peer.heard <= recent),
+        InstanceState::Initialize | InstanceState::Backup | InstanceState::Fault => None,
+    }
+}

@@ -1,0 +1,215 @@
+//! The snapshot as JSON: every field, stable keys in snake case, lengths of time in whole milliseconds.
+
+use super::health;
+use super::json::{Json, SCHEMA};
+use crate::model::status::{
+    AddressStatus, InstanceCounters, InstanceState, InstanceStatus, IpvsStatus, MailStatus, PeerStatus,
+    RejectedPeer, ServerStatus, ServiceStatus, Snapshot, Stalls,
+};
+
+/// `{"schema":1,...}` on one line. The patterns below name every field, so that a new one cannot be forgotten.
+pub(super) fn status(snapshot: &Snapshot) -> String {
+    let Snapshot { router_name, up, instances, services, problems, ipvs, mail, stalls } = snapshot;
+    let mut json = Json::default();
+    json.object(|json| {
+        json.key("schema").number(SCHEMA);
+        json.key("version").text(env!("CARGO_PKG_VERSION"));
+        json.key("router_name").text(router_name);
+        json.key("healthy").boolean(health::health(snapshot) == 0);
+        json.key("up_ms").millis(*up);
+        json.key("instances").array(instances, instance);
+        json.key("services").array(services, service);
+        json.key("problems").array(problems, |json, text| json.text(text));
+        json.key("ipvs").optional(ipvs.as_ref(), |json, ipvs| {
+            let IpvsStatus { present, why, repaired, refused } = ipvs;
+            json.object(|json| {
+                json.key("present").boolean(*present);
+                json.key("why").text(why);
+                json.key("repaired").number(*repaired);
+                json.key("refused").number(*refused);
+            });
+        });
+        json.key("mail").optional(mail.as_ref(), |json, mail| {
+            let MailStatus { waiting, sent, failed, lost, reason } = mail;
+            json.object(|json| {
+                json.key("waiting").number(*waiting);
+                json.key("sent").number(*sent);
+                json.key("failed").number(*failed);
+                json.key("lost").number(*lost);
+                json.key("reason").text(reason);
+            });
+        });
+        let Stalls { count, worst } = stalls;
+        json.key("stalls").object(|json| {
+            json.key("count").number(*count);
+            json.key("worst_ms").millis(*worst);
+        });
+    });
+    json.finish()
+}
+
+/// A stable word for programs.
+pub(super) const fn state_word(state: InstanceState) -> &'static str {
+    match state {
+        InstanceState::Initialize => "initialize",
+        InstanceState::Backup => "backup",
+        InstanceState::Active => "active",
+        InstanceState::Fault => "fault",
+    }
+}
+
+fn instance(json: &mut Json, instance: &InstanceStatus) {
+    let InstanceStatus {
+        name,
+        interface,
+        vrid,
+        version,
+        state,
+        since,
+        cause,
+        priority,
+        effective_priority,
+        advert_interval,
+        active_router,
+        addresses,
+        counters,
+        rejected,
+    } = instance;
+    json.object(|json| {
+        json.key("name").text(name);
+        json.key("interface").text(interface);
+        json.key("vrid").number(*vrid);
+        json.key("version").shown(version);
+        json.key("state").text(state_word(*state));
+        json.key("healthy").boolean(health::is_instance_healthy(instance));
+        json.key("since_ms").millis(*since);
+        json.key("cause").text(cause);
+        json.key("priority").number(*priority);
+        json.key("effective_priority").number(*effective_priority);
+        json.key("advert_interval_ms").millis(*advert_interval);
+        json.key("active_router").optional(active_router.as_ref(), |json, peer| {
+            let PeerStatus { address, priority, heard } = peer;
+            json.object(|json| {
+                json.key("address").shown(address);
+                json.key("priority").number(*priority);
+                json.key("heard_ms").millis(*heard);
+            });
+        });
+        json.key("addresses").array(addresses, |json, vip| {
+            let AddressStatus { address, present, put_back } = vip;
+            json.object(|json| {
+                json.key("address").shown(address);
+                json.key("present").boolean(*present);
+                json.key("put_back").number(*put_back);
+            });
+        });
+        json.key("counters");
+        self::counters(json, counters);
+        json.key("rejected").array(rejected, |json, peer| {
+            let RejectedPeer { address, why, count, last } = peer;
+            json.object(|json| {
+                json.key("address").shown(address);
+                json.key("why").text(why);
+                json.key("count").number(*count);
+                json.key("last_ms").millis(*last);
+            });
+        });
+    });
+}
+
+fn counters(json: &mut Json, counters: &InstanceCounters) {
+    let InstanceCounters {
+        adverts_received,
+        adverts_sent,
+        became_active,
+        released_active,
+        priority_zero_received,
+        priority_zero_sent,
+        lower_priority_received,
+        address_list_mismatch,
+        other_checksum_form,
+        interval_differs,
+        dropped,
+    } = counters;
+    json.object(|json| {
+        json.key("adverts_received").number(*adverts_received);
+        json.key("adverts_sent").number(*adverts_sent);
+        json.key("became_active").number(*became_active);
+        json.key("released_active").number(*released_active);
+        json.key("priority_zero_received").number(*priority_zero_received);
+        json.key("priority_zero_sent").number(*priority_zero_sent);
+        json.key("lower_priority_received").number(*lower_priority_received);
+        json.key("address_list_mismatch").number(*address_list_mismatch);
+        json.key("other_checksum_form").number(*other_checksum_form);
+        json.key("interval_differs").number(*interval_differs);
+        json.key("dropped").array(dropped, |json, (rung, count)| {
+            json.object(|json| {
+                json.key("why").text(rung);
+                json.key("count").number(*count);
+            });
+        });
+    });
+}
+
+fn service(json: &mut Json, service: &ServiceStatus) {
+    let ServiceStatus {
+        name,
+        protocol,
+        address,
+        scheduler,
+        sorry_active,
+        sorry,
+        installed,
+        servers,
+        active_connections,
+        since,
+    } = service;
+    json.object(|json| {
+        json.key("name").text(name);
+        json.key("protocol").shown(protocol);
+        json.key("address").shown(address);
+        json.key("scheduler").text(scheduler);
+        json.key("health").text(health::service(service).word());
+        json.key("sorry_active").boolean(*sorry_active);
+        json.key("sorry").optional(sorry.as_ref(), |json, sorry| json.shown(sorry));
+        json.key("installed").boolean(*installed);
+        json.key("servers").array(servers, server);
+        json.key("active_connections").number(*active_connections);
+        json.key("since_ms").millis(*since);
+    });
+}
+
+fn server(json: &mut Json, server: &ServerStatus) {
+    let ServerStatus {
+        address,
+        forward,
+        weight,
+        up,
+        known,
+        installed,
+        since,
+        reason,
+        passed,
+        failed,
+        probed,
+        probe_time,
+        active_connections,
+        inactive_connections,
+    } = server;
+    json.object(|json| {
+        json.key("address").shown(address);
+        json.key("forward").text(forward.word());
+        json.key("weight").number(*weight);
+        json.key("up").boolean(*up);
+        json.key("known").boolean(*known);
+        json.key("installed").boolean(*installed);
+        json.key("since_ms").millis(*since);
+        json.key("reason").text(reason);
+        json.key("passed").number(*passed);
+        json.key("failed").number(*failed);
+        json.key("probed_ms").optional(*probed, Json::millis);
+        json.key("probe_time_ms").optional(*probe_time, Json::millis);
+        json.key("active_connections").number(*active_connections);
+        json.key("inactive_connections").number(*inactive_connections);
+    });
+}

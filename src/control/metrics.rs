@@ -1,0 +1,225 @@
+//! The numbers of the status in Prometheus' text form (version 0.0.4).
+
+use super::health::{self, ServiceHealth};
+use super::json_status::state_word;
+use crate::model::status::{InstanceState, InstanceStatus, ServerStatus, ServiceStatus, Snapshot};
+use crate::time::Duration;
+use core::fmt::{Display, Write};
+
+/// Every number that grows or changes, one family after the other. Lengths of time in seconds.
+pub(super) fn metrics(snapshot: &Snapshot) -> String {
+    let mut page = Page { out: String::new() };
+    page.family("vipd_up_seconds", "gauge", "time since the daemon started");
+    page.sample("vipd_up_seconds", &[], Seconds(snapshot.up));
+    page.family("vipd_healthy", "gauge", "1 where all is as it should be");
+    page.sample("vipd_healthy", &[], u8::from(health::health(snapshot) == 0));
+    page.family("vipd_loop_late_total", "counter", "turns of the loop that came late");
+    page.sample("vipd_loop_late_total", &[], snapshot.stalls.count);
+    page.family("vipd_loop_late_worst_seconds", "gauge", "the latest of them");
+    page.sample("vipd_loop_late_worst_seconds", &[], Seconds(snapshot.stalls.worst));
+    page.ipvs_and_mail(snapshot);
+    page.instances(&snapshot.instances);
+    page.services(&snapshot.services);
+    page.servers(&snapshot.services);
+    page.out
+}
+
+type Labels<'a> = [(&'static str, &'a str)];
+
+struct Page {
+    out: String,
+}
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &Labels<'_>, value: impl Display) {
+        self.out.push_str(name);
+        for (at, (label, text)) in labels.iter().enumerate() {
+            self.out.push(if at == 0 { '{' } else { ',' });
+            let _ = write!(self.out, "{label}=\"{}\"", Escaped(text));
+        }
+        self.out.push_str(if labels.is_empty() { " " } else { "} " });
+        let _ = writeln!(self.out, "{value}");
+    }
+
+    fn ipvs_and_mail(&mut self, snapshot: &Snapshot) {
+        if let Some(ipvs) = &snapshot.ipvs {
+            self.family("vipd_ipvs_present", "gauge", "1 where the kernel's IPVS answers");
+            self.sample("vipd_ipvs_present", &[], u8::from(ipvs.present));
+            self.family(
+                "vipd_ipvs_repaired_total",
+                "counter",
+                "entries that somebody else changed, put right",
+            );
+            self.sample("vipd_ipvs_repaired_total", &[], ipvs.repaired);
+            self.family("vipd_ipvs_refused_total", "counter", "commands that the kernel refused");
+            self.sample("vipd_ipvs_refused_total", &[], ipvs.refused);
+        }
+        if let Some(mail) = &snapshot.mail {
+            self.family("vipd_mail_waiting", "gauge", "mails in the queue");
+            self.sample("vipd_mail_waiting", &[], mail.waiting);
+            let totals = [("sent", mail.sent), ("failed", mail.failed), ("lost", mail.lost)];
+            self.family("vipd_mail_total", "counter", "mails sent and lost, and tries that failed");
+            for (what, count) in totals {
+                self.sample("vipd_mail_total", &[("result", what)], count);
+            }
+        }
+    }
+
+    fn instances(&mut self, instances: &[InstanceStatus]) {
+        if instances.is_empty() {
+            return;
+        }
+        let states =
+            [InstanceState::Initialize, InstanceState::Backup, InstanceState::Active, InstanceState::Fault];
+        self.family("vipd_instance_state", "gauge", "1 for the state that the instance is in");
+        for i in instances {
+            for state in states {
+                let labels = [("instance", i.name.as_str()), ("state", state_word(state))];
+                self.sample("vipd_instance_state", &labels, u8::from(i.state == state));
+            }
+        }
+        self.each_instance(instances, "since_seconds", "gauge", "time in that state", |i| Seconds(i.since));
+        self.each_instance(instances, "priority", "gauge", "priority in use", |i| i.effective_priority);
+        self.each_instance(instances, "vips", "gauge", "virtual addresses", |i| i.addresses.len());
+        self.each_instance(instances, "vips_present", "gauge", "those on the box", |i| {
+            i.addresses.iter().filter(|a| a.present).count()
+        });
+        self.each_instance(
+            instances,
+            "vips_put_back_total",
+            "counter",
+            "removed by others and put back",
+            |i| i.addresses.iter().map(|a| u64::from(a.put_back)).sum::<u64>(),
+        );
+        self.instance_counters(instances);
+        self.family("vipd_instance_dropped_total", "counter", "packets dropped, by reason");
+        for i in instances {
+            for (why, count) in &i.counters.dropped {
+                self.sample("vipd_instance_dropped_total", &[("instance", &i.name), ("why", why)], count);
+            }
+        }
+    }
+
+    fn instance_counters(&mut self, instances: &[InstanceStatus]) {
+        type Pick = fn(&InstanceStatus) -> u32;
+        let counters: [(&str, &str, Pick); 10] = [
+            ("adverts_received_total", "valid adverts received", |i| i.counters.adverts_received),
+            ("adverts_sent_total", "adverts sent", |i| i.counters.adverts_sent),
+            ("became_active_total", "times it became Active", |i| i.counters.became_active),
+            ("released_active_total", "times it stopped being Active", |i| i.counters.released_active),
+            ("resignations_received_total", "adverts of priority 0 heard", |i| {
+                i.counters.priority_zero_received
+            }),
+            ("resignations_sent_total", "adverts of priority 0 sent", |i| i.counters.priority_zero_sent),
+            ("lower_priority_total", "lower priorities heard while Active", |i| {
+                i.counters.lower_priority_received
+            }),
+            ("address_list_mismatch_total", "adverts with other addresses", |i| {
+                i.counters.address_list_mismatch
+            }),
+            ("other_checksum_form_total", "adverts with the other checksum", |i| {
+                i.counters.other_checksum_form
+            }),
+            ("interval_differs_total", "adverts with another interval", |i| i.counters.interval_differs),
+        ];
+        for (name, help, pick) in counters {
+            self.each_instance(instances, name, "counter", help, pick);
+        }
+    }
+
+    fn each_instance<T: Display>(
+        &mut self,
+        instances: &[InstanceStatus],
+        name: &str,
+        kind: &str,
+        help: &str,
+        value: impl Fn(&InstanceStatus) -> T,
+    ) {
+        let name = format!("vipd_instance_{name}");
+        self.family(&name, kind, help);
+        for instance in instances {
+            self.sample(&name, &[("instance", &instance.name)], value(instance));
+        }
+    }
+
+    fn services(&mut self, services: &[ServiceStatus]) {
+        if services.is_empty() {
+            return;
+        }
+        type Pick = fn(&ServiceStatus) -> u64;
+        let gauges: [(&str, &str, Pick); 5] = [
+            ("healthy", "1 where every server takes part", |s| {
+                (health::service(s) == ServiceHealth::Healthy).into()
+            }),
+            ("installed", "1 where it is in the kernel's table", |s| s.installed.into()),
+            ("sorry_active", "1 where the sorry server answers", |s| s.sorry_active.into()),
+            ("servers", "servers configured", |s| s.servers.len() as u64),
+            ("active_connections", "as of the last reading of the table", |s| s.active_connections),
+        ];
+        for (name, help, pick) in gauges {
+            let name = format!("vipd_service_{name}");
+            self.family(&name, "gauge", help);
+            for service in services {
+                self.sample(&name, &[("service", &service.name)], pick(service));
+            }
+        }
+    }
+
+    fn servers(&mut self, services: &[ServiceStatus]) {
+        if services.iter().all(|s| s.servers.is_empty()) {
+            return;
+        }
+        type Pick = fn(&ServerStatus) -> u32;
+        let numbers: [(&str, &str, &str, Pick); 7] = [
+            ("up", "gauge", "1 where its checker takes it as up", |s| s.up.into()),
+            ("installed", "gauge", "1 where it is in the kernel's table", |s| s.installed.into()),
+            ("weight", "gauge", "weight in the configuration", |s| s.weight),
+            ("active_connections", "gauge", "as of the last reading", |s| s.active_connections),
+            ("inactive_connections", "gauge", "as of the last reading", |s| s.inactive_connections),
+            ("probes_passed_total", "counter", "probes passed", |s| s.passed),
+            ("probes_failed_total", "counter", "probes failed", |s| s.failed),
+        ];
+        for (name, kind, help, pick) in numbers {
+            let name = format!("vipd_server_{name}");
+            self.family(&name, kind, help);
+            for service in services {
+                for server in &service.servers {
+                    let address = server.address.to_string();
+                    self.sample(&name, &[("service", &service.name), ("server", &address)], pick(server));
+                }
+            }
+        }
+    }
+}
+
+/// Seconds with milliseconds.
+struct Seconds(Duration);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let millis = self.0.total_millis();
+        write!(f, "{}.{:03}", millis / 1000, millis % 1000)
+    }
+}
+
+/// A label's value: backslash, quote and line end are escaped; other control characters are `?`.
+struct Escaped<'a>(&'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '\\' => f.write_str("\\\\")?,
+                '"' => f.write_str("\\\"")?,
+                '\n' => f.write_str("\\n")?,
+                c if c.is_control() => f.write_char('?')?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! What is answered, and the line before it that tells a program what to make of it.
+
+use super::request::{EventsRequest, Format, Refused, StatusRequest};
+use super::{events, health, json, json_status, metrics, render};
+use crate::model::status::{Happening, Snapshot};
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Exit code of the command: 0 healthy or done, 1 degraded or refused, 2 not understood.
+    pub code: u8,
+    /// What it prints; ends with a line end.
+    pub body: String,
+}
+
+/// Numbers of a reply's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// [`Reply::code`].
+    pub code: u8,
+    /// Length of the body.
+    pub bytes: usize,
+}
+
+impl Reply {
+    /// Done, with a text.
+    pub fn done(body: impl Into<String>) -> Self {
+        Reply { code: 0, body: body.into() }
+    }
+
+    /// Not done, with a reason.
+    pub fn failed(body: impl Into<String>) -> Self {
+        Reply { code: 1, body: body.into() }
+    }
+
+    /// Answer to a line that was not understood.
+    pub fn refused(why: Refused) -> Self {
+        Reply { code: 2, body: format!("vipd: {why}\n") }
+    }
+
+    /// Answer to `status`. The code is the health of what is shown; 2 where nothing has that name.
+    pub fn status(request: &StatusRequest, snapshot: &Snapshot) -> Self {
+        let Some(name) = &request.name else {
+            let body = match (request.format, request.brief) {
+                (Format::Json, _) => json_status::status(snapshot),
+                (Format::Metrics, _) => metrics::metrics(snapshot),
+                (Format::Text, true) => render::brief(snapshot),
+                (Format::Text, false) => render::text(snapshot, render::Screen::default()),
+            };
+            return Reply { code: health::health(snapshot), body };
+        };
+        let Some(part) = select(snapshot, name) else {
+            return Reply { code: 2, body: unknown_name(snapshot, name) };
+        };
+        let body = match (request.format, request.brief) {
+            (Format::Json, _) => json_status::status(&part),
+            (Format::Metrics, _) => metrics::metrics(&part),
+            (Format::Text, true) => render::brief(&part),
+            (Format::Text, false) => render::detail(&part),
+        };
+        Reply { code: health::health(&part), body }
+    }
+
+    /// Answer to `events`; oldest first.
+    pub fn events(request: EventsRequest, happenings: &[Happening]) -> Self {
+        Reply::done(match request.json {
+            true => json::events(happenings),
+            false => events::text(happenings),
+        })
+    }
+
+    /// Answer to `version`.
+    pub fn version() -> Self {
+        Reply::done(concat!("vipd ", env!("CARGO_PKG_VERSION"), "\n"))
+    }
+}
+
+/// The line before a framed reply.
+pub fn header(reply: &Reply) -> String {
+    format!("vipd1 code={} bytes={}\n", reply.code, reply.body.len())
+}
+
+/// Reads a header line, without its line end. `None`: this is none.
+pub fn parse_header(line: &str) -> Option<Report> {
+    let (code, bytes) = line.strip_prefix("vipd1 code=")?.split_once(" bytes=")?;
+    Some(Report { code: code.parse().ok()?, bytes: bytes.parse().ok()? })
+}
+
+/// The snapshot with only what has this name; `None` where nothing has it.
+fn select(snapshot: &Snapshot, name: &str) -> Option<Snapshot> {
+    let instances: Vec<_> = snapshot.instances.iter().filter(|i| i.name == name).cloned().collect();
+    let services: Vec<_> = snapshot.services.iter().filter(|s| s.name == name).cloned().collect();
+    if instances.is_empty() && services.is_empty() {
+        return None;
+    }
+    Some(Snapshot {
+        router_name: snapshot.router_name.clone(),
+        up: snapshot.up,
+        ipvs: if services.is_empty() { None } else { snapshot.ipvs.clone() },
+        instances,
+        services,
+        problems: snapshot.problems.clone(),
+        mail: snapshot.mail.clone(),
+        stalls: snapshot.stalls,
+    })
+}
+
+fn unknown_name(snapshot: &Snapshot, name: &str) -> String {
+    let names = snapshot.instances.iter().map(|i| &i.name).chain(snapshot.services.iter().map(|s| &s.name));
+    let alike = names
+        .clone()
+        .find(|n| n.eq_ignore_ascii_case(name))
+        .or_else(|| names.clone().find(|n| n.contains(name) || name.contains(n.as_str())));
+    let name = super::table::ascii(name);
+    match alike {
+        Some(alike) => {
+            let alike = super::table::ascii(alike);
+            format!("vipd: no instance or service is named \"{name}\". Is \"{alike}\" meant?\n")
+        }
+        None => format!("vipd: no instance or service is named \"{name}\". \"vipd status\" lists them.\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_is_read_back() {
+        let reply = Reply { code: 1, body: "abc\n".into() };
+        let line = header(&reply);
+        assert_eq!(
+            parse_header(line.trim_end()),
+            Some(Report { code: 1, bytes: 4 }),
+            "the command would not know its exit code"
+        );
+        for bad in
+            ["", "vipd1", "vipd1 code=1", "vipd1 code=256 bytes=1", "vipd1 code=0 bytes=-1", "VI_1 Active"]
+        {
+            assert_eq!(parse_header(bad), None, "{bad:?} is a body, not a header");
+        }
+    }
+}

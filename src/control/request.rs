@@ -1,0 +1,255 @@
+//! What may be asked.
+
+use crate::limits;
+use crate::model::Name;
+use core::fmt;
+
+/// A request line that begins with this gets a header line before its reply ([`super::header`]).
+pub const FRAMED: &str = "vipd1 ";
+
+/// One question or order, as it comes over the control socket. [`fmt::Display`] gives the line that
+/// [`Request::parse`] reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// `status [--json | --metrics] [--brief] [NAME]`
+    Status(StatusRequest),
+    /// `events [--json]`
+    Events(EventsRequest),
+    /// `reload`: read the configuration file again.
+    Reload,
+    /// `version`: of the daemon, which may be older than the command.
+    Version,
+}
+
+/// What to show of the state.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StatusRequest {
+    /// In which form.
+    pub format: Format,
+    /// One line for each instance and service; goes with [`Format::Text`] alone.
+    pub brief: bool,
+    /// Only this instance or service, in detail.
+    pub name: Option<Name>,
+}
+
+/// Form of a status reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// For Prometheus.
+    Metrics,
+}
+
+/// How to show the last events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EventsRequest {
+    /// JSON instead of text.
+    pub json: bool,
+}
+
+/// Why a request line was not understood; prints as one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// No word in it.
+    Empty,
+    /// More than [`limits::REQUEST_MAX`] bytes.
+    TooLong,
+    /// Not one of `status`, `events`, `reload`, `version`.
+    UnknownRequest,
+    /// The request does not have this option.
+    UnknownOption,
+    /// A word after a request that takes none.
+    Surplus,
+    /// Two of `--json`, `--metrics`, `--brief` at a time.
+    Contradiction,
+    /// No instance or service can have such a name.
+    BadName,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Empty => f.write_str("empty request; try \"status\""),
+            Refused::TooLong => write!(f, "request of more than {} bytes", limits::REQUEST_MAX),
+            Refused::UnknownRequest => {
+                f.write_str("unknown request; there are status, events, reload, version")
+            }
+            Refused::UnknownOption => {
+                f.write_str("unknown option; status has --json, --metrics, --brief, NAME; events has --json")
+            }
+            Refused::Surplus => f.write_str("one word too many in this request"),
+            Refused::Contradiction => f.write_str("of --json, --metrics and --brief only one at a time"),
+            Refused::BadName => write!(f, "a name has at most {} bytes", limits::NAME_MAX),
+        }
+    }
+}
+
+impl Request {
+    /// Reads a request line, without [`FRAMED`] and without its line end. A name may hold spaces and may begin with
+    /// `-` after `--`; nothing follows it.
+    ///
+    /// # Errors
+    /// [`Refused`] says why.
+    pub fn parse(line: &str) -> Result<Request, Refused> {
+        if line.len() > limits::REQUEST_MAX {
+            return Err(Refused::TooLong);
+        }
+        let line = line.trim();
+        let (word, rest) = split_word(line);
+        match word {
+            "" => Err(Refused::Empty),
+            "status" => parse_status(rest).map(Request::Status),
+            "events" => match rest {
+                "" => Ok(Request::Events(EventsRequest { json: false })),
+                "--json" => Ok(Request::Events(EventsRequest { json: true })),
+                other if other.starts_with('-') => Err(Refused::UnknownOption),
+                _ => Err(Refused::Surplus),
+            },
+            "reload" => alone(rest, Request::Reload),
+            "version" => alone(rest, Request::Version),
+            _ => Err(Refused::UnknownRequest),
+        }
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Request::Status(status) => {
+                f.write_str("status")?;
+                f.write_str(match status.format {
+                    Format::Text => "",
+                    Format::Json => " --json",
+                    Format::Metrics => " --metrics",
+                })?;
+                if status.brief {
+                    f.write_str(" --brief")?;
+                }
+                match &status.name {
+                    Some(name) => write!(f, " -- {name}"),
+                    None => Ok(()),
+                }
+            }
+            Request::Events(EventsRequest { json: true }) => f.write_str("events --json"),
+            Request::Events(EventsRequest { json: false }) => f.write_str("events"),
+            Request::Reload => f.write_str("reload"),
+            Request::Version => f.write_str("version"),
+        }
+    }
+}
+
+fn parse_status(mut rest: &str) -> Result<StatusRequest, Refused> {
+    let mut status = StatusRequest::default();
+    let mut forms = 0;
+    while rest.starts_with('-') {
+        let (word, after) = split_word(rest);
+        rest = after;
+        match word {
+            "--json" => status.format = Format::Json,
+            "--metrics" => status.format = Format::Metrics,
+            "--brief" => status.brief = true,
+            "--" => {
+                status.name = parse_name(rest)?;
+                rest = "";
+                break;
+            }
+            _ => return Err(Refused::UnknownOption),
+        }
+        forms += 1;
+    }
+    if forms > 1 {
+        return Err(Refused::Contradiction);
+    }
+    if !rest.is_empty() {
+        status.name = parse_name(rest)?;
+    }
+    Ok(status)
+}
+
+fn parse_name(text: &str) -> Result<Option<Name>, Refused> {
+    if text.is_empty() {
+        return Err(Refused::BadName);
+    }
+    Name::try_from(text).map(Some).map_err(|_| Refused::BadName)
+}
+
+fn alone(rest: &str, request: Request) -> Result<Request, Refused> {
+    if rest.is_empty() { Ok(request) } else { Err(Refused::Surplus) }
+}
+
+/// First word, and what follows it without the spaces between.
+fn split_word(text: &str) -> (&str, &str) {
+    match text.split_once(char::is_whitespace) {
+        Some((word, rest)) => (word, rest.trim_start()),
+        None => (text, ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(format: Format, brief: bool, name: Option<&str>) -> Request {
+        Request::Status(StatusRequest { format, brief, name: name.map(|n| Name::try_from(n).unwrap()) })
+    }
+
+    #[test]
+    fn what_is_printed_is_read_back() {
+        let requests = [
+            status(Format::Text, false, None),
+            status(Format::Json, false, None),
+            status(Format::Metrics, false, Some("web")),
+            status(Format::Text, true, Some("-odd name")),
+            Request::Events(EventsRequest { json: true }),
+            Request::Events(EventsRequest { json: false }),
+            Request::Reload,
+            Request::Version,
+        ];
+        for request in requests {
+            let line = request.to_string();
+            assert_eq!(
+                Request::parse(&line),
+                Ok(request),
+                "the command and the daemon must agree on {line:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_person_with_nc_is_understood() {
+        assert_eq!(
+            Request::parse("status\r"),
+            Ok(status(Format::Text, false, None)),
+            "CR of a terminal is no word"
+        );
+        assert_eq!(Request::parse("  status   web "), Ok(status(Format::Text, false, Some("web"))));
+        assert_eq!(Request::parse("status --json VI 1"), Ok(status(Format::Json, false, Some("VI 1"))));
+    }
+
+    #[test]
+    fn no_silent_acceptance() {
+        for (line, why) in [
+            ("", Refused::Empty),
+            (" \t", Refused::Empty),
+            ("stat", Refused::UnknownRequest),
+            ("status --jsn", Refused::UnknownOption),
+            ("status --json --metrics", Refused::Contradiction),
+            ("status --json --brief", Refused::Contradiction),
+            ("status --", Refused::BadName),
+            ("events all", Refused::Surplus),
+            ("events --xml", Refused::UnknownOption),
+            ("reload now", Refused::Surplus),
+            ("version 1", Refused::Surplus),
+        ] {
+            assert_eq!(Request::parse(line), Err(why), "law 4: {line:?} must be refused with its reason");
+        }
+        let long = format!("status {}", "x".repeat(limits::NAME_MAX + 1));
+        assert_eq!(Request::parse(&long), Err(Refused::BadName), "a cut name would show another object");
+        let longer = "x".repeat(limits::REQUEST_MAX + 1);
+        assert_eq!(Request::parse(&longer), Err(Refused::TooLong), "the limit holds for every caller");
+    }
+}
