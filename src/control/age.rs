@@ -3,8 +3,8 @@
 use crate::time::Duration;
 use core::fmt;
 
-/// Prints at most 6 characters up to 999 days: `0.4s`, `41s`, `2m10s`, `3h05m`, `3d04h`. Rounds down: an age is never
-/// told older than it is.
+/// Prints at most 6 characters up to 999 days: `0.4s`, `41s`, `2m10s`, `3h05m`, `3d04h`. Rounds down: an age
+/// is never told older than it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Age(pub(super) Duration);
 

@@ -1,4 +1,5 @@
-//! `vipd status NAME`: all that is known of one instance or service. As long as it takes, never wider than the screen.
+//! `vipd status NAME`: all that is known of one instance or service. As long as it takes, never wider than
+//! the screen.
 
 use super::age::{Age, Span};
 use super::health;

@@ -6,6 +6,7 @@ use super::table::{ascii, cut, wrap};
 use crate::model::status::Happening;
 
 /// `   41s  warning  web  192.168.234.57:80 down: HTTP 503, want 200`; longer texts go on below.
+/// `happenings` come newest first, as the engine keeps them.
 pub(super) fn text(happenings: &[Happening]) -> String {
     if happenings.is_empty() {
         return "no events yet\n".to_owned();
@@ -13,7 +14,7 @@ pub(super) fn text(happenings: &[Happening]) -> String {
     let width = Screen::default().columns;
     let subject_width = happenings.iter().map(|h| h.subject.len()).max().unwrap_or(0).min(16);
     let mut out = String::new();
-    for h in happenings {
+    for h in happenings.iter().rev() {
         let subject = if h.subject.is_empty() { h.kind } else { &h.subject };
         let subject = cut(&ascii(subject), subject_width.max(7));
         let head = format!(

@@ -101,6 +101,7 @@ pub(super) fn s1() -> Snapshot {
         ipvs: Some(IpvsStatus { present: true, ..IpvsStatus::default() }),
         mail: Some(MailStatus { sent: 2, ..MailStatus::default() }),
         stalls: Stalls::default(),
+        dropped: Vec::new(),
     }
 }
 
@@ -292,6 +293,7 @@ impl Random {
                 reason: self.text(),
             }),
             stalls: Stalls { count: self.u32(), worst: self.duration() },
+            dropped: vec![("vlan", self.u32())],
         }
     }
 }

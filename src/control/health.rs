@@ -5,9 +5,9 @@ use crate::model::status::{
 };
 use crate::time::Duration;
 
-/// Exit code of `vipd status`: 0 healthy, 1 degraded. Degraded is: an instance in Fault or Init, a VIP that is not where
-/// the state says, another Active router heard while Active, a service without all of its servers, IPVS absent
-/// where a service needs it.
+/// Exit code of `vipd status`: 0 healthy, 1 degraded. Degraded is: an instance in Fault or Init, a VIP that
+/// is not where the state says, another Active router heard while Active, a service without all of its
+/// servers, IPVS absent where a service needs it.
 pub fn health(snapshot: &Snapshot) -> u8 {
     let healthy = snapshot.instances.iter().all(is_instance_healthy)
         && snapshot.services.iter().all(|s| service(s) == ServiceHealth::Healthy)
@@ -88,8 +88,8 @@ pub fn left_over(instance: &InstanceStatus) -> usize {
     }
 }
 
-/// Another router that claims to be Active while this one is: heard within the last three of our intervals, and one
-/// second at least.
+/// Another router that claims to be Active while this one is: heard within the last three of our intervals,
+/// and one second at least.
 pub fn rival(instance: &InstanceStatus) -> Option<&PeerStatus> {
     let recent = Duration::from_micros(instance.advert_interval.total_micros().saturating_mul(3))
         .max(Duration::from_secs(1));

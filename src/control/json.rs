@@ -114,12 +114,12 @@ impl Json {
     }
 }
 
-/// `{"schema":1,"events":[...]}`, oldest first.
+/// `{"schema":1,"events":[...]}`, oldest first; `happenings` come newest first.
 pub(super) fn events(happenings: &[Happening]) -> String {
     let mut json = Json::default();
     json.object(|json| {
         json.key("schema").number(SCHEMA);
-        json.key("events").array(happenings, |json, happening| {
+        json.key("events").array(happenings.iter().rev(), |json, happening| {
             let Happening { age, level, kind, subject, text } = happening;
             json.object(|json| {
                 json.key("age_ms").millis(*age);

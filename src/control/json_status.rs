@@ -7,9 +7,10 @@ use crate::model::status::{
     RejectedPeer, ServerStatus, ServiceStatus, Snapshot, Stalls,
 };
 
-/// `{"schema":1,...}` on one line. The patterns below name every field, so that a new one cannot be forgotten.
+/// `{"schema":1,...}` on one line. The patterns below name every field, so that a new one cannot be
+/// forgotten.
 pub(super) fn status(snapshot: &Snapshot) -> String {
-    let Snapshot { router_name, up, instances, services, problems, ipvs, mail, stalls } = snapshot;
+    let Snapshot { router_name, up, instances, services, problems, ipvs, mail, stalls, dropped } = snapshot;
     let mut json = Json::default();
     json.object(|json| {
         json.key("schema").number(SCHEMA);
@@ -44,6 +45,8 @@ pub(super) fn status(snapshot: &Snapshot) -> String {
             json.key("count").number(*count);
             json.key("worst_ms").millis(*worst);
         });
+        json.key("dropped");
+        self::dropped(json, dropped);
     });
     json.finish()
 }
@@ -142,11 +145,16 @@ fn counters(json: &mut Json, counters: &InstanceCounters) {
         json.key("address_list_mismatch").number(*address_list_mismatch);
         json.key("other_checksum_form").number(*other_checksum_form);
         json.key("interval_differs").number(*interval_differs);
-        json.key("dropped").array(dropped, |json, (rung, count)| {
-            json.object(|json| {
-                json.key("why").text(rung);
-                json.key("count").number(*count);
-            });
+        json.key("dropped");
+        self::dropped(json, dropped);
+    });
+}
+
+fn dropped(json: &mut Json, dropped: &[(&'static str, u32)]) {
+    json.array(dropped, |json, (why, count)| {
+        json.object(|json| {
+            json.key("why").text(why);
+            json.key("count").number(*count);
         });
     });
 }

@@ -17,6 +17,12 @@ pub(super) fn metrics(snapshot: &Snapshot) -> String {
     page.sample("vipd_loop_late_total", &[], snapshot.stalls.count);
     page.family("vipd_loop_late_worst_seconds", "gauge", "the latest of them");
     page.sample("vipd_loop_late_worst_seconds", &[], Seconds(snapshot.stalls.worst));
+    if !snapshot.dropped.is_empty() {
+        page.family("vipd_dropped_total", "counter", "packets that belong to no instance, by reason");
+        for (why, count) in &snapshot.dropped {
+            page.sample("vipd_dropped_total", &[("why", why)], count);
+        }
+    }
     page.ipvs_and_mail(snapshot);
     page.instances(&snapshot.instances);
     page.services(&snapshot.services);

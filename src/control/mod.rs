@@ -1,8 +1,8 @@
 //! The control protocol: what may be asked of a running vipd, and how the answers look.
 //!
-//! One request line in, one reply out, then the connection ends: `echo status | nc -U /run/vipd/control.sock` is all
-//! a client needs. A line that begins with `vipd1 ` gets one more line before the reply, `vipd1 code=0 bytes=123`, so
-//! that the `vipd` command knows its exit code and whether the reply is complete.
+//! One request line in, one reply out, then the connection ends: `echo status | nc -U /run/vipd/control.sock`
+//! is all a client needs. A line that begins with `vipd1 ` gets one more line before the reply, `vipd1 code=0
+//! bytes=123`, so that the `vipd` command knows its exit code and whether the reply is complete.
 //!
 //! Everything here is pure: a [`Snapshot`](crate::model::status::Snapshot) goes in, a text comes out.
 

@@ -8,11 +8,12 @@ use super::health::{self, ServiceHealth};
 use super::table::{ascii, cut};
 use crate::model::status::{InstanceState, InstanceStatus, ServiceStatus, Snapshot};
 
-/// Size of a screen. A serial console has no window size: these are the widest and the longest that never scroll the
-/// first line away.
+/// Size of a screen. A serial console has no window size: these are the widest and the longest that never
+/// scroll the first line away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Screen {
-    /// Characters in a line, 60 at least. 79 by default: some terminals make an empty line after the 80th character.
+    /// Characters in a line, 60 at least. 79 by default: some terminals make an empty line after the 80th
+    /// character.
     pub columns: usize,
     /// Lines, 20 at least. 23 by default: the prompt takes the 24th.
     pub lines: usize,
@@ -24,7 +25,8 @@ impl Default for Screen {
     }
 }
 
-/// One line for each instance and each service, for scripts and prompts: what, name, state, age, and what is wrong.
+/// One line for each instance and each service, for scripts and prompts: what, name, state, age, and what is
+/// wrong.
 ///
 /// ```text
 /// instance VI_1 Active 3d04h prio 100 this

@@ -61,7 +61,7 @@ impl Reply {
         Reply { code: health::health(&part), body }
     }
 
-    /// Answer to `events`; oldest first.
+    /// Answer to `events`; `happenings` come newest first and are told oldest first.
     pub fn events(request: EventsRequest, happenings: &[Happening]) -> Self {
         Reply::done(match request.json {
             true => json::events(happenings),
@@ -102,6 +102,7 @@ fn select(snapshot: &Snapshot, name: &str) -> Option<Snapshot> {
         problems: snapshot.problems.clone(),
         mail: snapshot.mail.clone(),
         stalls: snapshot.stalls,
+        dropped: snapshot.dropped.clone(),
     })
 }
 

@@ -89,8 +89,8 @@ impl fmt::Display for Refused {
 }
 
 impl Request {
-    /// Reads a request line, without [`FRAMED`] and without its line end. A name may hold spaces and may begin with
-    /// `-` after `--`; nothing follows it.
+    /// Reads a request line, without [`FRAMED`] and without its line end. A name may hold spaces and may
+    /// begin with `-` after `--`; nothing follows it.
     ///
     /// # Errors
     /// [`Refused`] says why.

@@ -2,8 +2,9 @@
 
 use super::age::{Age, Count};
 use super::health::{self, ServiceHealth};
+use super::screen::is_told;
 use super::table::{Column, ascii, cut, lay_out};
-use crate::model::status::{InstanceState, InstanceStatus, ServerStatus, ServiceStatus};
+use crate::model::status::{InstanceState, InstanceStatus, ServerStatus, ServiceStatus, Snapshot};
 
 /// A table with what belongs under its rows.
 #[derive(Debug)]
@@ -28,7 +29,8 @@ pub(super) struct Row {
 }
 
 /// The table of instances.
-pub(super) fn instances(instances: &[InstanceStatus], width: usize) -> Section {
+pub(super) fn instances(snapshot: &Snapshot, width: usize) -> Section {
+    let instances = &snapshot.instances;
     let columns = [
         Column::left("INSTANCE", 8),
         Column::left("IF", 6),
@@ -42,7 +44,7 @@ pub(super) fn instances(instances: &[InstanceStatus], width: usize) -> Section {
     let cells: Vec<[String; 8]> = instances.iter().map(instance_cells).collect();
     let table = lay_out(&columns, &cells, width);
     let rows = instances.iter().zip(table.lines).map(|(instance, line)| {
-        let notes = instance_notes(instance);
+        let notes = instance_notes(snapshot, instance);
         Row {
             name: ascii(&instance.name),
             line,
@@ -91,7 +93,7 @@ pub(super) fn priority(instance: &InstanceStatus) -> String {
     }
 }
 
-fn instance_notes(instance: &InstanceStatus) -> Vec<String> {
+fn instance_notes(snapshot: &Snapshot, instance: &InstanceStatus) -> Vec<String> {
     let mut notes = Vec::new();
     match instance.state {
         InstanceState::Fault | InstanceState::Initialize if !instance.cause.is_empty() => {
@@ -102,12 +104,12 @@ fn instance_notes(instance: &InstanceStatus) -> Vec<String> {
     if let Some(peer) = health::rival(instance) {
         notes.push(format!("{} is Active too, priority {}: do they hear us?", peer.address, peer.priority));
     }
-    notes.extend(vip_notes(instance));
+    notes.extend(vip_notes(snapshot, instance));
     notes
 }
 
 /// What there is to say of the VIPs: at most one line for each kind of trouble.
-fn vip_notes(instance: &InstanceStatus) -> Vec<String> {
+fn vip_notes(snapshot: &Snapshot, instance: &InstanceStatus) -> Vec<String> {
     let mut notes = Vec::new();
     let total = instance.addresses.len();
     let list = |wanted: &dyn Fn(bool, u32) -> bool| {
@@ -132,7 +134,9 @@ fn vip_notes(instance: &InstanceStatus) -> Vec<String> {
         let is = if others == 0 { "is" } else { "are" };
         notes.push(format!("{} {is} on {} although not Active", name(first, others), instance.interface));
     }
-    if let (Some(first), others) = list(&|_, put_back| put_back > 0) {
+    if let (Some(first), others) = list(&|_, put_back| put_back > 0)
+        && !is_told(snapshot, &[&first.to_string(), "put back"])
+    {
         let times: u64 = instance.addresses.iter().map(|a| u64::from(a.put_back)).sum();
         let was = if others == 0 { "was" } else { "were" };
         let s = if times == 1 { "" } else { "s" };

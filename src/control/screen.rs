@@ -13,11 +13,12 @@ const PROBLEM_LINES: usize = 7;
 /// A peer whose packets were rejected is shown for so long after the last one.
 const REJECTED_SHOWN: Duration = Duration::from_secs(600);
 
-/// The whole status on one screen. Where it does not fit, healthy rows give way first, and a line says how many.
+/// The whole status on one screen. Where it does not fit, healthy rows give way first, and a line says how
+/// many.
 pub fn text(snapshot: &Snapshot, screen: Screen) -> String {
     let width = screen.columns.max(60);
     let mut out = head(snapshot, width);
-    let instances = rows::instances(&snapshot.instances, width);
+    let instances = rows::instances(snapshot, width);
     let services = rows::services(&snapshot.services, width);
     let problems = problems(snapshot);
     let problems: Vec<Vec<String>> = problems.iter().map(|p| wrap(p, width, 2)).collect();
@@ -55,7 +56,8 @@ fn cap(problems: Vec<Vec<String>>, lines_max: usize) -> Vec<Vec<String>> {
     kept
 }
 
-/// The first line: who, what it is doing, what is wrong, since when it runs. What does not fit goes on a second line.
+/// The first line: who, what it is doing, what is wrong, since when it runs. What does not fit goes on a
+/// second line.
 fn head(snapshot: &Snapshot, width: usize) -> Vec<String> {
     let up = format!("up {}", Age(snapshot.up));
     let name = cut(&ascii(&snapshot.router_name), 24);
@@ -170,6 +172,9 @@ fn problems(snapshot: &Snapshot) -> Vec<String> {
     }
     for instance in &snapshot.instances {
         for peer in instance.rejected.iter().filter(|p| p.last <= REJECTED_SHOWN) {
+            if is_told(snapshot, &[&instance.name, &peer.address.to_string()]) {
+                continue;
+            }
             let (name, from, count, last) = (&instance.name, peer.address, peer.count, Age(peer.last));
             add(format!(
                 "{name}: {count} packet{} of {from} rejected, last {last} ago: {}",
@@ -195,7 +200,9 @@ fn problems(snapshot: &Snapshot) -> Vec<String> {
         }
     }
     if let Some(mail) = &snapshot.mail {
-        if mail.lost > 0 {
+        if is_told(snapshot, &["mail"]) {
+            // The engine has said it.
+        } else if mail.lost > 0 {
             add(format!("{} mail{} lost{}", mail.lost, s(mail.lost), because(&mail.reason)));
         } else if mail.waiting > 0 && !mail.reason.is_empty() {
             add(format!("{} mail{} waiting{}", mail.waiting, s(mail.waiting), because(&mail.reason)));
@@ -213,6 +220,11 @@ fn problems(snapshot: &Snapshot) -> Vec<String> {
     list
 }
 
+/// Does the engine say something of all these words already?
+pub(super) fn is_told(snapshot: &Snapshot, words: &[&str]) -> bool {
+    snapshot.problems.iter().any(|p| words.iter().all(|w| p.contains(w)))
+}
+
 fn because(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
@@ -228,8 +240,8 @@ impl Section {
         if self.rows.is_empty() { 0 } else { 1 + self.rows.iter().map(|r| 1 + r.notes.len()).sum::<usize>() }
     }
 
-    /// At most `budget` lines: rows with something to say first, then their notes, then the rest; in the order of the
-    /// configuration.
+    /// At most `budget` lines: rows with something to say first, then their notes, then the rest; in the
+    /// order of the configuration.
     fn fit(self, budget: usize) -> Vec<String> {
         if self.rows.is_empty() {
             return Vec::new();

@@ -97,7 +97,8 @@ fn line<const N: usize>(
     cut(&out, width)
 }
 
-/// Plain ASCII: anything else, and every control character (a peer or a server may have sent it; SEC-15), is `?`.
+/// Plain ASCII: anything else, and every control character (a peer or a server may have sent it; SEC-15), is
+/// `?`.
 pub(super) fn ascii(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' }).collect()
 }
@@ -122,8 +123,8 @@ pub(super) fn cut_middle(text: &str, width: usize) -> String {
     format!("{head}~{tail}")
 }
 
-/// Breaks an ASCII text at spaces into lines of at most `width`, the second and later ones indented by `indent`.
-/// A word that is too long is broken where the line ends.
+/// Breaks an ASCII text at spaces into lines of at most `width`, the second and later ones indented by
+/// `indent`. A word that is too long is broken where the line ends.
 pub(super) fn wrap(text: &str, width: usize, indent: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest = text.trim_end();

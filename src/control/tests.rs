@@ -1,6 +1,7 @@
 //! What people and programs see, as golden files at 80 columns, and promises that hold for every snapshot.
 //!
-//! A golden file is made anew with `VIPD_BLESS=1 cargo test --lib control`; read the difference before it is kept.
+//! A golden file is made anew with `VIPD_BLESS=1 cargo test --lib control`; read the difference before it is
+//! kept.
 
 use super::examples::{Random, fail, happening, instance, name, s1, s1_backup, secs, server, service};
 use super::{EventsRequest, Format, Reply, StatusRequest, health, render};
@@ -98,6 +99,25 @@ fn screen_with_faults() {
         mail.reason = name("connection refused");
     }
     golden("status-fault.txt", &text(&snapshot));
+}
+
+#[test]
+fn nothing_is_said_twice() {
+    let mut snapshot = s1();
+    snapshot.instances[0].addresses[0].put_back = 1;
+    snapshot.instances[0].rejected.push(RejectedPeer {
+        address: "192.168.234.99".parse().unwrap(),
+        why: name("wrong password"),
+        count: 120,
+        last: secs(1),
+    });
+    snapshot.problems = vec![
+        name("VIP 10.0.0.100/24 was removed by someone 41s ago and put back (1 times)"),
+        name("VI_1: 120 x dropped from 192.168.234.99: wrong password"),
+    ];
+    let got = text(&snapshot);
+    assert_eq!(got.matches("10.0.0.100/24").count(), 1, "one trouble, one line:\n{got}");
+    assert_eq!(got.matches("192.168.234.99").count(), 1, "one trouble, one line:\n{got}");
 }
 
 #[test]
@@ -200,7 +220,7 @@ fn brief_is_a_line_each() {
 #[test]
 fn events_read_from_old_to_new() {
     let list = [
-        happening(130, Level::Note, "instance", "VI_1", "Backup -> Active: no advert for 3.6s"),
+        happening(3, Level::Error, "daemon", "", "the configuration was not read again: 2 errors"),
         happening(
             41,
             Level::Warning,
@@ -208,7 +228,7 @@ fn events_read_from_old_to_new() {
             "web",
             "192.168.234.57:80 down after 4 failures: HTTP 503, want 200; 1 of 2 servers left in the table",
         ),
-        happening(3, Level::Error, "daemon", "", "the configuration was not read again: 2 errors"),
+        happening(130, Level::Note, "instance", "VI_1", "Backup -> Active: no advert for 3.6s"),
     ];
     golden("events.txt", &Reply::events(EventsRequest { json: false }, &list).body);
     let json = Reply::events(EventsRequest { json: true }, &list).body;

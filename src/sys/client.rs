@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// How long a question may take in all. A healthy daemon needs milliseconds.
 pub const TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two tries where the daemon's queue of connections is full.
-const RETRY: Duration = Duration::from_millis(50);
+const RETRY_MS: u8 = 50;
 /// A reply is read up to this size; a status of everything at its limit is smaller.
 const REPLY_MAX: usize = 64 << 20;
 
@@ -44,8 +44,8 @@ impl core::fmt::Display for Failure {
     }
 }
 
-/// Asks the daemon at `path`. `request` is one line without its end ([`crate::control::Request`] prints it). All of
-/// it takes at most `timeout`.
+/// Asks the daemon at `path`. `request` is one line without its end ([`crate::control::Request`] prints it).
+/// All of it takes at most `timeout`.
 ///
 /// # Errors
 /// [`Failure`], with the exit code that goes with it.
@@ -84,10 +84,11 @@ fn connect_by(path: &Path, end: Instant) -> io::Result<UnixStream> {
     loop {
         match connect_now(path) {
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                if Instant::now() + RETRY >= end {
+                if Instant::now() >= end {
                     return Err(ErrorKind::TimedOut.into());
                 }
-                std::thread::sleep(RETRY);
+                // Nothing to wait for: the queue has no event of its own.
+                let _ = poll(&mut [], PollTimeout::from(RETRY_MS));
             }
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             other => return other,

@@ -1,7 +1,7 @@
 //! The control socket: one request line in, one reply out, then the connection ends (`control`).
 //!
-//! Nothing here waits: a client that is slow to ask or to read has [`TIMEOUT`] for all of it, and there are at most
-//! [`limits::CONTROL_CONNECTIONS_MAX`] of them.
+//! Nothing here waits: a client that is slow to ask or to read has [`TIMEOUT`] for all of it, and there are
+//! at most [`limits::CONTROL_CONNECTIONS_MAX`] of them.
 
 use super::poll::{Interest, PollSet};
 use crate::control::{FRAMED, Refused, Reply, Request, header};
@@ -55,12 +55,12 @@ enum Turn {
 }
 
 impl ControlServer {
-    /// Makes the socket (mode 0660), and its directory (0755) where that is missing. The socket that a dead daemon
-    /// left is replaced.
+    /// Makes the socket (mode 0660), and its directory (0755) where that is missing. The socket that a dead
+    /// daemon left is replaced.
     ///
     /// # Errors
-    /// `AddrInUse` where another daemon answers there, `AlreadyExists` where the path is no socket; else what the
-    /// system says. The text is fit for the user.
+    /// `AddrInUse` where another daemon answers there, `AlreadyExists` where the path is no socket; else what
+    /// the system says. The text is fit for the user.
     pub fn bind(path: &Path) -> io::Result<Self> {
         if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty() && !p.exists()) {
             fs::DirBuilder::new()
@@ -77,7 +77,8 @@ impl ControlServer {
             }
             Err(e) => return Err(cannot_make(&e, path)),
         };
-        // Until here others could not connect either: that takes write permission, which umask 022 leaves out.
+        // Until here others could not connect either: that takes write permission, which umask 022 leaves
+        // out.
         fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(|e| cannot_make(&e, path))?;
         listener.set_nonblocking(true).map_err(|e| cannot_make(&e, path))?;
         let identity = identity(path);
@@ -106,8 +107,8 @@ impl ControlServer {
         }
     }
 
-    /// Does what `set` says is ready, and closes what is overdue. `answer` is called once for each whole request
-    /// that is understood.
+    /// Does what `set` says is ready, and closes what is overdue. `answer` is called once for each whole
+    /// request that is understood.
     pub fn process(&mut self, set: &PollSet, now: Instant, answer: &mut dyn FnMut(Request) -> Reply) {
         self.connections.retain_mut(|connection| {
             let ready = connection.slot.take().is_some_and(|slot| set.is_ready(slot));
@@ -196,7 +197,8 @@ enum Asked {
     Ended,
 }
 
-/// Reads until a line end, an end of file, or nothing more for now. Leaves the line without its end in `line`.
+/// Reads until a line end, an end of file, or nothing more for now. Leaves the line without its end in
+/// `line`.
 fn read_line(stream: &mut UnixStream, line: &mut Vec<u8>) -> Asked {
     let mut buffer = [0; limits::REQUEST_MAX];
     loop {
