@@ -4,6 +4,9 @@ use super::report::Lines;
 use super::suggest::{KEYS, shown};
 use super::syntax::opener;
 
+/// What opens a text of several lines.
+pub(super) const TRIPLE: [&str; 2] = ["\"\"\"", "'''"];
+
 /// A mistake, its place, and what was probably meant.
 pub(super) struct Found {
     pub(super) at: usize,
@@ -19,7 +22,8 @@ pub(super) fn find(lines: &Lines<'_>, index: usize, at: usize, message: &str) ->
     let start = lines.start(index);
     let line = lines.line(index);
     let column = at.saturating_sub(start).min(line.len());
-    let guess = comment(line)
+    let guess = control(line)
+        .or_else(|| comment(line))
         .or_else(|| typographic(line))
         .or_else(|| header(lines, index, message))
         .or_else(|| element(lines, index))
@@ -117,6 +121,12 @@ fn code(line: &str) -> &str {
     line
 }
 
+fn control(line: &str) -> Guess {
+    let (at, c) = line.char_indices().find(|(_, c)| c.is_control() && *c != '\t')?;
+    let hint = "Is it the right file, and was it copied whole?".to_owned();
+    Some((at, format!("a control character (U+{:04X})", u32::from(c)), hint))
+}
+
 fn comment(line: &str) -> Guess {
     let code = line.trim_start();
     let mark = ["//", ";", "!", "/*", "--", "%"].into_iter().find(|mark| code.starts_with(mark))?;
@@ -146,8 +156,13 @@ fn header(lines: &Lines<'_>, index: usize, message: &str) -> Guess {
     let name = name.trim();
     let meant = written(name);
     if message.contains("duplicate") || message.contains("extend") {
+        let single = |other: &str| other.trim_start().starts_with(&format!("[{name}]"));
         let hint = match first_of(lines, index, |other| other.trim_start().starts_with(code)) {
             _ if meant != code => format!("Did you mean {meant}?"),
+            None if first_of(lines, index, single).is_some() => {
+                let line = first_of(lines, index, single).unwrap_or_default();
+                format!("Line {line} says [{name}]: write {meant} there too.")
+            }
             Some(line) => format!("See line {line}; put all its keys there."),
             None => String::new(),
         };
@@ -254,6 +269,9 @@ fn value(line: &str, message: &str) -> Guess {
             )
         }
         _ => {
+            if let Some(guess) = two_entries(value) {
+                return within(Some(guess));
+            }
             let end = value.find(" //").or_else(|| value.find(';')).unwrap_or(value.len());
             let first = value.get(..end).unwrap_or(value).trim_end();
             let guess = unquoted(first)
@@ -261,6 +279,16 @@ fn value(line: &str, message: &str) -> Guess {
             within(guess)
         }
     }
+}
+
+/// `50 priority = 100`: two entries on one line.
+fn two_entries(value: &str) -> Guess {
+    let (equals, _) = bare(value).find(|(_, c)| *c == '=')?;
+    let before = value.get(..equals)?.trim_end();
+    let key =
+        before.rsplit([' ', '\t', ',', ';']).next().filter(|key| is_key(key) && key.len() < before.len())?;
+    let what = format!("`{}` begins a second entry on this line", shown(key));
+    Some((before.len() - key.len(), what, "Put each on a line of its own.".to_owned()))
 }
 
 /// A value that begins with a quote: never closed, a bad escape, or something behind it.
@@ -273,10 +301,17 @@ fn text(line: &str, at: usize, value: &str, quote: char, message: &str) -> Guess
             ends
         })
     });
+    if TRIPLE.iter().any(|mark| value.starts_with(mark)) && message.contains("multi-line") {
+        let hint = format!("Did you mean one {quote}?");
+        return Some((at, format!("the text opened by {quote}{quote}{quote} is not closed"), hint));
+    }
     if !closed {
         let meant = value.trim_end_matches([';', ',', '\'', '"']);
         let what = format!("the quote {quote} is not closed");
         return Some((at, what, format!("Did you mean {}{quote}?", shown(meant))));
+    }
+    if let Some((column, what, hint)) = two_entries(value) {
+        return Some((at + column, what, hint));
     }
     if message.contains("escape") {
         let backslash = line.find('\\')?;
@@ -286,15 +321,24 @@ fn text(line: &str, at: usize, value: &str, quote: char, message: &str) -> Guess
     None
 }
 
-/// `;` or `//` after a value.
+/// `;`, `//` or anything else after a complete value.
 fn trailing(line: &str) -> Guess {
     let marks = bare(line).find(|(_, c)| matches!(c, ';' | '/'));
-    let (at, mark) =
-        marks.filter(|(at, c)| *c == ';' || line.get(*at..).is_some_and(|s| s.starts_with("//")))?;
-    Some(match mark {
-        ';' => (at, "`;` ends no line here".to_owned(), "Leave it out.".to_owned()),
-        _ => (at, "`//` begins no comment".to_owned(), "A comment begins with `#`.".to_owned()),
-    })
+    if let Some((at, mark)) = marks {
+        if mark == ';' {
+            return Some((at, "`;` ends no line here".to_owned(), "Leave it out.".to_owned()));
+        }
+        if line.get(at..).is_some_and(|rest| rest.starts_with("//")) {
+            return Some((at, "`//` begins no comment".to_owned(), "A comment begins with `#`.".to_owned()));
+        }
+    }
+    let (_, at, value) = split(line)?;
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let end = value.get(1..)?.find(quote)? + 2;
+    let rest = value.get(end..)?;
+    let place = at + end + (rest.len() - rest.trim_start().len());
+    let what = format!("`{}` stands after the end of the text", shown(rest.trim()));
+    (!rest.trim().is_empty()).then(|| (place, what, "Leave it out, or put it within the quotes.".to_owned()))
 }
 
 /// Items of a list, commas between them: the first that needs quotes.
@@ -387,14 +431,15 @@ fn unclosed(value: &str) -> Guess {
 /// A value that wants quotes, or another spelling: (what, how to write it).
 fn unquoted(word: &str) -> Option<(String, String)> {
     let first = word.chars().next()?;
-    if matches!(first, '"' | '\'' | '[' | '{')
-        || word.parse::<i64>().is_ok()
-        || word == "true"
-        || word == "false"
-    {
+    let word_shown = shown(word);
+    let number = word.trim_start_matches('0');
+    if number.len() < word.len() && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
+        return Some((format!("`{word_shown}` begins with 0"), number.to_owned()));
+    }
+    let is_value = word.parse::<i64>().is_ok() || word == "true" || word == "false";
+    if matches!(first, '"' | '\'' | '[' | '{') || is_value {
         return None;
     }
-    let word_shown = shown(word);
     let meant = match word.to_ascii_lowercase().as_str() {
         "yes" | "on" | "true" => Some("true"),
         "no" | "off" | "false" => Some("false"),
@@ -404,12 +449,8 @@ fn unquoted(word: &str) -> Option<(String, String)> {
         return Some((format!("`{word_shown}` is not how TOML says it"), meant.to_owned()));
     }
     let digits = word.bytes().take_while(u8::is_ascii_digit).count();
-    let rest = word.get(digits..).unwrap_or("");
     let hexadecimal = word.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.' | b'/'));
-    let kind = if digits > 0 && rest.is_empty() {
-        let number = word.trim_start_matches('0');
-        return Some((format!("`{word_shown}` begins with 0"), number.to_owned()));
-    } else if digits > 0 && super::values::duration(word).is_ok() {
+    let kind = if digits > 0 && super::values::duration(word).is_ok() {
         "length of time"
     } else if word.matches('.').count() == 3 && digits > 0 || hexadecimal && word.matches(':').count() > 1 {
         "address"

@@ -187,14 +187,30 @@ pub(super) fn unknown_key(key: &str, table: &str, known: &[&str]) -> (String, St
     if let Some((word, ours)) = KEEPALIVED.iter().find(|(word, _)| *word == key) {
         return (what, format!("keepalived's `{word}` is {ours}."));
     }
-    if let Some(near) = nearest(key, known) {
+    let nested = format!(".{key}]]");
+    if let Some((nested, _)) = KEYS.iter().find(|(other, _)| *other != table && other.ends_with(&nested)) {
+        return (what, format!("Did you mean {nested}?"));
+    }
+    if let Some(near) = akin(key, known) {
         return (what, format!("Did you mean `{near}`?"));
     }
     let owner = KEYS.iter().find(|(other, keys)| *other != table && keys.contains(&key));
     if let Some((owner, _)) = owner.filter(|(other, _)| *other != "the file") {
         return (what, format!("`{shown}` belongs in {owner}."));
     }
+    if let Some(near) = nearest(key, known) {
+        return (what, format!("Did you mean `{near}`?"));
+    }
     (what, format!("Keys here: {}.", known.join(", ")))
+}
+
+/// The one of `known` that is `word` but for one slip, its beginning, or one of its parts: `address` for `addresses`,
+/// `interval` for `advert_interval`. Surer than [`nearest`].
+fn akin<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let part =
+        |key: &&&str| word.len() > 3 && (key.starts_with(word) || key.split('_').any(|part| part == word));
+    let slip = nearest(word, known).filter(|near| distance(&folded(word), &folded(near)) <= 1);
+    slip.or_else(|| known.iter().find(part).copied())
 }
 
 /// The one of `known` that a person who typed `word` probably meant.

@@ -80,23 +80,25 @@ fn culprit(lines: &Lines<'_>, at: usize, message: &str) -> usize {
     let line = lines.index(at);
     let inside = ["array", "inline table", "element", "unclosed", "key-value pairs"];
     let own = lines.line(line);
+    if message.contains("multi-line") {
+        let quotes = |index: &usize| intention::TRIPLE.iter().any(|mark| lines.line(*index).contains(mark));
+        return (0..=line).rev().find(quotes).unwrap_or(line);
+    }
     let complete = intention::depth(own) == 0 && !own.trim().is_empty();
-    let begins = intention::begins_entry(own);
+    let begins = intention::begins_entry(own) || intention::is_header(own);
     if inside.iter().any(|word| message.contains(word)) && (begins || !complete) {
         return opener(lines, line).unwrap_or(line);
     }
     line
 }
 
-/// The nearest line above (or `line` itself, where it opens more than it closes) that left a bracket open.
+/// The nearest line above (or `line` itself, where it opens more than it closes) that left a bracket open. What
+/// looks like a header in between may well stand inside it.
 pub(super) fn opener(lines: &Lines<'_>, line: usize) -> Option<usize> {
     const FARTHEST: usize = 5000;
     let mut depth = 0;
     for index in (line.saturating_sub(FARTHEST)..=line).rev() {
         let text = lines.line(index);
-        if index < line && intention::is_header(text) {
-            return None;
-        }
         let own = intention::depth(text);
         if index == line && own <= 0 {
             continue; // what it closes is what was opened above

@@ -175,6 +175,14 @@ pub(super) fn socket(
 
 /// `10.0.0.100/24`; without a prefix length that of a single host. IPv4 only in this release.
 pub(super) fn virtual_address(text: &str) -> Result<Cidr, Problem> {
+    if let Some((first, _)) = text.split_once([' ', '\t'])
+        && virtual_address(first).is_ok()
+    {
+        return Err(Problem::new(
+            format!("\"{}\" is more than an address", shown(text)),
+            format!("Did you mean \"{first}\"? dev, label and the like are not in this release."),
+        ));
+    }
     let (host, prefix) = match text.split_once('/') {
         Some((host, prefix)) => (host, Some(prefix)),
         None => (text, None),
@@ -187,7 +195,7 @@ pub(super) fn virtual_address(text: &str) -> Result<Cidr, Problem> {
                 "Leave the address out.",
             ));
         }
-        Err(_) => return Err(no_virtual_address(host, prefix, text)),
+        Err(_) => return Err(no_address(host)),
     };
     let prefix_len = match prefix {
         None => 32,
@@ -205,20 +213,6 @@ pub(super) fn virtual_address(text: &str) -> Result<Cidr, Problem> {
     };
     virtual_ipv4(address)?;
     Ok(Cidr { address: IpAddr::V4(address), prefix_len })
-}
-
-fn no_virtual_address(host: &str, prefix: Option<&str>, text: &str) -> Problem {
-    let words = prefix.unwrap_or(host);
-    if let Some((first, _)) = words.split_once([' ', '\t']) {
-        let meant = if prefix.is_some() { format!("{host}/{first}") } else { first.to_owned() };
-        if virtual_address(&meant).is_ok() {
-            return Problem::new(
-                format!("\"{}\" is more than an address", shown(text)),
-                format!("Did you mean \"{meant}\"? dev, label and the like are not in this release."),
-            );
-        }
-    }
-    no_address(host)
 }
 
 /// RTNL-22: what the kernel takes without a word though it cannot be a virtual address.
