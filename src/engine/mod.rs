@@ -30,7 +30,7 @@ use self::links::Links;
 use self::mail::Mailer;
 use self::vrrp::{Instance, Pace};
 use crate::model::status::{Happening, Snapshot, Stalls};
-use crate::model::{Config, Level, Mail, Name, Text, cut};
+use crate::model::{Config, Level, Mail, Name, cut};
 use crate::time::{Duration, Instant};
 use crate::wire::vrrp::{Rung, open};
 use core::fmt;
@@ -162,7 +162,9 @@ impl Engine {
                 let (balancer, mut cx) = self.split_balancer(actions);
                 balancer.handle_probe(now, id, outcome, took, &mut cx);
             }
-            Event::Mail { id, result } => self.mailer.handle_result(now, id, result),
+            Event::Mail { id, result } => {
+                self.mailer.handle_result(now, id, result, &mut self.history, actions);
+            }
             Event::Reload(config) => self.reload(now, *config, actions),
             Event::Shutdown => self.shutdown(now, actions),
         }
@@ -221,7 +223,6 @@ impl Engine {
             router_name: self.router_name.clone(),
             up: now - self.started_at,
             instances: self.instances.iter().map(|i| i.status(now)).collect(),
-            mail: self.mailer.status(),
             stalls: self.stalls,
             dropped: Rung::ALL
                 .iter()
@@ -240,6 +241,7 @@ impl Engine {
             )));
         }
         self.balancer.fill(now, &mut snapshot);
+        self.mailer.fill(now, &mut snapshot);
         snapshot
     }
 
@@ -270,7 +272,7 @@ impl Engine {
             }
         }
         self.balancer.tick(now, &mut cx);
-        self.mailer.tick(now, actions);
+        self.mailer.tick(now, &mut self.history, actions);
         self.finish(now, actions);
     }
 

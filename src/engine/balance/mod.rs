@@ -1,25 +1,325 @@
-//! stub
-use super::*;
+//! Balancing: checkers, services, and the kernel's IPVS table.
+//!
+//! ```text
+//! probe result → Checker (verdict) → Service (who serves) → Row (wanted) → Reconciler (commands) → kernel
+//! kernel's answers and dumps → Row (actual) → Reconciler (commands)
+//! ```
+//!
+//! A service is known by (protocol, address, port), a server by its address; both keep their state over a
+//! reload.
+
+mod checker;
+mod reading;
+mod reconcile;
+mod reload;
+mod service;
+mod table;
+mod tell;
+#[cfg(test)]
+mod tests;
+
+use self::checker::Due;
+use self::reconcile::{Family, Reconciler};
+use self::service::Service;
+use super::{Action, Ctx, IpvsEvent, Outcome, ProbeId, ProbeSpec, event::earlier};
+use crate::model::{Config, Level, Reason};
+use crate::time::{Duration, Instant};
+use core::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// The table that cannot be emptied by then stays as it is.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
+/// Probes that cannot be made are noted at most so often.
+const NOT_RUN_NOTE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Where the balancer is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// `start` has not been called.
+    New,
+    Running,
+    /// The table is being emptied; until when?
+    Leaving {
+        give_up_at: Instant,
+    },
+    Left,
+}
+
+/// All services, their checkers, and the table.
 #[derive(Debug)]
-pub(super) struct Balancer {}
+pub(super) struct Balancer {
+    /// In the order of the configuration.
+    services: Vec<Service>,
+    /// Where checker number `i` is: (service, server).
+    checkers: Vec<(u32, u32)>,
+    /// When the next probe of each waiting checker is due: exactly one entry for each that is not probing.
+    due: BinaryHeap<Reverse<(Instant, u32)>>,
+    /// The serial of the last probe.
+    serial: u32,
+    seed: u32,
+    keep: bool,
+    table: Reconciler,
+    phase: Phase,
+    /// The last probe that could not be made, and why.
+    not_run: Option<(Instant, Reason)>,
+    not_run_noted_at: Option<Instant>,
+}
+
 impl Balancer {
-    pub(super) fn new(_: &Config, _: Instant, _: u32) -> Self {
-        Balancer {}
+    /// The services of a configuration. Nothing happens before `start`. `seed` spreads the first probes.
+    pub(super) fn new(config: &Config, now: Instant, seed: u32) -> Self {
+        let mut balancer = Balancer {
+            services: Vec::new(),
+            checkers: Vec::new(),
+            due: BinaryHeap::new(),
+            serial: 0,
+            seed,
+            keep: config.ipvs.keep,
+            table: Reconciler::new(now, config.ipvs.watch_interval),
+            phase: Phase::New,
+            not_run: None,
+            not_run_noted_at: None,
+        };
+        balancer.take_over(now, config);
+        balancer
     }
-    pub(super) fn start(&mut self, _: Instant, _: &mut Ctx<'_>) {}
-    pub(super) fn handle_ipvs(&mut self, _: Instant, _: IpvsEvent, _: &mut Ctx<'_>) {}
-    pub(super) fn handle_probe(&mut self, _: Instant, _: ProbeId, _: Outcome, _: Duration, _: &mut Ctx<'_>) {}
-    pub(super) fn tick(&mut self, _: Instant, _: &mut Ctx<'_>) {}
+
+    /// Begins: looks for the kernel's IPVS, and probes.
+    pub(super) fn start(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        match self.phase {
+            Phase::New => {}
+            Phase::Running | Phase::Leaving { .. } | Phase::Left => return,
+        }
+        self.phase = Phase::Running;
+        self.begin_checkers(now);
+        self.tick(now, cx);
+    }
+
+    /// Something from the kernel's IPVS.
+    pub(super) fn handle_ipvs(&mut self, now: Instant, event: IpvsEvent, cx: &mut Ctx<'_>) {
+        match self.phase {
+            Phase::Running => self.table.handle(now, event, cx),
+            Phase::Leaving { .. } => {
+                self.table.handle(now, event, cx);
+                self.look_if_left(now);
+            }
+            Phase::New | Phase::Left => {}
+        }
+    }
+
+    /// A probe has ended. A result with an old id changes nothing.
+    pub(super) fn handle_probe(
+        &mut self,
+        now: Instant,
+        id: ProbeId,
+        outcome: Outcome,
+        took: Duration,
+        cx: &mut Ctx<'_>,
+    ) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        let Some((at, index)) = self.find(id) else { return };
+        let Some(service) = self.services.get_mut(at) else { return };
+        let (Some(config), Some(server)) =
+            (service.config.servers.get(index), service.servers.get_mut(index))
+        else {
+            return;
+        };
+        let (Some(check), Some(checker)) = (&config.check, &mut server.checker) else { return };
+        let passed = match &outcome {
+            Outcome::Passed => Some(true),
+            Outcome::Failed(_) => Some(false),
+            Outcome::NotRun(_) => None,
+        };
+        let verdict = checker.handle_result(now, check, passed);
+        if let Some(probe_at) = checker.probe_at() {
+            self.due.push(Reverse((probe_at, id.checker)));
+        }
+        match outcome {
+            Outcome::Passed => {
+                server.passed = server.passed.saturating_add(1);
+                server.reason.clear();
+                server.probe_time = Some(took);
+                server.probed_at = Some(now);
+            }
+            Outcome::Failed(reason) => {
+                server.failed = server.failed.saturating_add(1);
+                server.reason = reason;
+                server.probed_at = Some(now);
+            }
+            Outcome::NotRun(reason) => {
+                if self.not_run_noted_at.is_none_or(|at| now >= at + NOT_RUN_NOTE_INTERVAL) {
+                    self.not_run_noted_at = Some(now);
+                    let text = format_args!("{}: probe could not be made: {reason}", config.address);
+                    cx.note(now, Level::Warning, "server", &service.config.name, text);
+                }
+                self.not_run = Some((now, reason));
+            }
+        }
+        let Some(up) = verdict else { return };
+        let changed = server.up != up;
+        if changed {
+            server.up = up;
+            server.since = now;
+        }
+        if changed || !up {
+            tell::tell_server(now, service, index, changed, cx);
+        }
+        if changed {
+            let flipped = service.count(now);
+            if flipped.is_some() {
+                tell::tell_service(now, service, cx);
+            }
+            self.want(at, index, flipped.is_some());
+            self.table.run(now, cx);
+        }
+    }
+
+    /// Does what is due.
+    pub(super) fn tick(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        match self.phase {
+            Phase::Running => {
+                self.table.run(now, cx);
+                self.start_probes(now, cx);
+            }
+            Phase::Leaving { .. } => {
+                self.table.run(now, cx);
+                self.look_if_left(now);
+            }
+            Phase::New | Phase::Left => {}
+        }
+    }
+
+    /// When `tick` has something to do.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        None
+        match self.phase {
+            Phase::Running => {
+                let probe_at = self.due.peek().map(|Reverse((at, _))| *at);
+                earlier(probe_at, self.table.next_deadline())
+            }
+            Phase::Leaving { give_up_at } => earlier(Some(give_up_at), self.table.next_deadline()),
+            Phase::New | Phase::Left => None,
+        }
     }
-    pub(super) fn probe_spec(&self, _: ProbeId) -> Option<ProbeSpec<'_>> {
-        None
+
+    /// What a probe is to do; `None` for one that is not running (any more).
+    pub(super) fn probe_spec(&self, id: ProbeId) -> Option<ProbeSpec<'_>> {
+        let (at, index) = self.find(id)?;
+        let service = self.services.get(at)?;
+        let (config, server) = (service.config.servers.get(index)?, service.servers.get(index)?);
+        let check = config.check.as_ref()?;
+        Some(ProbeSpec {
+            address: config.address,
+            kind: &check.kind,
+            timeout: check.timeout,
+            was_up: server.up,
+        })
     }
-    pub(super) fn reload(&mut self, _: Instant, _: &Config, _: &mut Ctx<'_>) {}
-    pub(super) fn shutdown(&mut self, _: Instant, _: &mut Ctx<'_>) {}
+
+    /// Ends: no more probes; our services leave the table, unless it is to be kept.
+    pub(super) fn shutdown(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        match self.phase {
+            Phase::New => self.phase = Phase::Left,
+            Phase::Running => {
+                self.stop_probes(cx);
+                if self.keep || self.table.family != Family::Ready {
+                    self.phase = Phase::Left;
+                    return;
+                }
+                self.phase = Phase::Leaving { give_up_at: now + SHUTDOWN_TIMEOUT };
+                for service in &self.services {
+                    self.table.unwant(service.row);
+                }
+                self.table.retry_all_now(now);
+                self.table.run(now, cx);
+                self.look_if_left(now);
+            }
+            Phase::Leaving { .. } | Phase::Left => {}
+        }
+    }
+
+    /// Is nothing left to do?
     pub(super) fn is_shut_down(&self) -> bool {
-        true
+        match self.phase {
+            Phase::Left => true,
+            Phase::New | Phase::Running | Phase::Leaving { .. } => false,
+        }
     }
-    pub(super) fn fill(&self, _: Instant, _: &mut Snapshot) {}
+
+    fn look_if_left(&mut self, now: Instant) {
+        if let Phase::Leaving { give_up_at } = self.phase
+            && (now >= give_up_at || self.table.is_empty() || self.table.family != Family::Ready)
+        {
+            self.phase = Phase::Left;
+        }
+    }
+
+    // ---- probes
+
+    /// Starts the probes that are due.
+    fn start_probes(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        while let Some(&Reverse((at, number))) = self.due.peek()
+            && at <= now
+        {
+            self.due.pop();
+            let serial = self.serial.wrapping_add(1);
+            let Some(&(service, server)) = self.checkers.get(number as usize) else { continue };
+            let Some(service) = self.services.get_mut(service as usize) else { continue };
+            let config = service.config.servers.get(server as usize);
+            let server = service.servers.get_mut(server as usize);
+            let (Some(config), Some(server)) = (config, server) else { continue };
+            let (Some(check), Some(checker)) = (&config.check, &mut server.checker) else { continue };
+            match checker.handle_due(now, check, serial) {
+                Due::Probe => {
+                    self.serial = serial;
+                    cx.actions.push(Action::StartProbe(ProbeId { checker: number, serial }));
+                }
+                Due::Wait(until) => {
+                    self.due.push(Reverse((until.max(now + Duration::from_micros(1)), number)))
+                }
+                Due::Nothing => {}
+            }
+        }
+    }
+
+    /// Forgets the probes that are running.
+    fn stop_probes(&mut self, cx: &mut Ctx<'_>) {
+        for (number, &(service, server)) in self.checkers.iter().enumerate() {
+            let service = self.services.get(service as usize);
+            let server = service.and_then(|s| s.servers.get(server as usize));
+            if let Some(serial) = server.and_then(|s| s.checker.as_ref()).and_then(|c| c.serial()) {
+                cx.actions.push(Action::StopProbe(ProbeId { checker: number as u32, serial }));
+            }
+        }
+        self.due.clear();
+    }
+
+    /// Where the server of a running probe is: (service, server).
+    fn find(&self, id: ProbeId) -> Option<(usize, usize)> {
+        let &(service, server) = self.checkers.get(id.checker as usize)?;
+        let (service, server) = (service as usize, server as usize);
+        let checker = self.services.get(service)?.servers.get(server)?.checker.as_ref()?;
+        (checker.serial() == Some(id.serial)).then_some((service, server))
+    }
+
+    /// Says to the table what a server's change means: for its own entry, and for the sorry server's where
+    /// that has come or gone.
+    fn want(&mut self, at: usize, index: usize, flipped: bool) {
+        let Some(service) = self.services.get(at) else { return };
+        let Some(row) = self.table.row_mut(service.row) else { return };
+        if flipped && let Some(sorry) = &service.config.sorry {
+            let params = service.wanted_sorry().map(|(_, params)| params);
+            row.want(sorry.address, params);
+            // A server may have the sorry server's address.
+            let servers = &service.config.servers;
+            if let Some(same) = servers.iter().position(|s| s.address == sorry.address) {
+                row.want(sorry.address, service.wanted_of_server(same));
+            }
+        }
+        if let Some(server) = service.config.servers.get(index) {
+            row.want(server.address, service.wanted_of_server(index));
+        }
+        self.table.touch(service.row);
+    }
 }

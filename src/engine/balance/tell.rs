@@ -1,0 +1,191 @@
+//! What is said of services and servers: notes, mails in keepalived's words (spec/keepalived.md §2.6),
+//! status.
+
+use super::Balancer;
+use super::reconcile::Family;
+use super::service::{Server, Service};
+use crate::engine::Ctx;
+use crate::engine::history::age;
+use crate::model::status::{IpvsStatus, ServerStatus, ServiceStatus, Snapshot};
+use crate::model::{self, CheckKind, Level, Text, cut};
+use crate::time::{Duration, Instant};
+use core::fmt::{self, Display};
+use std::net::SocketAddr;
+
+/// How long the work of somebody else in our entries is shown as a problem.
+const REPAIR_SHOWN: Duration = Duration::from_secs(3600);
+/// How long probes that could not be made are shown as a problem.
+const NOT_RUN_SHOWN: Duration = Duration::from_secs(60);
+/// Services listed one by one among the problems; more are counted in one line.
+const FAULTS_SHOWN: usize = 8;
+
+/// keepalived's way to write a service or a server: `[10.0.0.1]:tcp:80`.
+struct Place(model::Protocol, SocketAddr);
+
+impl Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}]:{}:{}", self.1.ip(), self.0, self.1.port())
+    }
+}
+
+const fn up_down(up: bool) -> &'static str {
+    if up { "UP" } else { "DOWN" }
+}
+
+/// Tells that a server went up or down. `changed`: does it take part otherwise than before? (If not, its
+/// first verdict only said what it was taken for.)
+pub(super) fn tell_server(now: Instant, service: &Service, index: usize, changed: bool, cx: &mut Ctx<'_>) {
+    let (Some(config), Some(server)) = (service.config.servers.get(index), service.servers.get(index)) else {
+        return;
+    };
+    let (name, address) = (&service.config.name, config.address);
+    if server.up {
+        cx.note(now, Level::Note, "server", name, format_args!("{address} is up"));
+    } else {
+        let text = format_args!("{address} is down: {}", server.reason);
+        cx.note(now, Level::Warning, "server", name, text);
+    }
+    let Some(check) = config.check.as_ref().filter(|_| changed) else { return };
+    let body = match (&check.kind, server.up) {
+        (CheckKind::Tcp, true) => "TCP CHECK succeed on service",
+        (CheckKind::Tcp, false) => "TCP CHECK failed on service",
+        (CheckKind::Http(_), true) => "CHECK succeed on service",
+        (CheckKind::Http(_), false) => "CHECK failed on service : HTTP/SSL request failed",
+    };
+    cx.mailer.push(
+        now,
+        format_args!(
+            "[{}] Realserver {} of virtual server {} - {}",
+            cx.router_name,
+            Place(service.config.protocol, address),
+            Place(service.config.protocol, service.config.address),
+            up_down(server.up)
+        ),
+        format_args!("=> {body} <=\n{}{}", server.reason, if server.reason.is_empty() { "" } else { "\n" }),
+    );
+}
+
+/// Tells that a service has a server again, or none any more.
+pub(super) fn tell_service(now: Instant, service: &Service, cx: &mut Ctx<'_>) {
+    let name = &service.config.name;
+    match (service.is_served, &service.config.sorry) {
+        (true, _) => {
+            let text = format_args!("served again, {} of {} up", service.up_count(), service.servers.len());
+            cx.note(now, Level::Note, "service", name, text);
+        }
+        (false, Some(sorry)) => {
+            let text = format_args!("no server left, the sorry server {} answers", sorry.address);
+            cx.note(now, Level::Error, "service", name, text);
+        }
+        (false, None) => {
+            let text = format_args!("no server left, and there is no sorry server: clients are refused");
+            cx.note(now, Level::Error, "service", name, text);
+        }
+    }
+    let place = Place(service.config.protocol, service.config.address);
+    let subject = format_args!("[{}] Virtualserver {place} - {}", cx.router_name, up_down(service.is_served));
+    if service.is_served {
+        let body = format_args!("=> Gained quorum 1+0=1 <= {} <=\n", service.weight);
+        cx.mailer.push(now, subject, body);
+    } else {
+        cx.mailer.push(now, subject, format_args!("=> Lost quorum 1-0=1 > {} <=\n", service.weight));
+    }
+}
+
+impl Balancer {
+    /// Puts services, the state of the kernel's IPVS and problems into the snapshot.
+    pub(in crate::engine) fn fill(&self, now: Instant, snapshot: &mut Snapshot) {
+        snapshot.services.extend(self.services.iter().map(|service| self.service_status(now, service)));
+        if !self.services.is_empty() {
+            snapshot.ipvs = Some(self.ipvs_status());
+        }
+        self.problems(now, &mut snapshot.problems);
+    }
+
+    fn service_status(&self, now: Instant, service: &Service) -> ServiceStatus {
+        let row = self.table.row(service.row);
+        let entries = row.map_or(&[][..], |row| &row.entries);
+        ServiceStatus {
+            name: service.config.name.clone(),
+            protocol: service.config.protocol,
+            address: service.config.address,
+            scheduler: service.config.scheduler.clone(),
+            sorry_active: service.sorry_active(),
+            sorry: service.config.sorry.map(|sorry| sorry.address),
+            installed: row.is_some_and(|row| row.actual.is_there()),
+            servers: service
+                .config
+                .servers
+                .iter()
+                .zip(&service.servers)
+                .map(|(config, server)| self.server_status(now, service, config, server))
+                .collect(),
+            active_connections: entries.iter().map(|e| u64::from(e.active_connections)).sum(),
+            since: age(now, service.since),
+        }
+    }
+
+    fn server_status(
+        &self,
+        now: Instant,
+        service: &Service,
+        config: &model::Server,
+        server: &Server,
+    ) -> ServerStatus {
+        let entry = self.table.row(service.row).and_then(|row| row.entry(config.address));
+        ServerStatus {
+            address: config.address,
+            forward: config.forward,
+            weight: config.weight,
+            up: server.up,
+            known: server.is_known(),
+            installed: entry.is_some_and(|e| e.actual.is_there()),
+            since: age(now, server.since),
+            reason: server.reason.clone(),
+            passed: server.passed,
+            failed: server.failed,
+            probed: server.probed_at.map(|at| age(now, at)),
+            probe_time: server.probe_time,
+            active_connections: entry.map_or(0, |e| e.active_connections),
+            inactive_connections: entry.map_or(0, |e| e.inactive_connections),
+        }
+    }
+
+    fn ipvs_status(&self) -> IpvsStatus {
+        IpvsStatus {
+            present: self.table.family == Family::Ready,
+            why: match &self.table.family {
+                Family::Absent { why, .. } => why.clone(),
+                Family::Unneeded | Family::Resolving { .. } | Family::Ready => Text::new(),
+            },
+            repaired: self.table.repaired,
+            refused: self.table.refused,
+        }
+    }
+
+    fn problems(&self, now: Instant, problems: &mut Vec<Text>) {
+        if let Family::Absent { why, .. } = &self.table.family {
+            problems.push(cut(format_args!("no IPVS: {why}")));
+        }
+        if let Some(refusal) = self.table.reader.refusal {
+            problems.push(cut(format_args!("the IPVS table cannot be read: {refusal}")));
+        }
+        let mut faults = self.table.rows.iter().flatten().filter_map(|row| row.explain());
+        problems.extend(faults.by_ref().take(FAULTS_SHOWN));
+        let more = faults.count();
+        if more > 0 {
+            problems.push(cut(format_args!("{more} more services are not in the IPVS table as wanted")));
+        }
+        if let Some(at) = self.table.repaired_at.filter(|at| age(now, *at) < REPAIR_SHOWN) {
+            problems.push(cut(format_args!(
+                "IPVS entries were changed by somebody else, last {} s ago, and put right ({} so far)",
+                age(now, at).secs(),
+                self.table.repaired
+            )));
+        }
+        if let Some((at, why)) = self.not_run.as_ref().filter(|(at, _)| age(now, *at) < NOT_RUN_SHOWN) {
+            problems
+                .push(cut(format_args!("a probe could not be made {} s ago: {why}", age(now, *at).secs())));
+        }
+    }
+}

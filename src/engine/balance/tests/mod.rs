@@ -1,0 +1,1 @@
+//! Scripts of (time, event) and what they must bring about.
