@@ -62,7 +62,7 @@ impl Reply {
     }
 
     /// Answer to `events`; `happenings` come newest first and are told oldest first.
-    pub fn events(request: EventsRequest, happenings: &[Happening]) -> Self {
+    pub fn events(request: &EventsRequest, happenings: &[Happening]) -> Self {
         Reply::done(match request.json {
             true => json::events(happenings),
             false => events::text(happenings),

@@ -230,8 +230,8 @@ fn events_read_from_old_to_new() {
         ),
         happening(130, Level::Note, "instance", "VI_1", "Backup -> Active: no advert for 3.6s"),
     ];
-    golden("events.txt", &Reply::events(EventsRequest { json: false }, &list).body);
-    let json = Reply::events(EventsRequest { json: true }, &list).body;
+    golden("events.txt", &Reply::events(&EventsRequest { json: false }, &list).body);
+    let json = Reply::events(&EventsRequest { json: true }, &list).body;
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(value["schema"], 1);
     assert_eq!(value["events"][1]["age_ms"], 41_000, "ages are whole milliseconds");

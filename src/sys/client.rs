@@ -96,7 +96,7 @@ fn connect_by(path: &Path, end: Instant) -> io::Result<UnixStream> {
     }
 }
 
-fn converse(stream: &mut UnixStream, request: &str, end: Instant) -> io::Result<Reply> {
+pub(super) fn converse(stream: &mut UnixStream, request: &str, end: Instant) -> io::Result<Reply> {
     let line = format!("{FRAMED}{request}\n");
     let mut rest = line.as_bytes();
     while !rest.is_empty() {
