@@ -5,11 +5,28 @@ use crate::stage::Outcome;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::File;
+use std::io::Write;
+use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The binary under test, as it lies in the guest.
 pub const VIPD: &str = "/bin/vipd";
+
+/// What all keepalived processes log.
+const SYSLOG: &str = "/tmp/syslog";
+
+/// Writes what comes to `/dev/log` into a file.
+pub fn syslog() {
+    let Ok(socket) = UnixDatagram::bind("/dev/log") else { return };
+    let Ok(mut file) = File::create(SYSLOG) else { return };
+    std::thread::spawn(move || {
+        let mut bytes = [0; 2048];
+        while let Ok(count) = socket.recv(&mut bytes) {
+            let _ = file.write_all(&bytes[..count]).and_then(|()| file.write_all(b"\n"));
+        }
+    });
+}
 
 /// A process that runs, or has ended.
 pub struct Daemon {
@@ -23,16 +40,14 @@ impl Daemon {
         Daemon::start(host, VIPD, &["run", "--config", config, "--socket", socket])
     }
 
-    /// Debian's keepalived in the foreground, with a log file.
+    /// Debian's keepalived in the foreground. Its log goes to [`syslog`].
     pub fn keepalived(host: &Host, config: &str) -> Outcome<Daemon> {
         let pid = |part: &str| format!("/run/{}-{part}.pid", host.name);
-        let log = format!("--log-file=/tmp/{}.log", host.name);
-        let pids = [pid("main"), pid("vrrp"), pid("checkers")];
-        let [main, vrrp, checkers] = pids.each_ref().map(String::as_str);
-        let files = ["-f", config, "-p", main, "-r", vrrp, "-c", checkers];
-        let mut arguments = vec!["--dont-fork", "--no-syslog", &log, "--flush-log-file"];
-        arguments.extend(files);
-        Daemon::start(host, "keepalived", &arguments)
+        let (main, vrrp, checkers) = (pid("main"), pid("vrrp"), pid("checkers"));
+        let arguments = ["--dont-fork", "-f", config, "-p", &main, "-r", &vrrp, "-c", &checkers];
+        let mut daemon = Daemon::start(host, "keepalived", &arguments)?;
+        daemon.log = SYSLOG.into();
+        Ok(daemon)
     }
 
     fn start(host: &Host, program: &str, arguments: &[&str]) -> Outcome<Daemon> {

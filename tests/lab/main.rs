@@ -53,6 +53,7 @@ fn main() -> ExitCode {
     };
     let loud = rest.iter().any(|word| word == "--loud");
     let names: Vec<&str> = rest.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
+    daemon::syslog();
     if names == ["shell"] {
         return shell::run();
     }
