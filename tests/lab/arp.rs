@@ -7,16 +7,16 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// Asks once from `host`'s `interface` and listens for `window`; the MAC addresses that answered.
+/// Asks once from `host`'s `interface` (its MAC, its address) and listens for `window`; the MAC addresses that answered.
 pub fn who_has(
     host: &Host,
     interface: &str,
+    mac: &str,
     from: Ipv4Addr,
     target: Ipv4Addr,
     window: Duration,
 ) -> Outcome<BTreeSet<String>> {
-    let mac = host.mac(interface)?;
-    host.run(|| ask(interface, &mac, from, target, window)).map_err(|error| format!("ARP: {error}"))
+    host.run(|| ask(interface, mac, from, target, window)).map_err(|error| format!("ARP: {error}"))
 }
 
 fn ask(

@@ -11,6 +11,7 @@
 mod arp;
 mod daemon;
 mod failures;
+mod methods;
 mod missing;
 mod net;
 mod peers;
@@ -33,7 +34,7 @@ use std::time::Instant;
 type Scenario = (&'static str, &'static str, fn(&Stage) -> Outcome);
 
 /// All of them. `missing` is not among them: it needs a kernel without IPVS, so it goes first and alone.
-const SCENARIOS: [Scenario; 9] = [
+const SCENARIOS: [Scenario; 10] = [
     ("s1", "one active router, two web servers", s1::run),
     ("s2", "two active routers, one VIP each", s2::run),
     ("s3", "all web servers down: the sorry server", s3::run),
@@ -42,6 +43,7 @@ const SCENARIOS: [Scenario; 9] = [
     ("link", "the active router's link fails", failures::link),
     ("peer", "keepalived is the other router, backup first", peers::keepalived_backup),
     ("peer2", "keepalived is the other router, active first", peers::keepalived_active),
+    ("methods", "tunnel and NAT; reload", methods::run),
     ("tables", "every scheduler and every forwarding method in the kernel's table", table::every_kind),
 ];
 

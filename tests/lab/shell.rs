@@ -36,7 +36,9 @@ fn shell(stage: &Stage) -> Outcome {
     lab.explain(started)?;
     println!("{HELP}");
     // The shell's own `ip` (busybox) knows no namespaces.
-    let _ = std::fs::write("/root/.shrc", "alias ip=/bin/ip\nPS1='router27# '\n");
+    let places = ["/usr/sbin/ip", "/usr/bin/ip", "/sbin/ip", "/bin/ip"];
+    let ip = places.iter().find(|place| std::path::Path::new(place).exists()).unwrap_or(&"ip");
+    let _ = std::fs::write("/root/.shrc", format!("alias ip={ip}\nPS1='router27# '\n"));
     Command::new("ip")
         .args(["netns", "exec", &lab.a.host.name, "sh", "-i"])
         .env("ENV", "/root/.shrc")

@@ -115,6 +115,7 @@ pub struct Lab<'a> {
     pub web57: Web,
     /// The client.
     pub client: Host,
+    client_mac: String,
 }
 
 impl<'a> Lab<'a> {
@@ -164,6 +165,7 @@ impl<'a> Lab<'a> {
             b: router("router 37", "rb", 37)?,
             web47: web("w47", 47)?,
             web57: web("w57", 57)?,
+            client_mac: client.mac("eth0")?,
             client,
             lan,
             stage,
@@ -172,7 +174,7 @@ impl<'a> Lab<'a> {
 
     /// The MAC addresses that answer for a VIP.
     pub fn who_has(&self, vip: Ipv4Addr) -> Outcome<BTreeSet<String>> {
-        arp::who_has(&self.client, "eth0", CLIENT, vip, Duration::from_millis(120))
+        arp::who_has(&self.client, "eth0", &self.client_mac, CLIENT, vip, Duration::from_millis(120))
     }
 
     /// An error unless exactly `owner` answers ARP for the VIP, has it on its interface, and the other has

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// A web server on port 80 of all addresses of a host; its page is its name.
 pub struct Web {
+    /// Where it runs.
+    pub host: Host,
     wanted: Arc<AtomicBool>,
     listening: Arc<AtomicBool>,
 }
@@ -20,8 +22,8 @@ impl Web {
     pub fn start(host: &Host, page: &str) -> Web {
         let wanted = Arc::new(AtomicBool::new(true));
         let listening = Arc::new(AtomicBool::new(false));
+        let web = Web { host: host.clone(), wanted: wanted.clone(), listening: listening.clone() };
         let (host, page) = (host.clone(), page.to_string());
-        let web = Web { wanted: wanted.clone(), listening: listening.clone() };
         std::thread::spawn(move || {
             host.enter();
             loop {
