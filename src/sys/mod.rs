@@ -2,4 +2,8 @@
 
 pub mod client;
 pub mod control;
+pub mod errno;
+pub mod ipvs;
+mod netlink;
 pub mod poll;
+pub mod rtnl;
