@@ -1,0 +1,302 @@
+//! Steady state allocates nothing: a counting allocator watches two engines for 1000 simulated seconds, one Active
+//! (adverts out, leases renewed, probes passing, the kernel's IPVS table read and compared), one Backup that hears it.
+//!
+//! On a box with 32 MB that runs for years, a byte a second is a reboot.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use vipd::engine::{
+    Action, Actions, AddressChange, AddressOp, Engine, Event, IpvsEvent, IpvsRequest, Link, LinkName,
+    Outcome, ProbeId,
+};
+use vipd::model::Cidr;
+use vipd::time::{Duration, Instant};
+use vipd::wire::ipvs::{Destination, DestinationEntry, Service, ServiceKey};
+
+thread_local! {
+    /// Allocations of this thread while it is `true` in `WATCHING`.
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+    static WATCHING: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Counting;
+
+// SAFETY: hands every call on to the system's allocator; the counters are plain cells of the thread.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(old, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+fn count() {
+    if WATCHING.with(Cell::get) {
+        COUNT.with(|c| c.set(c.get() + 1));
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What `f` allocates.
+fn allocations<T>(f: impl FnOnce() -> T) -> (T, u64) {
+    let before = COUNT.with(Cell::get);
+    WATCHING.with(|w| w.set(true));
+    let result = f();
+    WATCHING.with(|w| w.set(false));
+    (result, COUNT.with(Cell::get) - before)
+}
+
+const INDEX: u32 = 2;
+
+const CONFIG: &str = r#"
+[[vrrp]]
+name = "VI_1"
+interface = "eth0"
+vrid = 51
+priority = PRIORITY
+auth_pass = "1111"
+addresses = ["10.0.0.100/24", "10.0.0.101/24"]
+
+[[vrrp]]
+name = "VI_2"
+interface = "eth0"
+vrid = 52
+version = 3
+advert_interval = "100ms"
+priority = PRIORITY
+addresses = ["10.0.0.200/24"]
+garp = { refresh = "10s" }
+
+[[service]]
+name = "web"
+address = "10.0.0.100:80"
+protocol = "tcp"
+scheduler = "wrr"
+forward = "direct"
+sorry = "127.0.0.1:80"
+check = { type = "http", path = "/", status = [200], interval = "2s", timeout = "1s" }
+
+[[service.server]]
+address = "10.0.0.47:80"
+weight = 1
+
+[[service.server]]
+address = "10.0.0.57:80"
+weight = 2
+check = { type = "tcp", interval = "1s", timeout = "500ms" }
+"#;
+
+/// An engine and the kernel below it. Its tables are part of the harness: what they allocate is not counted.
+struct Router {
+    engine: Engine,
+    actions: Actions,
+    answers: VecDeque<Event<'static>>,
+    services: Vec<(Service, Vec<Destination>)>,
+    probes: Vec<(Instant, ProbeId)>,
+    heard: Vec<Vec<u8>>,
+    allocated: u64,
+    adverts: u32,
+    probed: u32,
+    renewed: u32,
+    dumped: u32,
+}
+
+impl Router {
+    fn new(priority: u8, host: u8, now: Instant) -> Self {
+        let text = CONFIG.replace("PRIORITY", &priority.to_string());
+        let config = vipd::config::parse(&text, "alloc.toml").0.unwrap();
+        let mut it = Router {
+            engine: Engine::new(&config, "gw", 1, now),
+            actions: Actions::new(),
+            answers: VecDeque::new(),
+            services: Vec::new(),
+            probes: Vec::new(),
+            heard: Vec::new(),
+            allocated: 0,
+            adverts: 0,
+            probed: 0,
+            renewed: 0,
+            dumped: 0,
+        };
+        let mac = Some([2, 0, 0, 0, 0, host]);
+        let link = Link { index: INDEX, name: LinkName::new("eth0"), running: true, mac, mtu: 1500 };
+        let cidr = Cidr { address: [10, 0, 0, host].into(), prefix_len: 24 };
+        let change = AddressChange::Present { ours: false, secondary: false };
+        it.feed(now, Event::DumpStart);
+        it.feed(now, Event::Link(link));
+        it.feed(now, Event::Address { index: INDEX, cidr, change });
+        it.feed(now, Event::DumpEnd);
+        it
+    }
+
+    fn next(&self) -> Instant {
+        let probe = self.probes.iter().map(|(at, _)| *at).min();
+        [self.engine.next_deadline(), probe].into_iter().flatten().min().unwrap()
+    }
+
+    /// What is due: probes that pass, then the engine's own deadlines.
+    fn turn(&mut self, now: Instant) {
+        while let Some(at) = self.probes.iter().position(|(at, _)| *at <= now) {
+            let (_, id) = self.probes.swap_remove(at);
+            self.probed += 1;
+            self.feed(now, Event::Probe { id, outcome: Outcome::Passed, took: Duration::from_millis(20) });
+        }
+        if self.engine.next_deadline().is_some_and(|at| at <= now) {
+            self.feed(now, Event::Tick);
+        }
+    }
+
+    /// One event, its actions, then the kernel's answers to them, one by one.
+    fn feed(&mut self, now: Instant, event: Event<'_>) {
+        self.handle(now, event);
+        while let Some(answer) = self.answers.pop_front() {
+            self.handle(now, answer);
+        }
+    }
+
+    fn handle(&mut self, now: Instant, event: Event<'_>) {
+        let (engine, actions) = (&mut self.engine, &mut self.actions);
+        self.allocated += allocations(|| engine.handle(now, event, actions)).1;
+        while let Some(action) = self.actions.take() {
+            self.act(now, action);
+        }
+        self.actions.clear();
+    }
+
+    /// Plays the kernel's part.
+    fn act(&mut self, now: Instant, action: Action) {
+        match action {
+            Action::Transmit { frame, .. } => {
+                let bytes = self.actions.bytes(&frame);
+                if bytes.get(12..14) == Some(&[8, 0]) {
+                    self.adverts += 1;
+                    self.heard.push(bytes.to_vec());
+                }
+            }
+            Action::AddAddress { index, cidr, .. } => {
+                self.renewed += 1;
+                let change = AddressChange::Present { ours: true, secondary: true };
+                self.answer(Event::AddressResult { index, cidr, op: AddressOp::Add, result: Ok(()) });
+                self.answer(Event::Address { index, cidr, change });
+            }
+            Action::RemoveAddress { index, cidr } => {
+                self.answer(Event::AddressResult { index, cidr, op: AddressOp::Remove, result: Ok(()) });
+                self.answer(Event::Address { index, cidr, change: AddressChange::Gone });
+            }
+            Action::Ipvs { token, request } => {
+                self.ipvs(request);
+                self.answer(Event::Ipvs(IpvsEvent::Done { token, result: Ok(()) }));
+            }
+            Action::StartProbe(id) => self.probes.push((now + Duration::from_millis(20), id)),
+            Action::StopProbe(id) => self.probes.retain(|(_, p)| *p != id),
+            Action::Listen { .. }
+            | Action::Unlisten { .. }
+            | Action::SendMail { .. }
+            | Action::Note { .. }
+            | Action::Finished => {}
+        }
+    }
+
+    fn answer(&mut self, event: Event<'static>) {
+        self.answers.push_back(event);
+    }
+
+    fn ipvs(&mut self, request: IpvsRequest) {
+        match request {
+            IpvsRequest::Resolve => self.answer(Event::Ipvs(IpvsEvent::Ready)),
+            IpvsRequest::DumpServices => {
+                self.dumped += 1;
+                for i in 0..self.services.len() {
+                    let service = self.services[i].0.clone();
+                    self.answer(Event::Ipvs(IpvsEvent::Service(service)));
+                }
+            }
+            IpvsRequest::DumpDestinations(key) => {
+                for destination in self.destinations(&key).clone() {
+                    let entry =
+                        DestinationEntry { destination, active_connections: 3, inactive_connections: 1 };
+                    self.answer(Event::Ipvs(IpvsEvent::Destination(key, entry)));
+                }
+            }
+            IpvsRequest::NewService(service) => self.services.push((service, Vec::new())),
+            IpvsRequest::SetService(service) => {
+                let key = service.key;
+                self.services
+                    .iter_mut()
+                    .filter(|(s, _)| s.key == key)
+                    .for_each(|(s, _)| *s = service.clone());
+            }
+            IpvsRequest::DelService(key) => self.services.retain(|(s, _)| s.key != key),
+            IpvsRequest::NewDestination(key, d) => self.destinations(&key).push(d),
+            IpvsRequest::SetDestination(key, d) => {
+                self.destinations(&key).iter_mut().filter(|x| x.address == d.address).for_each(|x| *x = d);
+            }
+            IpvsRequest::DelDestination(key, d) => {
+                let gone: SocketAddr = d.address;
+                self.destinations(&key).retain(|x| x.address != gone);
+            }
+        }
+    }
+
+    fn destinations(&mut self, key: &ServiceKey) -> &mut Vec<Destination> {
+        &mut self.services.iter_mut().find(|(s, _)| s.key == *key).unwrap().1
+    }
+}
+
+#[test]
+fn steady_state_allocates_nothing() {
+    let start = Instant::from_secs(1000);
+    let mut a = Router::new(200, 1, start);
+    let mut b = Router::new(100, 2, start);
+    let warm = start + Duration::from_secs(60);
+    let end = warm + Duration::from_secs(1000);
+    let mut now = start;
+    let mut counted_from = None;
+    while now < end {
+        now = now.max(a.next().min(b.next()));
+        if now >= warm && counted_from.is_none() {
+            counted_from =
+                Some((a.allocated, b.allocated, a.adverts, a.probed, b.probed, a.renewed, a.dumped));
+        }
+        a.turn(now);
+        b.turn(now);
+        for frame in std::mem::take(&mut a.heard) {
+            b.feed(now, Event::Frame { index: INDEX, bytes: &frame, truncated: false });
+        }
+        for frame in std::mem::take(&mut b.heard) {
+            a.feed(now, Event::Frame { index: INDEX, bytes: &frame, truncated: false });
+        }
+    }
+    let (a0, b0, adverts, probed, probed_b, renewed, dumped) = counted_from.unwrap();
+    // The run was what it claims to be; otherwise nothing was proved.
+    assert!(a.adverts - adverts >= 10_990, "1 s and 100 ms adverts, only {}", a.adverts - adverts);
+    assert!(a.probed - probed > 1400, "2 s and 1 s probes, only {}", a.probed - probed);
+    assert!(b.probed - probed_b > 1400, "the Backup probes too, only {}", b.probed - probed_b);
+    assert!(a.renewed - renewed > 900, "leases of 3 s, only {} renewals", a.renewed - renewed);
+    assert!(a.dumped - dumped >= 99, "the table is read every 10 s, only {} times", a.dumped - dumped);
+    assert_eq!(b.adverts, 0, "b is a Backup");
+    assert_eq!(a.allocated - a0, 0, "allocations of the Active in 1000 s");
+    assert_eq!(b.allocated - b0, 0, "allocations of the Backup in 1000 s");
+}
+
+/// The counter counts; else the test above could not fail.
+#[test]
+fn allocator_counts() {
+    let (text, n) = allocations(|| std::hint::black_box(String::from("one")));
+    assert_eq!((text.as_str(), n), ("one", 1));
+    assert_eq!(allocations(|| std::hint::black_box(1 + 1)).1, 0);
+}
