@@ -107,6 +107,7 @@ impl Bench {
                 Action::Finished => self.did.push(Did::Finished),
                 Action::Note { number } => assert!(self.engine.note(number).is_some(), "a note has its text"),
                 Action::Unlisten { .. }
+                | Action::Redump
                 | Action::Ipvs { .. }
                 | Action::StartProbe(_)
                 | Action::StopProbe(_)

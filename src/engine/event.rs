@@ -315,6 +315,8 @@ pub enum Action {
         /// The address.
         cidr: Cidr,
     },
+    /// Tell links and addresses anew: [`Event::DumpStart`] to [`Event::DumpEnd`].
+    Redump,
     /// Ask the kernel's IPVS.
     Ipvs {
         /// Comes back in [`IpvsEvent::Done`].

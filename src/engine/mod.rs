@@ -29,7 +29,7 @@ use self::history::History;
 use self::links::Links;
 use self::mail::Mailer;
 use self::vrrp::{Instance, Pace};
-use crate::model::status::{Happening, Snapshot, Stalls};
+use crate::model::status::{Happening, InstanceState, Snapshot, Stalls};
 use crate::model::{Config, Level, Mail, Name, cut};
 use crate::time::{Duration, Instant};
 use crate::wire::vrrp::{Rung, open};
@@ -217,6 +217,11 @@ impl Engine {
         self.history.happenings(now)
     }
 
+    /// The states of the instances, in the order of the configuration; cheaper than a snapshot.
+    pub fn states(&self) -> impl Iterator<Item = InstanceState> {
+        self.instances.iter().map(Instance::state)
+    }
+
     /// All that `vipd status` tells.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let mut snapshot = Snapshot {
@@ -314,11 +319,13 @@ impl Engine {
         actions: &mut Actions,
     ) {
         let changed = self.links.address(index, *cidr, change);
+        let Some(name) = self.links.by_index(index).map(|i| i.link.name) else { return };
+        // By name: before the first whole telling no instance has an index, yet what an earlier run left counts.
         let (instances, mut cx) = self.split(actions);
-        for instance in instances.iter_mut().filter(|i| i.index() == Some(index)) {
+        for instance in instances.iter_mut().filter(|i| name == i.config.interface) {
             instance.handle_address(now, cidr, change, &mut cx);
         }
-        if changed && let Some(name) = self.links.by_index(index).map(|i| i.link.name) {
+        if changed {
             self.look_at(now, None, name, actions);
         }
     }
@@ -412,6 +419,8 @@ impl Engine {
             instance.listen(cx.actions);
         }
         self.balancer.reload(now, &config, &mut cx);
+        // Addresses that are new to us may be on the box already.
+        cx.actions.push(Action::Redump);
         cx.note(
             now,
             Level::Note,

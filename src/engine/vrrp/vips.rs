@@ -197,6 +197,8 @@ impl Vips {
                 self.wake(now);
                 None
             }
+            // The address stays until its lease ends, and the next renewal is not far.
+            (AddressOp::Add, Err(refusal)) if !converging => Some(refusal),
             (AddressOp::Add, Err(refusal)) => {
                 vip.present = false;
                 vip.not_before = Some(retry);
@@ -420,6 +422,19 @@ mod tests {
             2000usize.div_ceil(limits::ADDRESS_BATCH),
             "an advert can leave between two batches"
         );
+    }
+
+    #[test]
+    fn a_refused_renewal_does_not_forget_the_address() {
+        let (mut vips, cidr) = vips();
+        let (now, mut actions) = (Instant::from_secs(1), Actions::new());
+        vips.converge(now, true, 3, None, &mut actions);
+        vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
+        vips.renew(0, 3, None, &mut actions);
+        vips.handle_result(now, &cidr, AddressOp::Add, Err(Refusal::Busy));
+        actions.clear();
+        vips.remove_all(now, 3, &mut actions);
+        assert!(matches!(actions.take(), Some(Action::RemoveAddress { .. })), "it would stay on a Backup");
     }
 
     #[test]
