@@ -41,7 +41,7 @@ pub(super) fn check(value: Value<'_>, report: &mut Report<'_>) -> Option<Check> 
 
 fn table(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Check> {
     let kind = table.choice("type", &[("tcp", Type::Tcp), ("http", Type::Http)], report);
-    table.missing("type", "type = \"http\" or type = \"tcp\"", report);
+    table.require("type", "type = \"http\" or type = \"tcp\"");
     let (millis, secs) = (Duration::from_millis, Duration::from_secs);
     let interval = table.duration("interval", millis(100)..=secs(86_400), report);
     let timeout = table.duration("timeout", millis(10)..=secs(3600), report);

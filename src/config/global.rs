@@ -21,7 +21,7 @@ pub(super) fn mail(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Mail
     const SMTP_PORT: u16 = 25;
     let minute = Duration::from_secs(60);
     let server = table.parsed("server", |text| values::socket(text, Some(SMTP_PORT), SMTP_PORT), report);
-    table.missing("server", "server = \"127.0.0.1:25\"", report);
+    table.require("server", "server = \"127.0.0.1:25\"");
     let server = server.filter(|server| {
         let ip = server.value.ip();
         let bad = ip.is_unspecified() || ip.is_multicast() || server.value.port() == 0;
@@ -31,7 +31,7 @@ pub(super) fn mail(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Mail
         !bad
     });
     let from = table.parsed("from", values::mail_address, report);
-    table.missing("from", "from = \"vipd@localhost\"", report);
+    table.require("from", "from = \"vipd@localhost\"");
     let to = recipients(&mut table, report);
     let timeout = table.duration("timeout", Duration::from_secs(1)..=minute * 10, report);
     let helo = table.parsed("helo", values::host, report);
@@ -47,7 +47,7 @@ pub(super) fn mail(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Mail
 
 fn recipients(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<String> {
     let list = table.list("to", report);
-    table.missing("to", "to = [\"root@localhost\"]", report);
+    table.require("to", "to = [\"root@localhost\"]");
     let Some(list) = list else { return Vec::new() };
     if list.is_empty() {
         report.error(table.key_at("to"), "`to` names nobody", "Leave [mail] out to send none.");

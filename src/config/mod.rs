@@ -103,3 +103,30 @@ fn document(entries: &DeTable<'_>, report: &mut Report<'_>) -> Config {
         ipvs,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// The hint "belongs in ..." reads from `KEYS`; a key that is read but not listed there would never be hinted at.
+    #[test]
+    fn the_list_of_keys_is_what_is_read() {
+        let text = "zzzzzz = 1\n[global]\nzzzzzz = 1\n[mail]\nzzzzzz = 1\n[ipvs]\nzzzzzz = 1\n\
+            [[vrrp]]\nzzzzzz = 1\ngarp = { zzzzzz = 1 }\n\
+            [[service]]\nzzzzzz = 1\nsorry = { zzzzzz = 1 }\npersistence = { zzzzzz = 1 }\ncheck = { zzzzzz = 1 }\n\
+            [[service.server]]\nzzzzzz = 1\n";
+        let (_, diagnostics) = parse(text, "f");
+        let mut found = BTreeSet::new();
+        for diagnostic in diagnostics.iter() {
+            let Some(keys) = diagnostic.hint.strip_prefix("Keys here: ") else { continue };
+            let keys: BTreeSet<&str> = keys.trim_end_matches('.').split(", ").collect();
+            let table = diagnostic.what.strip_prefix("unknown key `zzzzzz` in ").unwrap();
+            let listed = suggest::KEYS.iter().find(|(name, _)| *name == table).map(|(_, keys)| *keys);
+            let listed: BTreeSet<&str> = listed.unwrap_or(&[]).iter().copied().collect();
+            assert_eq!(keys, listed, "{table}");
+            found.insert(table.to_owned());
+        }
+        assert_eq!(found.len(), suggest::KEYS.len(), "a table is never read: {found:?}");
+    }
+}

@@ -16,6 +16,8 @@ pub(super) struct Table<'t> {
     pub(super) at: usize,
     entries: &'t DeTable<'t>,
     asked: Vec<&'static str>,
+    /// Keys that are not given although they must be, each with a whole line as an example.
+    missing: Vec<(&'static str, String)>,
 }
 
 /// A value with its place.
@@ -31,7 +33,7 @@ pub(super) struct Value<'t> {
 
 impl<'t> Table<'t> {
     pub(super) fn new(name: &'static str, at: usize, entries: &'t DeTable<'t>) -> Self {
-        Table { name, at, entries, asked: Vec::new() }
+        Table { name, at, entries, asked: Vec::new(), missing: Vec::new() }
     }
 
     /// The value of `key`, whatever it is.
@@ -174,21 +176,29 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Says that `key` is not given although it has no default. `example` is a whole line.
-    pub(super) fn missing(&self, key: &str, example: &str, report: &mut Report<'_>) {
+    /// Says that `key` has no default; `example` is a whole line that gives it.
+    pub(super) fn require(&mut self, key: &'static str, example: impl Into<String>) {
         if !self.has(key) {
-            let what = format!("{} has no `{key}`", self.name);
-            report.missing(self.at, what, format!("Add: {example}"));
+            self.missing.push((key, example.into()));
         }
     }
 
-    /// Reports every key that nobody asked for.
+    /// Reports every key that nobody asked for, and those that are missing; a misspelt one is not missing too.
     pub(super) fn finish(self, report: &mut Report<'_>) {
+        let mut hints = Vec::new();
         for (key, _) in self.entries.iter() {
             let word: &str = key.get_ref();
             if !self.asked.contains(&word) {
                 let (what, hint) = unknown_key(word, self.name, &self.asked);
+                hints.push(hint.clone());
                 report.error(key.span().start, what, hint);
+            }
+        }
+        for (key, example) in self.missing {
+            let quoted = format!("`{key}`");
+            if !hints.iter().any(|hint| hint.contains(&quoted)) {
+                let what = format!("{} has no {quoted}", self.name);
+                report.missing(self.at, what, format!("Add: {example}"));
             }
         }
     }

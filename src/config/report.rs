@@ -66,6 +66,12 @@ impl<'a> Report<'a> {
         self.push(Level::Warning, place, what.into(), hint.into());
     }
 
+    /// Says what is worth knowing of what stands at byte `at`.
+    pub(super) fn note(&mut self, at: usize, what: impl Into<String>, hint: impl Into<String>) {
+        let place = self.lines.place(at);
+        self.push(Level::Note, place, what.into(), hint.into());
+    }
+
     /// As [`Report::warning`], where one is only worth saying of a file that could be read as a whole.
     pub(super) fn warning_of_whole(&mut self, at: usize, what: impl Into<String>, hint: impl Into<String>) {
         if self.spoiled.is_empty() {

@@ -41,9 +41,9 @@ struct Parent {
 pub(super) fn service(mut table: Table<'_>, report: &mut Report<'_>) -> Draft {
     let at = table.at;
     let name = table.parsed("name", values::name, report);
-    table.missing("name", "name = \"web\"", report);
+    table.require("name", "name = \"web\"");
     let address = table.parsed("address", |text| values::socket(text, None, 80), report);
-    table.missing("address", "address = \"10.0.0.100:80\"", report);
+    table.require("address", "address = \"10.0.0.100:80\"");
     let words = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("sctp", Protocol::Sctp)];
     let protocol = table.choice("protocol", &words, report).map_or(Protocol::Tcp, |protocol| protocol.value);
     let scheduler = table.parsed("scheduler", scheduler, report).map(|scheduler| scheduler.value);
@@ -198,7 +198,7 @@ fn sorry(
         DeValue::Table(_) => {
             let mut table = value.table("sorry", report)?;
             let address = table.parsed("address", read, report);
-            table.missing("address", "address = \"127.0.0.1:80\"", report);
+            table.require("address", "address = \"127.0.0.1:80\"");
             let forward = forward(&mut table, default, report);
             table.finish(report);
             (address?, forward)
@@ -228,7 +228,7 @@ fn servers(table: &mut Table<'_>, parent: &Parent, report: &mut Report<'_>) -> V
 fn server(mut table: Table<'_>, parent: &Parent, report: &mut Report<'_>) -> Option<At<Server>> {
     let port = parent.address.map_or(80, |service| service.port());
     let address = table.parsed("address", |text| values::socket(text, None, port), report);
-    table.missing("address", &format!("address = \"192.168.234.47:{port}\""), report);
+    table.require("address", format!("address = \"192.168.234.47:{port}\""));
     let weight = table.integer("weight", 0..=u32::from(u16::MAX), report).map_or(1, |weight| weight.value);
     let forward = forward(&mut table, parent.forward, report);
     let check = match table.get("check") {

@@ -33,9 +33,9 @@ pub(super) fn readable<'a>(text: &'a str, report: &mut Report<'_>) -> Option<Cow
         let found = intention::find(&lines, culprit, span.start, error.message());
         let Found { at, what, hint } = found;
         report.error(at, what, hint);
-        let last = spoiled_until(&lines, culprit);
-        let blanked = blank(&readable, &lines, culprit, last);
-        for line in culprit..last {
+        let (first, last) = (spoiled_from(&lines, culprit), spoiled_until(&lines, culprit));
+        let blanked = blank(&readable, &lines, first, last);
+        for line in first..last {
             report.spoil(line);
         }
         if blanked == *readable {
@@ -84,9 +84,9 @@ fn culprit(lines: &Lines<'_>, at: usize, message: &str) -> usize {
         let quotes = |index: &usize| intention::TRIPLE.iter().any(|mark| lines.line(*index).contains(mark));
         return (0..=line).rev().find(quotes).unwrap_or(line);
     }
-    let complete = intention::depth(own) == 0 && !own.trim().is_empty();
     let begins = intention::begins_entry(own) || intention::is_header(own);
-    if inside.iter().any(|word| message.contains(word)) && (begins || !complete) {
+    let elsewhere = begins || own.trim().is_empty() || message.contains("unclosed");
+    if elsewhere && inside.iter().any(|word| message.contains(word)) {
         return opener(lines, line).unwrap_or(line);
     }
     line
@@ -109,6 +109,12 @@ pub(super) fn opener(lines: &Lines<'_>, line: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// The first line that cannot be read once line `line` cannot: where it closes a list, all of that list.
+fn spoiled_from(lines: &Lines<'_>, line: usize) -> usize {
+    let closes = line > 0 && intention::depth(lines.line(line)) < 0;
+    if closes { opener(lines, line - 1).unwrap_or(line) } else { line }
 }
 
 /// The line after the last one that cannot be read once line `first` cannot.

@@ -28,14 +28,14 @@ pub(super) struct Draft {
 /// `[[vrrp]]`. `group` is that of `[global]`.
 pub(super) fn instance(mut table: Table<'_>, group: Option<Ipv4Addr>, report: &mut Report<'_>) -> Draft {
     let name = table.parsed("name", values::name, report);
-    table.missing("name", "name = \"VI_1\"", report);
+    table.require("name", "name = \"VI_1\"");
     let interface = table.parsed("interface", values::interface, report);
-    table.missing("interface", "interface = \"eth0\"", report);
+    table.require("interface", "interface = \"eth0\"");
     let vrid = table.integer("vrid", 1..=255, report).and_then(|vrid| {
         let value = u8::try_from(vrid.value).ok().and_then(Vrid::new)?;
         Some(At { at: vrid.at, value })
     });
-    table.missing("vrid", "vrid = 50", report);
+    table.require("vrid", "vrid = 50");
     let version = table.integer("version", 2..=3, report).map(|version| version.value);
     let version = if version == Some(3) { Version::V3 } else { Version::V2 };
     let priority = priority(&mut table, report);
@@ -152,7 +152,7 @@ fn authentication(table: &mut Table<'_>, version: Version, report: &mut Report<'
 
 fn addresses(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<At<Cidr>> {
     let list = table.list("addresses", report);
-    table.missing("addresses", "addresses = [\"10.0.0.100/24\"]", report);
+    table.require("addresses", "addresses = [\"10.0.0.100/24\"]");
     let Some(list) = list else { return Vec::new() };
     if list.is_empty() {
         report.error(table.key_at("addresses"), "`addresses` is empty", "Give at least one virtual address.");
@@ -160,6 +160,10 @@ fn addresses(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<At<Cidr>> {
     if let Some(first) = list.get(limits::ADDRESSES_MAX) {
         let what = format!("more than {} addresses in one [[vrrp]]", limits::ADDRESSES_MAX);
         report.error(first.at, what, "");
+    }
+    if let Some(first) = list.get(limits::ADVERT_ADDRESSES_MAX) {
+        let what = format!("adverts list the first {} addresses only", limits::ADVERT_ADDRESSES_MAX);
+        report.note(first.at, what, "From here on they are announced by ARP alone (PKT-27).");
     }
     let mut seen = BTreeSet::new();
     let mut out = Vec::new();

@@ -1,5 +1,6 @@
 //! What only shows when the tables are seen side by side.
 
+use super::global::no_host;
 use super::report::{At, Report};
 use super::{service, vrrp};
 use crate::model::{Name, Protocol};
@@ -88,7 +89,8 @@ fn on_vips(services: &[service::Draft], vips: &BTreeMap<IpAddr, usize>, report: 
     for service in services {
         let Some(address) = service.address else { continue };
         let ip = address.value.ip();
-        if ip.is_ipv4() && !ip.is_loopback() && !vips.contains_key(&ip) {
+        let other = ip.is_ipv6() || ip.is_loopback() || no_host(ip).is_some();
+        if !other && !vips.contains_key(&ip) {
             let shown: Vec<String> = vips.keys().take(4).map(IpAddr::to_string).collect();
             let more = if vips.len() > shown.len() { ", ..." } else { "" };
             report.warning_of_whole(

@@ -64,15 +64,20 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Adds one.
+    /// Adds one. Where there is no room an error takes the place of a lesser one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if diagnostic.level == Level::Error {
+        let is_error = diagnostic.level == Level::Error;
+        if is_error {
             self.errors += 1;
         }
         if self.list.len() < limits::DIAGNOSTICS_MAX {
             self.list.push(diagnostic);
-        } else {
-            self.left_out += 1;
+            return;
+        }
+        self.left_out += 1;
+        let lesser = self.list.iter_mut().rev().find(|kept| is_error && kept.level != Level::Error);
+        if let Some(lesser) = lesser {
+            *lesser = diagnostic;
         }
     }
 
@@ -104,5 +109,29 @@ impl Diagnostics {
     /// Is there none at all?
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_do_not_crowd_out_an_error() {
+        let finding = |level, line| Diagnostic {
+            level,
+            file: "f".to_owned(),
+            line,
+            column: 1,
+            what: "x".to_owned(),
+            hint: String::new(),
+        };
+        let mut list = Diagnostics::default();
+        for line in 1..=150 {
+            list.push(finding(Level::Warning, line));
+        }
+        list.push(finding(Level::Error, 7));
+        assert_eq!((list.iter().count(), list.left_out()), (limits::DIAGNOSTICS_MAX, 51));
+        assert!(list.iter().any(|d| d.level == Level::Error), "a refusal without a reason helps nobody");
     }
 }

@@ -1,0 +1,158 @@
+//! Thousands of damaged files from a seed: no panic, no silence, and every place that is named exists.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use vipd::config::{parse, parse_bytes};
+
+const S1: &str = include_str!("../configs/s1-router-27.toml");
+const S2: &str = include_str!("../configs/s2-router-27.toml");
+const ROUNDS: u64 = 20_000;
+
+/// SplitMix64 (Steele, Lea, Flood 2014): the same damage on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(n.max(1)).unwrap()).unwrap()
+    }
+}
+
+/// What mistakes are made of.
+const PIECES: &[&str] = &[
+    "\"",
+    "'",
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    "=",
+    ",",
+    ".",
+    "#",
+    ";",
+    "//",
+    "\\",
+    "\n",
+    " ",
+    "\t",
+    "\r",
+    "\0",
+    "é",
+    "“",
+    "-1",
+    "0",
+    "1s",
+    "1.5",
+    "999999999999999999999",
+    "0x7f",
+    "true",
+    "inf",
+    "nan",
+    "1979-05-27",
+    "\"\"\"",
+    "'''",
+    "a.b.c",
+    "vrid = 1\n",
+    "[vrrp]\n",
+    "[[vrrp]]\n",
+    "[[service]]\n",
+    "[service.server]\n",
+    "check = false\n",
+    "10.0.0.1/24",
+    "[::]:0",
+    "\"fe80::1%eth0\"",
+    "forever",
+    "priority",
+    "weight = -0\n",
+    "\"255.255.255.255:0\"",
+    "\u{202e}",
+    "\u{feff}",
+];
+
+fn damaged(random: &mut Random) -> Vec<u8> {
+    let seed = if random.next().is_multiple_of(2) { S1 } else { S2 };
+    let mut text = seed.as_bytes().to_vec();
+    for _ in 0..=random.below(4) {
+        let at = random.below(text.len() + 1);
+        let to = (at + random.below(12)).min(text.len());
+        let piece = PIECES[random.below(PIECES.len())].bytes();
+        match random.below(8) {
+            0 => drop(text.drain(at..to)),
+            1 | 2 => drop(text.splice(at..at, piece)),
+            3 => drop(text.splice(at..to, piece)),
+            4 => text.truncate(at.max(1)),
+            5 => {
+                if let Some(byte) = text.get_mut(at) {
+                    *byte ^= 1 << random.below(8);
+                }
+            }
+            6 => {
+                let mut lines: Vec<Vec<u8>> = text.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
+                let (a, b) = (random.below(lines.len()), random.below(lines.len()));
+                lines.swap(a, b);
+                text = lines.join(&b'\n');
+            }
+            _ => {
+                let copy = text[at..(at + random.below(200)).min(text.len())].to_vec();
+                drop(text.splice(at..at, copy));
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn damaged_files_are_refused_or_right_but_never_silent() {
+    let mut random = Random(112);
+    let (mut refused, mut taken) = (0u32, 0u32);
+    for round in 0..ROUNDS {
+        let bytes = damaged(&mut random);
+        let shown = String::from_utf8_lossy(&bytes).into_owned();
+        let (config, diagnostics) = parse_bytes(&bytes, "f");
+        assert_eq!(config.is_none(), diagnostics.has_errors(), "round {round}: silence\n{shown}");
+        match config {
+            Some(_) => taken += 1,
+            None => refused += 1,
+        }
+        let lines: Vec<&str> = shown.split('\n').collect();
+        for found in diagnostics.iter() {
+            let text = found.to_string();
+            assert!(
+                !text.chars().any(char::is_control),
+                "round {round}: one line each (SEC-15): {text:?}\n{shown}"
+            );
+            assert!(!found.what.is_empty() && !found.what.ends_with('.'), "round {round}: {text}");
+            assert!(text.len() < 1000, "round {round}: too long to read: {text}");
+            let line = usize::try_from(found.line).unwrap();
+            let column = usize::try_from(found.column).unwrap();
+            let longest = lines.get(line.wrapping_sub(1)).map(|line| line.chars().count() + 1);
+            assert!(line == 0 || longest.is_some_and(|n| column <= n), "round {round}: {text}\n{shown}");
+        }
+    }
+    assert!(
+        refused > 1000 && taken > 500,
+        "the damage is too heavy or too light: {refused} refused, {taken} taken"
+    );
+}
+
+/// A configuration that was taken says the same again: reading depends on nothing but the text.
+#[test]
+fn reading_twice_gives_the_same() {
+    let mut random = Random(7);
+    for _ in 0..500 {
+        let bytes = damaged(&mut random);
+        if let Ok(text) = core::str::from_utf8(&bytes) {
+            assert_eq!(parse(text, "f"), parse(text, "f"));
+        }
+    }
+}
