@@ -63,7 +63,12 @@ impl Daemon {
                 Command::new(program).args(arguments).stdin(Stdio::null()).stdout(copy).stderr(file).spawn()
             })
             .map_err(|error| format!("{program}: {error}"))?;
-        Ok(Daemon { child, log })
+        let mut daemon = Daemon { child, log };
+        std::thread::sleep(Duration::from_millis(200));
+        match daemon.child.try_wait() {
+            Ok(None) => Ok(daemon),
+            ended => Err(format!("{program} ended at once: {ended:?}: {}", daemon.log())),
+        }
     }
 
     /// Sends a signal.
