@@ -149,7 +149,7 @@ pub enum JobError {
     Length,
     /// A number that stands for nothing.
     Number,
-    /// Not UTF-8.
+    /// Not UTF-8, or control characters in a reason (SEC-15).
     Text,
 }
 
@@ -262,6 +262,9 @@ impl Report {
         let len = usize::from(rest.u8()?);
         let text = rest.take(REASON_MAX)?.get(..len).ok_or(JobError::Number)?;
         let text = core::str::from_utf8(text).map_err(|_| JobError::Text)?;
+        if text.chars().any(char::is_control) {
+            return Err(JobError::Text);
+        }
         let reason = ReportText::try_from(text).map_err(|_| JobError::Length)?;
         Ok(Report { token, verdict, status, digest, took, reason })
     }
@@ -530,6 +533,8 @@ mod tests {
         bytes[32] = REASON_MAX as u8 + 1;
         assert_eq!(Report::parse(&bytes), Err(JobError::Number), "reason longer than its field");
         bytes[32] = 1;
+        bytes[33] = 0x1b;
+        assert_eq!(Report::parse(&bytes), Err(JobError::Text), "SEC-15: an escape would reach a terminal");
         bytes[33] = 0xc3;
         assert_eq!(Report::parse(&bytes), Err(JobError::Text), "half a character would reach a terminal");
     }

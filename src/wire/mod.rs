@@ -5,6 +5,7 @@
 
 pub mod arp;
 pub mod checksum;
+pub mod date;
 pub mod genetlink;
 pub mod ipv4;
 pub mod ipvs;

@@ -1,0 +1,328 @@
+//! The workers as the loop sees them: started on demand, given one conversation at a time, killed when
+//! they do not come back, sent home when there is nothing to do.
+
+use super::pair;
+use super::poll::{Interest, PollSet};
+use crate::limits::WORKERS_MAX;
+use crate::model::{Reason, cut};
+use crate::time::{Duration, Instant};
+use crate::wire::job::{self, REPORT_LEN, Report, ReportText, Verdict};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// A worker without a conversation goes home after this.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// A worker that is not back this long after its deadline is killed. It keeps the deadline itself, so one
+/// that is killed is stopped, starved, or taken over.
+const GRACE: Duration = Duration::from_millis(250);
+/// How much earlier than the loop a worker gives up, so that its reason arrives: it knows where the
+/// server hung. An eighth of the time left at most.
+const HEAD_START: Duration = Duration::from_millis(20);
+/// No new worker this long after one died, or could not be started; doubled each time, up to `BACKOFF_MAX`.
+const BACKOFF: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
+
+/// Which program is started as a worker, and with which argument.
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    pub(super) path: PathBuf,
+    pub(super) argument: String,
+}
+
+/// All workers. `W` says whose conversation one is.
+pub(super) struct Crew<W> {
+    program: Program,
+    workers: [Option<Worker<W>>; WORKERS_MAX],
+    /// Killed or sent home, not reaped yet.
+    leaving: Vec<Child>,
+    next_token: u32,
+    /// No worker is started before this.
+    start_at: Instant,
+    backoff: Duration,
+    /// Why no worker could be started last time.
+    trouble: Option<Reason>,
+    /// What the workers' confinement lacks, as last logged.
+    lacking: Option<ReportText>,
+}
+
+struct Worker<W> {
+    child: Child,
+    pair: OwnedFd,
+    state: State<W>,
+    /// Its hello was read. A second one would be a way to fill the log.
+    greeted: bool,
+    slot: Option<usize>,
+}
+
+enum State<W> {
+    Idle {
+        retire_at: Instant,
+    },
+    Talking {
+        token: u32,
+        whose: W,
+        low: bool,
+    },
+    /// Nobody waits for this conversation any more.
+    Late {
+        token: u32,
+        low: bool,
+        kill_at: Instant,
+    },
+}
+
+/// Why no worker took a conversation.
+pub(super) enum NotTaken {
+    /// All are busy, or none may be started now. Later.
+    Busy,
+    /// This conversation cannot be given to any.
+    Refused(io::Error),
+}
+
+impl<W: Copy + PartialEq> Crew<W> {
+    pub(super) fn new(program: Program) -> Self {
+        Crew {
+            program,
+            workers: [const { None }; WORKERS_MAX],
+            leaving: Vec::with_capacity(WORKERS_MAX),
+            next_token: 1,
+            start_at: Instant::ZERO,
+            backoff: BACKOFF,
+            trouble: None,
+            lacking: None,
+        }
+    }
+
+    /// Gives a conversation that has to be over at `deadline` to a worker, with its socket. `low`: it may
+    /// be a hung one, so it is not given to the last worker.
+    pub(super) fn give(
+        &mut self,
+        now: Instant,
+        whose: W,
+        low: bool,
+        deadline: Instant,
+        job: &mut [u8],
+        socket: BorrowedFd<'_>,
+    ) -> Result<(), NotTaken> {
+        if low && self.low_count() + 1 >= WORKERS_MAX {
+            return Err(NotTaken::Busy);
+        }
+        let token = self.next_token;
+        let left = if now < deadline { deadline - now } else { Duration::ZERO };
+        job::stamp(job, token, left - HEAD_START.min(left / 8));
+        // One turn for each idle worker that turns out to be dead, and one for a new one.
+        for _ in 0..=WORKERS_MAX {
+            let index = self.idle().or_else(|| self.start(now)).ok_or(NotTaken::Busy)?;
+            let Some(worker) = self.workers.get_mut(index).and_then(Option::as_mut) else { break };
+            match pair::send(worker.pair.as_fd(), job, Some(socket)) {
+                Ok(()) => {
+                    worker.state = State::Talking { token, whose, low };
+                    // 0 is the token of a hello.
+                    self.next_token = self.next_token.checked_add(1).unwrap_or(1);
+                    return Ok(());
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                    self.died(now, index);
+                }
+                Err(error) => return Err(NotTaken::Refused(error)),
+            }
+        }
+        Err(NotTaken::Busy)
+    }
+
+    /// Nobody waits for this conversation any more, if a worker has it at all: the worker has a little
+    /// while to come back.
+    pub(super) fn give_up(&mut self, now: Instant, whose: W, deadline: Instant) {
+        for worker in self.workers.iter_mut().flatten() {
+            if let State::Talking { token, whose: other, low } = worker.state
+                && other == whose
+            {
+                worker.state = State::Late { token, low, kill_at: now.max(deadline) + GRACE };
+            }
+        }
+    }
+
+    /// Why conversations wait, if it is not that all workers are busy.
+    pub(super) fn trouble(&self) -> Option<&Reason> {
+        self.trouble.as_ref()
+    }
+
+    /// When something has to be done. `waiting`: there are conversations that wait for a worker.
+    pub(super) fn next_deadline(&self, waiting: bool) -> Option<Instant> {
+        let start = (waiting && self.start_at > Instant::ZERO).then_some(self.start_at);
+        let workers = self.workers.iter().flatten().filter_map(|worker| match worker.state {
+            State::Idle { retire_at } => Some(retire_at),
+            State::Talking { .. } => None,
+            State::Late { kill_at, .. } => Some(kill_at),
+        });
+        workers.chain(start).min()
+    }
+
+    pub(super) fn register(&mut self, set: &mut PollSet) {
+        for worker in self.workers.iter_mut().flatten() {
+            worker.slot = Some(set.add(worker.pair.as_fd(), Interest::Read));
+        }
+    }
+
+    /// Reads what the workers report, and looks after them. `sink` gets each conversation that ended:
+    /// with a report, or (`None`) because its worker died.
+    pub(super) fn process(&mut self, now: Instant, set: &PollSet, mut sink: impl FnMut(W, Option<Report>)) {
+        for index in 0..WORKERS_MAX {
+            let slot = self.workers.get_mut(index).and_then(Option::as_mut).and_then(|w| w.slot.take());
+            if slot.is_some_and(|slot| set.is_ready(slot)) {
+                self.read(now, index, &mut sink);
+            }
+            self.tick(now, index);
+        }
+        if self.start_at <= now {
+            self.start_at = Instant::ZERO;
+        }
+        self.leaving.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    }
+
+    /// Kills all workers. Whoever is not reaped now is left to init.
+    pub(super) fn shutdown(&mut self) {
+        for index in 0..WORKERS_MAX {
+            self.kill(index);
+        }
+        self.leaving.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    }
+
+    /// At most a hello and a report in one turn; more waits for the next one.
+    fn read(&mut self, now: Instant, index: usize, sink: &mut impl FnMut(W, Option<Report>)) {
+        for _ in 0..2 {
+            let Some(worker) = self.workers.get_mut(index).and_then(Option::as_mut) else { return };
+            let mut buffer = [0; REPORT_LEN];
+            let report = match pair::receive(worker.pair.as_fd(), &mut buffer, libc::MSG_DONTWAIT) {
+                Ok((len, _)) => buffer.get(..len).and_then(|bytes| Report::parse(bytes).ok()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => None,
+            };
+            let idle = State::Idle { retire_at: now + IDLE_TIMEOUT };
+            match (report, &worker.state) {
+                (Some(report), _) if report.verdict == Verdict::Hello && !worker.greeted => {
+                    worker.greeted = true;
+                    tell(&mut self.lacking, report.reason);
+                }
+                (Some(report), State::Talking { token, whose, .. })
+                    if report.token == *token && report.verdict != Verdict::Hello =>
+                {
+                    let whose = *whose;
+                    worker.state = idle;
+                    self.backoff = BACKOFF;
+                    sink(whose, Some(report));
+                }
+                (Some(report), State::Late { token, .. }) if report.token == *token => worker.state = idle,
+                // An end, an error, nonsense, or an answer to nothing: not to be trusted with another job.
+                (_, State::Talking { whose, .. }) => {
+                    let whose = *whose;
+                    self.died(now, index);
+                    sink(whose, None);
+                }
+                (_, State::Idle { .. } | State::Late { .. }) => self.died(now, index),
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Instant, index: usize) {
+        let Some(worker) = self.workers.get(index).and_then(Option::as_ref) else { return };
+        match worker.state {
+            State::Idle { retire_at } if retire_at <= now => {
+                if let Some(worker) = self.workers.get_mut(index).and_then(Option::take) {
+                    // Its end of the pair goes with it; that sends it home.
+                    self.leaving.push(worker.child);
+                }
+            }
+            State::Late { kill_at, .. } if kill_at <= now => self.kill(index),
+            State::Idle { .. } | State::Talking { .. } | State::Late { .. } => {}
+        }
+    }
+
+    fn kill(&mut self, index: usize) {
+        if let Some(mut worker) = self.workers.get_mut(index).and_then(Option::take) {
+            let _ = worker.child.kill();
+            self.leaving.push(worker.child);
+        }
+    }
+
+    /// A worker died, or is to: the next one waits a little, so that a worker that dies at once is not
+    /// started over and over.
+    fn died(&mut self, now: Instant, index: usize) {
+        log::warn!(
+            "a worker ended unexpectedly; next one in {} ms at the earliest",
+            self.backoff.total_millis()
+        );
+        self.kill(index);
+        self.back_off(now);
+    }
+
+    fn back_off(&mut self, now: Instant) {
+        self.start_at = now + self.backoff;
+        self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+    }
+
+    fn low_count(&self) -> usize {
+        let is_low = |worker: &&Worker<W>| match worker.state {
+            State::Idle { .. } => false,
+            State::Talking { low, .. } | State::Late { low, .. } => low,
+        };
+        self.workers.iter().flatten().filter(is_low).count()
+    }
+
+    /// The first idle one, always: the others get old and go home.
+    fn idle(&self) -> Option<usize> {
+        let is_idle = |worker: &Worker<W>| matches!(worker.state, State::Idle { .. });
+        self.workers.iter().position(|worker| worker.as_ref().is_some_and(is_idle))
+    }
+
+    fn start(&mut self, now: Instant) -> Option<usize> {
+        let index = self.workers.iter().position(Option::is_none).filter(|_| self.start_at <= now)?;
+        match spawn(&self.program) {
+            Ok((child, pair)) => {
+                self.trouble = None;
+                let state = State::Idle { retire_at: now + IDLE_TIMEOUT };
+                *self.workers.get_mut(index)? =
+                    Some(Worker { child, pair, state, greeted: false, slot: None });
+                Some(index)
+            }
+            Err(error) => {
+                log::warn!("cannot start a worker: {error}");
+                self.trouble = Some(cut(format_args!("no worker: {error}")));
+                self.back_off(now);
+                None
+            }
+        }
+    }
+}
+
+/// Starts a worker: only its end of the pair, no environment, its own process group (a ^C at the terminal
+/// is the daemon's affair).
+fn spawn(program: &Program) -> io::Result<(Child, OwnedFd)> {
+    let (ours, theirs) = pair::pair()?;
+    let child = Command::new(&program.path)
+        .arg0("vipd")
+        .arg(&program.argument)
+        .env_clear()
+        .current_dir("/")
+        .process_group(0)
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    Ok((child, ours))
+}
+
+/// Logs what a worker's confinement lacks, when it is news.
+fn tell(told: &mut Option<ReportText>, lacking: ReportText) {
+    if told.as_ref() == Some(&lacking) {
+        return;
+    }
+    match lacking.is_empty() {
+        true => log::debug!("workers are confined"),
+        false => log::warn!("workers are not fully confined, for lack of: {lacking}"),
+    }
+    *told = Some(lacking);
+}

@@ -1,0 +1,179 @@
+//! Takes away from a worker what a conversation does not need (law 6).
+
+use super::seccomp;
+use crate::model::cut;
+use crate::wire::job::ReportText;
+use core::fmt::Write;
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::unistd::{Gid, Uid, chdir, chroot, setgroups, setresgid, setresuid};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+
+/// The root directory of a worker, empty and not writable.
+const EMPTY_ROOT: &str = "/run/vipd/empty";
+/// `nobody` and `nogroup`, as the kernel has them (overflowuid); passwd is not read, it may not be there.
+const NOBODY: u32 = 65534;
+/// Bytes of address space: a page of the limit, ureq's buffers, and the binary many times over.
+const ADDRESS_SPACE: u64 = 128 << 20;
+/// Descriptors: 0 to 2, the socket of a conversation, and one to spare.
+const DESCRIPTORS: u64 = 5;
+
+/// Confines this process, step by step; a step that fails does not keep the next ones from being taken.
+/// What could not be done is told, empty when all is well.
+///
+/// The order matters: the root directory, the groups and the network need rights that are dropped after
+/// them; a change of user takes the parent-death signal away; the filter forbids all of these.
+pub(super) fn confine() -> ReportText {
+    let mut missing = String::new();
+    let mut step = |what: &str, result: nix::Result<()>| {
+        if let Err(error) = result {
+            let comma = if missing.is_empty() { "" } else { ", " };
+            let _ = write!(missing, "{comma}{what} ({error:?})");
+        }
+    };
+    close_descriptors();
+    step("no_new_privs", nix::sys::prctl::set_no_new_privs());
+    step("empty network", unshare(CloneFlags::CLONE_NEWNET));
+    step("empty root", empty_root());
+    step("limits", limits());
+    step("own user", own_user());
+    step("no capabilities", no_capabilities());
+    step("not dumpable", nix::sys::prctl::set_dumpable(false));
+    step("parent-death signal", nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL));
+    step("system call filter", seccomp::confine());
+    cut(format_args!("{missing}"))
+}
+
+/// Everything above 2 is closed by exec already, unless somebody opened it without CLOEXEC.
+fn close_descriptors() {
+    // SAFETY: nothing in this process has opened a descriptor above 2 yet.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    if result != 0 {
+        // Kernels before 5.9.
+        for fd in 3..1024 {
+            // SAFETY: as above.
+            unsafe { libc::close(fd) };
+        }
+    }
+}
+
+fn empty_root() -> nix::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create("/run/vipd").and_then(|()| {
+        match std::fs::DirBuilder::new().mode(0o555).create(EMPTY_ROOT) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    });
+    match made {
+        Ok(()) => {}
+        // Whoever may not make it may be allowed to use it.
+        Err(_) if std::path::Path::new(EMPTY_ROOT).is_dir() => {}
+        Err(error) => return Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
+    }
+    chroot(EMPTY_ROOT)?;
+    chdir("/")
+}
+
+fn limits() -> nix::Result<()> {
+    for (resource, limit) in [
+        (Resource::RLIMIT_CORE, 0),
+        (Resource::RLIMIT_FSIZE, 0),
+        (Resource::RLIMIT_NPROC, 0),
+        (Resource::RLIMIT_NOFILE, DESCRIPTORS),
+        (Resource::RLIMIT_AS, ADDRESS_SPACE),
+    ] {
+        setrlimit(resource, limit as _, limit as _)?;
+    }
+    Ok(())
+}
+
+fn own_user() -> nix::Result<()> {
+    let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+    // The bounding set can be cut only while CAP_SETPCAP is there. The highest capability is told by the
+    // first that is refused with EINVAL.
+    for capability in 0..64 {
+        // SAFETY: prctl with numbers only.
+        match Errno::result(unsafe { prctl(libc::PR_CAPBSET_DROP, capability) }) {
+            Ok(_) => {}
+            Err(Errno::EINVAL) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    setgroups(&[])?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)
+}
+
+/// Drops what a change of user did not: it may have been refused, or not been one.
+fn no_capabilities() -> nix::Result<()> {
+    // SAFETY: prctl with numbers only. A kernel before 4.3 has no ambient set: EINVAL is no loss.
+    let _ = unsafe { prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong) };
+    // linux/capability.h, version 3: a header of version and pid, then effective, permitted and
+    // inheritable, each in two halves.
+    let header: [u32; 2] = [0x2008_0522, 0];
+    let none: [u32; 6] = [0; 6];
+    // SAFETY: both arrays are as long as the kernel wants them for this version.
+    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) };
+    Errno::result(result).map(drop)
+}
+
+/// prctl(2) with all its arguments: musl and the kernel look at each.
+unsafe fn prctl(option: libc::c_int, argument: libc::c_ulong) -> libc::c_int {
+    let zero: libc::c_ulong = 0;
+    // SAFETY: the caller's.
+    unsafe { libc::prctl(option, argument, zero, zero, zero) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::{ForkResult, fork};
+
+    /// What a confined process can still do, one bit each.
+    fn abilities() -> u8 {
+        let can = |result: libc::c_long| u8::from(result >= 0);
+        let path = c"/etc/passwd".as_ptr();
+        let (null, zero) = (core::ptr::null::<u8>(), 0 as libc::c_long);
+        // SAFETY: plain system calls of a process that ends right after them.
+        unsafe {
+            can(libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path, libc::O_RDONLY))
+                | can(libc::syscall(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, zero)) << 1
+                | can(libc::syscall(libc::SYS_dup, zero)) << 2
+                | can(libc::syscall(libc::SYS_kill, libc::getpid(), zero)) << 3
+                | can(libc::syscall(libc::SYS_unshare, zero)) << 4
+                | can(libc::syscall(libc::SYS_execve, path, null, null)) << 5
+                | u8::from(
+                    libc::mmap(
+                        core::ptr::null_mut(),
+                        4096,
+                        libc::PROT_EXEC | libc::PROT_READ,
+                        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                        -1,
+                        0,
+                    ) != libc::MAP_FAILED,
+                ) << 6
+                // The other way round: what every conversation needs.
+                | u8::from(Vec::<u8>::with_capacity(1 << 20).capacity() == 0 || libc::getpid() <= 0) << 7
+        }
+    }
+
+    #[test]
+    fn a_confined_process_can_do_nothing_but_talk() {
+        // SAFETY: the child calls nothing that another thread could have left locked, but the allocator,
+        // which the C library looks after.
+        match unsafe { fork() }.unwrap() {
+            ForkResult::Child => {
+                confine();
+                // SAFETY: ends the child without the harness's exit handlers.
+                unsafe { libc::_exit(i32::from(abilities())) }
+            }
+            ForkResult::Parent { child } => {
+                let end = waitpid(child, None).unwrap();
+                assert_eq!(end, WaitStatus::Exited(child, 0), "law 6; the exit code says what it can do");
+            }
+        }
+    }
+}
