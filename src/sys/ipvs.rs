@@ -181,3 +181,29 @@ impl IpvsSocket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the real kernel says, without loading modules into it.
+    #[test]
+    fn kernel_answers_at_once_whether_it_has_ipvs() {
+        let mut ipvs = IpvsSocket { is_prepared: true, ..IpvsSocket::default() };
+        let mut poll = PollSet::new();
+        ipvs.register(&mut poll);
+        assert_eq!(ipvs.slot, None, "no socket before it is needed");
+        ipvs.request(1, IpvsRequest::Resolve);
+        ipvs.request(2, IpvsRequest::DumpServices);
+        let mut told = Vec::new();
+        for turn in 0..10 {
+            poll.clear();
+            ipvs.register(&mut poll);
+            ipvs.process(Instant::from_millis(turn), &poll, &mut |event| told.push(format!("{event:?}")));
+        }
+        eprintln!("{told:?}");
+        assert!(told.iter().any(|t| t.contains("Ready") || t.contains("Absent")), "{told:?}");
+        assert!(told.iter().any(|t| t.contains("token: 2")), "a request must end: {told:?}");
+        assert_eq!(ipvs.next_deadline(), None, "nothing is left to do");
+    }
+}

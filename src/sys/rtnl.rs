@@ -146,3 +146,6 @@ impl Rtnl {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 
 /// A request is given up when nothing has come for so long (B-86).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-const NOT_THERE: &str = "the kernel has no IPVS: OpenWrt: install kmod-nf-ipvs; Buildroot: enable CONFIG_IP_VS; \
-                         Debian: modprobe ip_vs";
+const NOT_THERE: &str = "the kernel has no IPVS: OpenWrt: install kmod-nf-ipvs; Buildroot: enable \
+                         CONFIG_IP_VS; Debian: modprobe ip_vs";
 
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
@@ -103,8 +103,11 @@ impl Exchange {
         batch: &mut Batch<'_>,
         sink: &mut dyn FnMut(IpvsEvent),
     ) -> usize {
-        self.heard_at = Some(now);
-        match self.next() {
+        let next = self.next();
+        if next != Next::Nothing {
+            self.heard_at = Some(now);
+        }
+        match next {
             Next::Nothing => 0,
             Next::Resolve => {
                 self.queue.pop_front();
@@ -378,3 +381,6 @@ fn emit(batch: &mut Batch<'_>, family: u16, seq: u32, request: &IpvsRequest) -> 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

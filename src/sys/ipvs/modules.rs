@@ -53,15 +53,19 @@ impl Modules {
         self.running.is_some()
     }
 
-    /// Starts the loader. Where there is none, nothing happens: the modules may be built in.
+    /// Starts the loader, unless it is running. Where there is none, nothing happens: the modules may be
+    /// built in.
     pub(super) fn load(&mut self, now: Instant) {
+        if self.is_loading() {
+            return;
+        }
         self.has_new = false;
         let loader = std::fs::read_to_string(LOADER_NAME).unwrap_or_else(|_| "/sbin/modprobe".into());
         self.load_by(loader.trim(), now);
     }
 
     fn load_by(&mut self, loader: &str, now: Instant) {
-        if self.running.is_some() || loader.is_empty() {
+        if loader.is_empty() {
             return;
         }
         // -a: all names are modules, and one that is not there does not keep the others out.
@@ -128,7 +132,8 @@ mod tests {
         path.to_str().unwrap().to_string()
     }
 
-    /// Starts it. While another test forks, the fresh file may still be open for writing in its child: try again.
+    /// Starts it. While another test forks, the fresh file may still be open for writing in its child: try
+    /// again.
     fn start(modules: &mut Modules, path: &str) {
         for _ in 0..100 {
             modules.load_by(path, Instant::ZERO);

@@ -159,3 +159,6 @@ impl Answers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -310,3 +310,6 @@ fn release_has_ifa_proto(release: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

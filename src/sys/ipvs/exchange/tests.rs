@@ -1,0 +1,369 @@
+use super::*;
+use crate::limits::IPVS_WINDOW;
+use crate::wire::ipvs::{Destination, Forwarding, MESSAGE_MAX, Protocol, Service};
+use crate::wire::netlink::Body;
+
+const PORT: u32 = 77;
+const ID: u16 = 0x1c;
+const MULTI: u16 = 2;
+const DONE: u16 = 3;
+const ERROR: u16 = 2;
+
+/// The kernel's side: takes what is sent, makes datagrams, keeps the events.
+struct Bed {
+    exchange: Exchange,
+    now: Instant,
+    told: Vec<String>,
+}
+
+/// (message type, flags, command, sequence number) of what was sent.
+type Sent = Vec<(u16, u16, u8, u32)>;
+
+impl Bed {
+    fn new() -> Self {
+        Bed { exchange: Exchange::default(), now: Instant::from_secs(100), told: Vec::new() }
+    }
+
+    /// With a family that has been found.
+    fn ready() -> Self {
+        let mut bed = Bed::new();
+        bed.exchange.request(0, IpvsRequest::Resolve);
+        bed.answer_lookup(Some(ID));
+        assert_eq!(bed.told(), ["ready"]);
+        bed
+    }
+
+    fn send(&mut self) -> Sent {
+        let mut bytes = [0; IPVS_WINDOW * MESSAGE_MAX];
+        let mut batch = Batch::new(&mut bytes);
+        let told = &mut self.told;
+        self.exchange.next_batch(self.now, IPVS_WINDOW, &mut batch, &mut |e| told.push(short(&e)));
+        Messages::new(batch.bytes())
+            .map(|m| m.unwrap())
+            .map(|m| (m.kind, m.flags, m.payload[0], m.seq))
+            .collect()
+    }
+
+    fn receive(&mut self, kind: u16, flags: u16, seq: u32, fill: impl FnOnce(&mut Body<'_>)) {
+        self.receive_for(PORT, kind, flags, seq, fill);
+    }
+
+    fn receive_for(&mut self, port: u32, kind: u16, flags: u16, seq: u32, fill: impl FnOnce(&mut Body<'_>)) {
+        let mut bytes = [0; 512];
+        let mut batch = Batch::new(&mut bytes);
+        batch.message(kind, flags, seq, fill).unwrap();
+        let mut bytes = batch.bytes().to_vec();
+        bytes[12..16].copy_from_slice(&port.to_ne_bytes());
+        let told = &mut self.told;
+        self.exchange.handle_datagram(self.now, PORT, &bytes, &mut |e| told.push(short(&e)));
+    }
+
+    fn reply(&mut self, seq: u32, errno: i32) {
+        let payload = [&(-errno).to_ne_bytes()[..], &[0; 16]].concat();
+        self.receive(ERROR, 0x100, seq, |body| body.bytes(&payload));
+    }
+
+    fn done(&mut self, seq: u32, errno: i32) {
+        self.receive(DONE, MULTI, seq, |body| body.bytes(&(-errno).to_ne_bytes()));
+    }
+
+    /// Lets the question for the family go out and answers it.
+    fn answer_lookup(&mut self, id: Option<u16>) {
+        let sent = self.send();
+        let [(0x10, 0x301, 3, seq)] = sent[..] else { panic!("no question for the families: {sent:?}") };
+        let mut family = |name: &str, id: u16| {
+            self.receive(0x10, MULTI, seq, |body| {
+                body.bytes(&[1, 2, 0, 0]);
+                body.attribute(2, name.as_bytes());
+                body.attribute_u16(1, id);
+            });
+        };
+        family("nlctrl\0", 0x10);
+        if let Some(id) = id {
+            family("IPVS\0", id);
+        }
+        family("other\0", 0x33);
+        self.done(seq, 0);
+    }
+
+    fn told(&mut self) -> Vec<String> {
+        core::mem::take(&mut self.told)
+    }
+}
+
+fn short(event: &IpvsEvent) -> String {
+    match event {
+        IpvsEvent::Ready => "ready".into(),
+        IpvsEvent::Absent { why } => format!("absent: {why}"),
+        IpvsEvent::Service(service) => format!("service {}", service.scheduler),
+        IpvsEvent::Destination(key, entry) => {
+            format!("{} at {}", entry.destination.address, key.address().unwrap())
+        }
+        IpvsEvent::Done { token, result } => format!("{token} {result:?}"),
+    }
+}
+
+fn key() -> ServiceKey {
+    ServiceKey::Address { protocol: Protocol::Tcp, address: "10.0.0.100:80".parse().unwrap() }
+}
+
+fn new_service() -> IpvsRequest {
+    let scheduler = "wlc".try_into().unwrap();
+    IpvsRequest::NewService(Service { key: key(), scheduler, flags: 0, timeout: 0, prefix_len: 32 })
+}
+
+fn set_destination() -> IpvsRequest {
+    let destination = Destination {
+        address: "10.0.0.2:80".parse().unwrap(),
+        forward: Forwarding::DirectRoute,
+        weight: 1,
+        upper_threshold: 0,
+        lower_threshold: 0,
+    };
+    IpvsRequest::SetDestination(key(), destination)
+}
+
+fn service_entry(body: &mut Body<'_>, scheduler: Option<&[u8]>) {
+    body.bytes(&[1, 1, 0, 0]);
+    body.nest(1, |body| {
+        body.attribute_u16(1, 2);
+        body.attribute_u16(2, 6);
+        body.attribute(3, &[10, 0, 0, 100]);
+        body.attribute(4, &[0, 80]);
+        if let Some(scheduler) = scheduler {
+            body.attribute(6, scheduler);
+        }
+        body.attribute(7, &[0; 8]);
+        body.attribute_u32(8, 0);
+        body.attribute(9, &[255; 4]);
+    });
+}
+
+#[test]
+fn family_is_found_among_others_or_its_absence_told() {
+    let mut bed = Bed::new();
+    bed.exchange.request(1, new_service());
+    assert_eq!(bed.exchange.next_deadline(), Some(Instant::ZERO), "the loop comes at once");
+    assert_eq!(bed.send(), []);
+    assert_eq!(bed.told(), ["1 Err(Interrupted)"], "nothing can be asked before the family is found");
+    bed.exchange.request(2, IpvsRequest::Resolve);
+    bed.exchange.request(3, new_service());
+    bed.answer_lookup(None);
+    let told = bed.told();
+    assert_eq!(told[0], "3 Err(Interrupted)");
+    for word in ["kmod-nf-ipvs", "CONFIG_IP_VS", "modprobe ip_vs"] {
+        assert!(
+            told[1].starts_with("absent: ") && told[1].contains(word),
+            "{told:?} must name {word}, whole"
+        );
+    }
+    bed.exchange.request(4, IpvsRequest::Resolve);
+    bed.exchange.request(5, new_service());
+    bed.answer_lookup(Some(ID));
+    assert_eq!(bed.told(), ["ready"]);
+    assert_eq!(bed.send(), [(ID, 5, 1, bed.exchange.seq)], "what was asked behind it goes out");
+}
+
+#[test]
+fn b95_family_without_an_id_is_an_absent_one() {
+    let mut bed = Bed::new();
+    bed.exchange.request(1, IpvsRequest::Resolve);
+    let seq = bed.send()[0].3;
+    bed.receive(0x10, MULTI, seq, |body| {
+        body.bytes(&[1, 2, 0, 0]);
+        body.attribute(2, b"IPVS\0");
+    });
+    bed.done(seq, 0);
+    assert!(bed.told()[0].starts_with("absent: the kernel has no IPVS"));
+}
+
+#[test]
+fn commands_go_in_order_in_one_batch_and_dumps_alone() {
+    let mut bed = Bed::ready();
+    for token in 0..100 {
+        bed.exchange.request(token, new_service());
+    }
+    bed.exchange.request(100, IpvsRequest::DumpServices);
+    bed.exchange.request(101, IpvsRequest::DumpDestinations(key()));
+    let sent = bed.send();
+    assert_eq!(sent.len(), IPVS_WINDOW, "the window bounds a batch");
+    assert_eq!(bed.send(), [], "the next one waits for the answers");
+    for (_, _, _, seq) in sent {
+        bed.reply(seq, 0);
+    }
+    let rest = bed.send();
+    assert_eq!(rest.len(), 100 - IPVS_WINDOW, "and ends before the dump");
+    for (_, _, _, seq) in rest {
+        bed.reply(seq, 0);
+    }
+    let want: Vec<String> = (0..100).map(|token| format!("{token} Ok(())")).collect();
+    assert_eq!(bed.told(), want);
+    let dump = bed.send();
+    assert_eq!(dump, [(ID, 0x301, 4, dump[0].3)]);
+    bed.receive(ID, MULTI, dump[0].3, |body| service_entry(body, Some(b"wlc\0")));
+    bed.done(dump[0].3, 0);
+    assert_eq!(bed.told(), ["service wlc", "100 Ok(())"]);
+    let dump = bed.send();
+    assert_eq!(dump, [(ID, 0x301, 8, dump[0].3)]);
+    bed.receive(ID, MULTI, dump[0].3, |body| {
+        body.bytes(&[5, 1, 0, 0]);
+        body.nest(2, |body| {
+            body.attribute(1, &[10, 0, 0, 2]);
+            body.attribute(2, &[0, 80]);
+            (3..=8).for_each(|kind| body.attribute_u32(kind, 1));
+        });
+    });
+    bed.done(dump[0].3, 0);
+    assert_eq!(bed.told(), ["10.0.0.2:80 at 10.0.0.100", "101 Ok(())"]);
+    assert_eq!(bed.exchange.next_deadline(), None);
+}
+
+#[test]
+fn b99_dump_of_a_missing_service_is_an_empty_one() {
+    let mut bed = Bed::ready();
+    bed.exchange.request(1, IpvsRequest::DumpDestinations(key()));
+    let seq = bed.send()[0].3;
+    bed.done(seq, 0);
+    assert_eq!(bed.told(), ["1 Ok(())"], "IPVS-45");
+}
+
+#[test]
+fn b101_refusals_end_their_own_request_only() {
+    let mut bed = Bed::ready();
+    for token in 1..=3 {
+        bed.exchange.request(token, new_service());
+    }
+    let sent = bed.send();
+    bed.reply(sent[0].3, libc::EEXIST);
+    bed.reply(sent[1].3, libc::ESRCH);
+    bed.reply(sent[2].3, 0);
+    assert_eq!(bed.told(), ["1 Err(Exists)", "2 Err(NotFound)", "3 Ok(())"]);
+}
+
+#[test]
+fn b85_late_and_foreign_answers_change_nothing() {
+    let mut bed = Bed::ready();
+    bed.exchange.request(1, new_service());
+    let seq = bed.send()[0].3;
+    bed.reply(seq.wrapping_sub(1), libc::EPERM);
+    bed.receive_for(PORT + 1, ERROR, 0, seq, |body| body.bytes(&[0; 20]));
+    bed.receive(ERROR, 0, seq, |body| body.bytes(&[0; 16]));
+    assert_eq!(bed.told(), [""; 0]);
+    bed.reply(seq, 0);
+    assert_eq!(bed.told(), ["1 Ok(())"]);
+}
+
+#[test]
+fn b86_silence_ends_after_two_seconds() {
+    let mut bed = Bed::ready();
+    bed.exchange.request(1, IpvsRequest::DumpServices);
+    bed.exchange.request(2, new_service());
+    let seq = bed.send()[0].3;
+    bed.now += Duration::from_millis(1500);
+    bed.receive(ID, MULTI, seq, |body| service_entry(body, Some(b"wlc\0")));
+    let deadline = bed.exchange.next_deadline().unwrap();
+    assert_eq!(deadline, bed.now + ANSWER_TIMEOUT, "a long dump that goes on is not late");
+    let told = &mut bed.told;
+    assert!(!bed.exchange.handle_timeout(deadline - Duration::from_millis(1), &mut |e| told.push(short(&e))));
+    assert!(bed.exchange.handle_timeout(deadline, &mut |e| told.push(short(&e))));
+    assert_eq!(bed.told(), ["service wlc", "1 Err(Interrupted)"]);
+    assert_eq!(bed.send().len(), 1, "what was not sent yet goes on");
+}
+
+#[test]
+fn b86_family_that_is_not_answered_is_absent() {
+    let mut bed = Bed::new();
+    bed.exchange.request(1, IpvsRequest::Resolve);
+    bed.send();
+    let told = &mut bed.told;
+    assert!(bed.exchange.handle_timeout(bed.now + ANSWER_TIMEOUT, &mut |e| told.push(short(&e))));
+    assert_eq!(bed.told(), ["absent: generic netlink does not answer"]);
+    assert_eq!(bed.exchange.next_deadline(), None);
+}
+
+#[test]
+fn b95_module_loaded_anew_is_found_again_and_told() {
+    let mut bed = Bed::ready();
+    bed.exchange.request(1, set_destination());
+    bed.exchange.request(2, IpvsRequest::DumpServices);
+    let seq = bed.send()[0].3;
+    bed.reply(seq, libc::ENOENT);
+    assert_eq!(bed.told(), [""; 0], "a destination or the family? Ask.");
+    bed.answer_lookup(Some(ID + 1));
+    assert_eq!(bed.told(), ["1 Err(Interrupted)", "2 Err(Interrupted)", "ready"], "the table is empty now");
+    bed.exchange.request(3, IpvsRequest::DumpServices);
+    assert_eq!(bed.send()[0].0, ID + 1, "under its new id");
+}
+
+#[test]
+fn b95_enoent_of_an_entry_is_told_after_one_look() {
+    let mut bed = Bed::ready();
+    for token in 1..=3 {
+        bed.exchange.request(token, set_destination());
+    }
+    for (_, _, _, seq) in bed.send() {
+        bed.reply(seq, if seq % 2 == 0 { libc::ENOENT } else { 0 });
+    }
+    let before = bed.told().len();
+    bed.answer_lookup(Some(ID));
+    let told = bed.told();
+    assert_eq!(before + told.len(), 3, "no answer is lost, and no `ready` is told");
+    assert!(told.iter().all(|t| t.ends_with("Err(NotFound)")), "IPVS-42a: {told:?}");
+    assert_eq!(bed.send(), [], "one look is enough");
+}
+
+#[test]
+fn b95_module_that_is_gone_is_told_as_absent() {
+    let mut bed = Bed::ready();
+    bed.exchange.request(1, IpvsRequest::DumpServices);
+    let seq = bed.send()[0].3;
+    bed.reply(seq, libc::ENOENT);
+    bed.answer_lookup(None);
+    let told = bed.told();
+    assert_eq!(told[0], "1 Err(Interrupted)");
+    assert!(told[1].starts_with("absent: the kernel has no IPVS"));
+}
+
+#[test]
+fn b96_dump_with_a_part_that_cannot_be_read_does_not_look_complete() {
+    let mut bed = Bed::ready();
+    for (flags, scheduler, want) in [
+        (MULTI, Some(&b"wlc\0"[..]), "Ok(())"),
+        (MULTI, None, "Err(Interrupted)"),
+        (MULTI | 0x10, Some(&b"wlc\0"[..]), "Err(Interrupted)"),
+    ] {
+        bed.exchange.request(1, IpvsRequest::DumpServices);
+        let seq = bed.send()[0].3;
+        bed.receive(ID, flags, seq, |body| service_entry(body, scheduler));
+        bed.done(seq, 0);
+        assert_eq!(bed.told().last().unwrap(), &format!("1 {want}"), "{flags} {scheduler:?} (IPVS-48)");
+    }
+    bed.exchange.request(2, IpvsRequest::DumpServices);
+    let seq = bed.send()[0].3;
+    bed.exchange.handle_datagram(bed.now, PORT, &[0xff; 20], &mut |_| {});
+    bed.done(seq, 0);
+    assert_eq!(bed.told(), ["2 Err(Interrupted)"], "B-75: the rest of that datagram is unknown");
+    bed.exchange.request(3, IpvsRequest::DumpServices);
+    let seq = bed.send()[0].3;
+    bed.done(seq, libc::EINTR);
+    assert_eq!(bed.told(), ["3 Err(Interrupted)"], "B-84");
+}
+
+#[test]
+fn lost_answers_and_failed_sends_end_what_was_sent() {
+    let mut bed = Bed::ready();
+    bed.exchange.request(1, new_service());
+    bed.exchange.request(2, new_service());
+    let seq = bed.send()[0].3;
+    bed.reply(seq, 0);
+    let told = &mut bed.told;
+    bed.exchange.handle_loss(&mut |e| told.push(short(&e)));
+    assert_eq!(bed.told(), ["1 Ok(())", "2 Err(Interrupted)"], "B-88, B-89");
+    bed.exchange.request(3, new_service());
+    bed.send();
+    let told = &mut bed.told;
+    bed.exchange.handle_send_failure(libc::ENOBUFS, &mut |e| told.push(short(&e)));
+    assert_eq!(bed.told(), ["3 Err(Busy)"]);
+    bed.exchange.request(4, new_service());
+    assert_eq!(bed.send().len(), 1, "and it goes on");
+}
