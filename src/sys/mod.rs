@@ -1,16 +1,24 @@
 //! The only room with descriptors, clocks, processes and `unsafe`.
 
 pub mod client;
+pub mod clock;
 pub mod control;
 mod crew;
+mod daemon;
 mod dial;
 pub mod errno;
 pub mod ipvs;
+pub mod log;
 mod netlink;
+pub mod packet;
 mod pair;
 pub mod poll;
 pub mod prober;
+mod ready;
 pub mod rtnl;
 mod sandbox;
 mod seccomp;
+pub mod signals;
 pub mod worker;
+
+pub use daemon::{RunOptions, run};

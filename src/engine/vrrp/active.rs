@@ -42,6 +42,9 @@ impl Instance {
         if *at > now {
             return;
         }
+        if now - self.renewed_at >= lease {
+            self.lapsed_at = Some(now);
+        }
         match self.vips.renew(*renew_from, port.index, Some(lease), cx.actions) {
             Some(from) => (*at, *renew_from) = (now + Duration::from_millis(1), from),
             None => {
@@ -69,9 +72,15 @@ impl Instance {
         });
     }
 
+    /// Did the leases run out, or have they just been renewed too late?
+    pub(super) fn has_lapsed(&self, now: Instant) -> bool {
+        let overdue = self.config.lease.is_some_and(|lease| now - self.renewed_at >= lease);
+        overdue || self.lapsed_at.is_some_and(|at| now - at < self.config.advert_interval)
+    }
+
     /// Says that VIPs were taken away, and by what.
     pub(super) fn put_back(&mut self, now: Instant, what: fmt::Arguments<'_>, cx: &mut Ctx<'_>) {
-        let expired = self.config.lease.is_some_and(|lease| now - self.renewed_at >= lease);
+        let expired = self.has_lapsed(now);
         let by =
             if expired { "the lease ran out while this daemon did not run" } else { "removed by someone" };
         let name = self.config.name.clone();

@@ -121,8 +121,10 @@ pub(super) struct Instance {
     rejected: Rejected,
     /// When the last lower-priority advert was answered (FSM-33).
     answered_at: Option<Instant>,
-    /// The last renewal of the leases: tells an expired lease from a VIP that somebody took away.
+    /// The last renewal of the leases, and the last time it came too late: they tell an expired lease from a VIP that
+    /// somebody took away.
     renewed_at: Instant,
+    lapsed_at: Option<Instant>,
 }
 
 impl Instance {
@@ -142,6 +144,7 @@ impl Instance {
             rejected: Rejected::new(),
             answered_at: None,
             renewed_at: now,
+            lapsed_at: None,
             config,
         };
         instance.list_addresses();
@@ -269,7 +272,10 @@ impl Instance {
         let (wanted, owner) = (self.is_active(), self.config.priority.is_owner());
         let noticed = match change {
             AddressChange::Present { ours, .. } => self.vips.handle_present(now, cidr, ours, wanted, owner),
-            AddressChange::Gone => self.vips.handle_gone(now, cidr, wanted, self.config.advert_interval),
+            AddressChange::Gone => {
+                let lapsed = self.has_lapsed(now);
+                self.vips.handle_gone(now, cidr, wanted, self.config.advert_interval, lapsed)
+            }
         };
         match noticed {
             Noticed::Nothing => {}

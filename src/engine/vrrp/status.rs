@@ -71,11 +71,12 @@ impl Instance {
         let name = &self.config.name;
         for vip in self.vips.iter() {
             let Some(at) = vip.put_back_at.filter(|at| now - *at < RECENT) else { continue };
+            let how = if vip.lapsed { "ran out while vipd did not run" } else { "was removed by someone" };
+            let (age, times) = (Age(now - at), vip.put_back);
+            let s = if times == 1 { "" } else { "s" };
             problems.push(cut(format_args!(
-                "VIP {} was removed by someone {} ago and put back ({} times)",
-                vip.cidr,
-                Age(now - at),
-                vip.put_back
+                "VIP {} {how} {age} ago and was put back ({times} time{s})",
+                vip.cidr
             )));
         }
         if let Some(rival) = self.rival.filter(|r| self.is_active() && now - r.at < RECENT) {

@@ -19,8 +19,9 @@ pub(super) struct Vip {
     foreign: bool,
     /// How often somebody else took it away and it was put back.
     pub(super) put_back: u32,
-    /// When it was taken away last.
+    /// When it was taken away last, and whether by its own lease.
     pub(super) put_back_at: Option<Instant>,
+    pub(super) lapsed: bool,
     /// Not before this time may it be put back (one advert interval after the last time).
     not_before: Option<Instant>,
     seen: bool,
@@ -243,12 +244,14 @@ impl Vips {
         cidr: &Cidr,
         wanted: bool,
         interval: Duration,
+        lapsed: bool,
     ) -> Noticed {
         let Some(vip) = self.find(cidr) else { return Noticed::Nothing };
         if vip.leaving > 0 {
             vip.leaving -= 1;
             return Noticed::Nothing;
         }
+        vip.lapsed = lapsed;
         Self::lost(vip, now, wanted, interval)
             .inspect(|at| self.wake(*at))
             .map_or(Noticed::Nothing, |_| Noticed::Taken)
@@ -324,6 +327,7 @@ impl Vip {
             foreign: false,
             put_back: 0,
             put_back_at: None,
+            lapsed: false,
             not_before: None,
             seen: false,
         }
@@ -354,12 +358,12 @@ mod tests {
         vips.converge(now, true, 3, None, &mut actions);
         assert_eq!(adds(&mut actions), 1);
         vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
-        assert_eq!(vips.handle_gone(now, &cidr, true, SECOND), Noticed::Taken);
+        assert_eq!(vips.handle_gone(now, &cidr, true, SECOND, false), Noticed::Taken);
         vips.converge(now, true, 3, None, &mut actions);
         assert_eq!(adds(&mut actions), 1, "RTNL-25: put back at once");
         vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
         let soon = now + Duration::from_millis(10);
-        vips.handle_gone(soon, &cidr, true, SECOND);
+        vips.handle_gone(soon, &cidr, true, SECOND, false);
         vips.converge(soon, true, 3, None, &mut actions);
         assert_eq!(adds(&mut actions), 0, "two daemons that fight must not spin");
         let due = vips.next_deadline().unwrap();
@@ -381,7 +385,7 @@ mod tests {
         // Active again before the kernel's notifications of before are read.
         vips.converge(now, true, 3, None, &mut actions);
         vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
-        assert_eq!(vips.handle_gone(now, &cidr, true, SECOND), Noticed::Nothing);
+        assert_eq!(vips.handle_gone(now, &cidr, true, SECOND, false), Noticed::Nothing);
         assert_eq!(vips.get(0).unwrap().put_back, 0);
     }
 

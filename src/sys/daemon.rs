@@ -1,0 +1,373 @@
+//! `vipd run`: the loop. One thread, one `ppoll`, nothing that waits (law 1).
+
+use super::clock;
+use super::control::ControlServer;
+use super::ipvs::IpvsSocket;
+use super::log::{self as lines, LogTarget};
+use super::packet::{PacketSockets, frame_buffer};
+use super::poll::PollSet;
+use super::prober::Prober;
+use super::rtnl::Rtnl;
+use super::signals::{Signals, Wish};
+use crate::config;
+use crate::control::{Reply, Request};
+use crate::engine::{Action, Actions, AddressOp, Engine, Event};
+use crate::limits;
+use crate::model::{Config, Level};
+use crate::time::{Duration, Instant};
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What `vipd run` was told.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// Where log lines go.
+    pub log: LogTarget,
+    /// What is worth a log line.
+    pub level: log::LevelFilter,
+}
+
+/// Exit codes of `vipd run`.
+const EXIT_DONE: u8 = 0;
+const EXIT_FAILED: u8 = 1;
+const EXIT_CONFIG: u8 = 2;
+
+/// Runs the daemon until it is told to leave. The exit code: 0 a clean leave, 1 the system refuses what it needs,
+/// 2 the configuration is refused.
+pub fn run(options: RunOptions) -> u8 {
+    lines::start(options.log, options.level);
+    let config = match read(&options.config) {
+        Ok(config) => config,
+        Err(findings) => {
+            eprint!("{findings}");
+            return EXIT_CONFIG;
+        }
+    };
+    match Daemon::new(options, &config) {
+        Ok(mut daemon) => daemon.run(),
+        Err(why) => {
+            log::error!("{why}");
+            EXIT_FAILED
+        }
+    }
+}
+
+/// Reads and checks the configuration; what is wrong, one line each, otherwise.
+fn read(path: &Path) -> Result<Config, String> {
+    let name = path.display().to_string();
+    let bytes = fs::read(path).map_err(|e| format!("{name}: error: cannot be read: {e}.\n"))?;
+    let (config, findings) = config::parse_bytes(&bytes, &name);
+    let mut text = String::new();
+    for finding in findings.iter() {
+        text.push_str(&format!("{finding}\n"));
+    }
+    if findings.left_out() > 0 {
+        text.push_str(&format!("{name}: {} more findings not shown.\n", findings.left_out()));
+    }
+    match config {
+        Some(config) => {
+            for line in text.lines() {
+                log::warn!("{line}");
+            }
+            Ok(config)
+        }
+        None => Err(text),
+    }
+}
+
+struct Daemon {
+    options: RunOptions,
+    engine: Engine,
+    actions: Actions,
+    /// Events that came of actions, or of a socket, and wait for their turn.
+    pending: VecDeque<Event<'static>>,
+    poll: PollSet,
+    signals: Signals,
+    rtnl: Rtnl,
+    ipvs: IpvsSocket,
+    packets: PacketSockets,
+    prober: Prober,
+    control: ControlServer,
+    frame: Box<[u8]>,
+    finished: bool,
+}
+
+impl Daemon {
+    fn new(options: RunOptions, config: &Config) -> Result<Self, String> {
+        let say = |what: &str, e: &dyn std::fmt::Display| format!("{what}: {e}");
+        let signals = Signals::open().map_err(|e| say("signals", &e))?;
+        let control =
+            ControlServer::bind(&options.socket).map_err(|e| format!("{}: {e}", options.socket.display()))?;
+        let rtnl = Rtnl::open().map_err(|e| say("route netlink", &e))?;
+        let packets = PacketSockets::open()
+            .map_err(|e| say("packet socket (needs CAP_NET_RAW and CONFIG_PACKET)", &e))?;
+        let host = nix::unistd::gethostname().ok().and_then(|n| n.into_string().ok()).unwrap_or_default();
+        let now = clock::now();
+        // The process id differs between routers that boot together, so their probes do not fall together.
+        let seed = std::process::id() ^ now.total_micros() as u32;
+        let mut ipvs = IpvsSocket::new();
+        ipvs.set_schedulers(schedulers(config));
+        Ok(Daemon {
+            engine: Engine::new(config, &host, seed, now),
+            actions: Actions::new(),
+            pending: VecDeque::new(),
+            poll: PollSet::new(),
+            signals,
+            rtnl,
+            ipvs,
+            packets,
+            prober: Prober::new(),
+            control,
+            frame: frame_buffer(),
+            finished: false,
+            options,
+        })
+    }
+
+    fn run(&mut self) -> u8 {
+        log::info!("vipd {} starts with {}", env!("CARGO_PKG_VERSION"), self.options.config.display());
+        self.rtnl.start_dump();
+        super::ready::notify("READY=1");
+        while !self.finished {
+            if let Err(e) = self.turn() {
+                log::error!("poll: {e}");
+                return EXIT_FAILED;
+            }
+        }
+        super::ready::notify("STOPPING=1");
+        self.prober.shutdown();
+        log::info!("vipd leaves");
+        EXIT_DONE
+    }
+
+    /// One turn. The order is that of the module's rules: what has arrived is heard before a timer may fire, because
+    /// after a stall both are true, and the advert must win.
+    fn turn(&mut self) -> std::io::Result<()> {
+        // 1. Poll until something is ready or due.
+        self.poll.clear();
+        self.signals.register(&mut self.poll);
+        self.packets.register(&mut self.poll);
+        self.rtnl.register(&mut self.poll);
+        self.ipvs.register(&mut self.poll);
+        self.prober.register(&mut self.poll);
+        self.control.register(&mut self.poll);
+        let deadline = self.next_deadline();
+        let before = clock::now();
+        let timeout = deadline.map(|at| if at > before { at - before } else { Duration::ZERO });
+        self.poll.wait(timeout)?;
+        // 2. The clock, once.
+        let now = clock::now();
+        self.watch_stall(deadline, before, now);
+        // 3. Adverts.
+        self.hear(now);
+        // 4. What is due.
+        if self.engine.next_deadline().is_some_and(|at| at <= now) {
+            self.feed(now, Event::Tick);
+        }
+        // 5. The kernel's tables.
+        let pending = &mut self.pending;
+        self.rtnl.process(now, &self.poll, &mut |event| pending.push_back(event));
+        self.ipvs.process(now, &self.poll, &mut |event| pending.push_back(event));
+        self.feed_pending(now);
+        // 6. Signals and children.
+        while let Some(wish) = self.signals.take(&self.poll) {
+            match wish {
+                Wish::Leave => {
+                    log::info!("told to leave");
+                    self.feed(now, Event::Shutdown);
+                }
+                Wish::Reload => {
+                    if let Ok(config) = Self::reload(&self.options.config) {
+                        self.take_over(now, config);
+                    }
+                }
+                // Whoever has children looks after them below.
+                Wish::Child => {}
+            }
+        }
+        // 7. Probes and workers.
+        let pending = &mut self.pending;
+        self.prober.process(now, &self.poll, &mut |event| pending.push_back(event));
+        self.feed_pending(now);
+        // 8. The control socket.
+        self.answer(now);
+        Ok(())
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        [
+            self.engine.next_deadline(),
+            self.rtnl.next_deadline(),
+            self.ipvs.next_deadline(),
+            self.prober.next_deadline(),
+            self.control.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// A turn that begins later than the shortest advert interval after what was due: others may have given us up.
+    fn watch_stall(&mut self, deadline: Option<Instant>, before: Instant, now: Instant) {
+        let due = deadline.map_or(now, |at| at.max(before));
+        if now > due && now - due > self.engine.stall_limit() {
+            self.engine.count_stall(now - due);
+            log::warn!("the loop came {} late", now - due);
+        }
+    }
+
+    fn hear(&mut self, now: Instant) {
+        for port in 0..self.packets.count() {
+            for _ in 0..limits::FRAMES_PER_TURN {
+                let Some(got) = self.packets.receive(port, &self.poll, &mut self.frame) else { break };
+                let bytes = self.frame.get(..got.len).unwrap_or(&[]);
+                let event = Event::Frame { index: got.index, bytes, truncated: got.truncated };
+                self.engine.handle(now, event, &mut self.actions);
+                self.drain(now);
+            }
+        }
+        self.feed_pending(now);
+    }
+
+    /// Hands in one event, does its actions, and so on with the events that came of them.
+    fn feed(&mut self, now: Instant, event: Event<'static>) {
+        self.pending.push_back(event);
+        self.feed_pending(now);
+    }
+
+    fn feed_pending(&mut self, now: Instant) {
+        while let Some(event) = self.pending.pop_front() {
+            self.engine.handle(now, event, &mut self.actions);
+            self.drain(now);
+        }
+    }
+
+    /// Does the actions in order. Address changes gather into one netlink message and go out before whatever comes
+    /// after them, so that an announcement never leaves before its address is there.
+    fn drain(&mut self, now: Instant) {
+        while let Some(action) = self.actions.take() {
+            match action {
+                Action::AddAddress { index, cidr, lease } => {
+                    self.rtnl.queue_address(AddressOp::Add, index, cidr, lease);
+                    continue;
+                }
+                Action::RemoveAddress { index, cidr } => {
+                    self.rtnl.queue_address(AddressOp::Remove, index, cidr, None);
+                    continue;
+                }
+                // Nothing to do with addresses: the batch goes on gathering.
+                Action::Note { number } => {
+                    self.log(number);
+                    continue;
+                }
+                Action::StartProbe(id) => {
+                    if let Some(spec) = self.engine.probe_spec(id) {
+                        self.prober.start(now, id, &spec);
+                    }
+                    continue;
+                }
+                Action::StopProbe(id) => {
+                    self.prober.stop(now, id);
+                    continue;
+                }
+                Action::SendMail { id } => {
+                    if let Some((letter, mail)) = self.engine.letter(id) {
+                        self.prober.send_mail(now, letter, mail, self.engine.router_name());
+                    }
+                    continue;
+                }
+                Action::Ipvs { token, request } => {
+                    self.ipvs.request(token, request);
+                    continue;
+                }
+                Action::Transmit { index, frame } => {
+                    self.flush_addresses(now);
+                    if let Err(refusal) = self.packets.send(index, self.actions.bytes(&frame)) {
+                        self.pending.push_back(Event::TransmitFailed { index, refusal });
+                    }
+                }
+                Action::Listen { index, group } => {
+                    if let Err(why) = self.packets.listen(index, group) {
+                        self.pending.push_back(Event::ListenFailed { index, why });
+                    }
+                }
+                Action::Unlisten { index, group } => self.packets.unlisten(index, group),
+                Action::Redump => self.rtnl.start_dump(),
+                Action::Finished => self.finished = true,
+            }
+        }
+        self.flush_addresses(now);
+        self.actions.clear();
+    }
+
+    fn flush_addresses(&mut self, now: Instant) {
+        let pending = &mut self.pending;
+        while self.rtnl.flush(&mut |event| pending.push_back(event)) {
+            // Our own changes come back as notifications; their queue must not overflow (RTNL-54).
+            self.rtnl.drain(now, &mut |event| pending.push_back(event));
+        }
+    }
+
+    fn log(&self, number: u32) {
+        let Some(note) = self.engine.note(number) else { return };
+        let level = match note.level {
+            Level::Error => log::Level::Error,
+            Level::Warning => log::Level::Warn,
+            Level::Note => log::Level::Info,
+        };
+        if note.subject.is_empty() {
+            log::log!(level, "{}: {}", note.kind, note.text);
+        } else {
+            log::log!(level, "{} {}: {}", note.kind, note.subject, note.text);
+        }
+    }
+
+    /// Reads the file again. With an error in it everything goes on as it is (law 4).
+    fn reload(path: &Path) -> Result<Config, String> {
+        super::ready::notify("RELOADING=1");
+        let result = read(path);
+        super::ready::notify("READY=1");
+        if let Err(findings) = &result {
+            for line in findings.lines() {
+                log::error!("{line}");
+            }
+            log::error!("reload refused; the running configuration stays");
+        }
+        result
+    }
+
+    fn take_over(&mut self, now: Instant, config: Config) {
+        self.ipvs.set_schedulers(schedulers(&config));
+        self.feed(now, Event::Reload(Box::new(config)));
+    }
+
+    fn answer(&mut self, now: Instant) {
+        let mut new = None;
+        let engine = &self.engine;
+        let path = &self.options.config;
+        self.control.process(now, &self.poll, &mut |request| match request {
+            Request::Status(status) => Reply::status(&status, &engine.snapshot(now)),
+            Request::Events(events) => Reply::events(&events, &engine.happenings(now)),
+            Request::Version => Reply::version(),
+            Request::Reload => match Self::reload(path) {
+                Ok(config) => {
+                    new = Some(config);
+                    Reply::done("reloaded\n")
+                }
+                Err(findings) => Reply::failed(findings),
+            },
+        });
+        if let Some(config) = new {
+            self.take_over(now, config);
+        }
+    }
+}
+
+fn schedulers(config: &Config) -> impl Iterator<Item = &str> {
+    config.services.iter().map(|s| s.scheduler.as_str())
+}
