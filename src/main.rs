@@ -1,3 +1,7 @@
 //! The `vipd` program: hands the command line to `vipd::cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(vipd::cli::main())
+}

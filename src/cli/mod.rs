@@ -1,1 +1,40 @@
-//! The cli room.
+//! The command line: what the user typed, what comes back, and the exit code.
+
+mod arguments;
+mod ask;
+mod check;
+mod help;
+mod output;
+
+use arguments::Command;
+
+/// Exit code for a command line that is not understood.
+const EXIT_USAGE: u8 = 2;
+
+/// Does what the command line says. Gives the exit code: 0 healthy or done, 1 degraded or failed, 2 usage or
+/// configuration error, 3 not running, 4 does not answer.
+pub fn main() -> u8 {
+    let command = match arguments::parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(usage) => {
+            output::complain(&usage.0);
+            return EXIT_USAGE;
+        }
+    };
+    match command {
+        Command::Run(_) | Command::Worker => {
+            output::complain("vipd: this build has no daemon");
+            EXIT_USAGE
+        }
+        Command::Check { config } => check::check(&config),
+        Command::Status { socket, request, watch: false } => ask::status(&socket, request),
+        Command::Status { socket, request, watch: true } => ask::watch(&socket, request),
+        Command::Events { socket, request } => ask::events(&socket, request),
+        Command::Reload { socket } => ask::reload(&socket),
+        Command::Version { socket } => ask::version(&socket),
+        Command::Help { topic } => {
+            output::print(&help::text(topic));
+            0
+        }
+    }
+}

@@ -16,6 +16,8 @@ mod values;
 mod vrrp;
 mod whole;
 
+pub use suggest::nearest;
+
 use crate::limits;
 use crate::model::{Config, Diagnostics};
 use reader::Table;

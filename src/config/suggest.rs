@@ -214,7 +214,7 @@ fn akin<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
 }
 
 /// The one of `known` that a person who typed `word` probably meant.
-pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     const LONGEST: usize = 40;
     let word = folded(word);
     if word.is_empty() || word.len() > LONGEST {

@@ -1,6 +1,7 @@
 //! The command line's side of the control socket: one question, one answer, one deadline for all of it.
 
 use crate::control::{FRAMED, Reply, parse_header};
+use crate::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
@@ -8,7 +9,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How long a question may take in all. A healthy daemon needs milliseconds.
 pub const TIMEOUT: Duration = Duration::from_secs(2);
@@ -50,11 +51,11 @@ impl core::fmt::Display for Failure {
 /// # Errors
 /// [`Failure`], with the exit code that goes with it.
 pub fn ask(path: &Path, request: &str, timeout: Duration) -> Result<Reply, Failure> {
-    let end = Instant::now() + timeout;
+    let end = Instant::now() + core::time::Duration::from(timeout);
     let mut stream = connect_by(path, end).map_err(|e| name_failure(&e, path))?;
     converse(&mut stream, request, end).map_err(|e| {
         let what = match e.kind() {
-            ErrorKind::TimedOut => format!("did not answer within {} s", timeout.as_secs_f32()),
+            ErrorKind::TimedOut => format!("did not answer within {timeout}"),
             ErrorKind::InvalidData => e.to_string(),
             _ => format!("did not answer: {e}"),
         };
@@ -65,7 +66,7 @@ pub fn ask(path: &Path, request: &str, timeout: Duration) -> Result<Reply, Failu
 /// Waits until `delay` is over or nobody reads our standard output any more; tells the latter.
 pub fn is_output_closed_within(delay: Duration) -> bool {
     // A pipe without a reader shows POLLERR; events of our own are not wanted.
-    wait(io::stdout().as_fd(), PollFlags::empty(), Instant::now() + delay).is_ok()
+    wait(io::stdout().as_fd(), PollFlags::empty(), Instant::now() + core::time::Duration::from(delay)).is_ok()
 }
 
 /// Connects without waiting.

@@ -497,7 +497,7 @@ mod tests {
     fn the_client_knows_why_there_is_no_answer() {
         let dir = Dir::new("client");
         let path = dir.socket();
-        let ask = |ms| client::ask(&path, "status", StdDuration::from_millis(ms));
+        let ask = |ms| client::ask(&path, "status", Duration::from_millis(ms));
         let failure = ask(200).unwrap_err();
         assert!(matches!(failure, Failure::NotRunning(_)), "no file: not running: {failure}");
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -7,6 +7,7 @@ mod crew;
 mod daemon;
 mod dial;
 pub mod errno;
+pub mod file;
 pub mod ipvs;
 pub mod log;
 mod netlink;

@@ -1,0 +1,378 @@
+//! Words of the command line to a [`Command`]; to what is not understood, what was probably meant.
+
+use super::help;
+use crate::config::nearest;
+use crate::control::{EventsRequest, Format, StatusRequest};
+use crate::model::Name;
+use lexopt::{Arg, Parser, ValueExt};
+use log::LevelFilter;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Where the configuration is looked for.
+pub(super) const CONFIG: &str = "/etc/vipd.toml";
+/// Where the daemon listens.
+pub(super) const SOCKET: &str = "/run/vipd/control.sock";
+
+/// Commands of design.md §5 that come with a later release.
+const LATER: [&str; 6] = ["import", "drain", "undrain", "resign", "restore", "probe"];
+const LEVELS: [(&str, LevelFilter); 5] = [
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+    ("trace", LevelFilter::Trace),
+];
+
+/// What the user wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Command {
+    Run(Run),
+    Check {
+        config: PathBuf,
+    },
+    Status {
+        socket: PathBuf,
+        request: StatusRequest,
+        watch: bool,
+    },
+    Events {
+        socket: PathBuf,
+        request: EventsRequest,
+    },
+    Reload {
+        socket: PathBuf,
+    },
+    Version {
+        socket: PathBuf,
+    },
+    Help {
+        topic: Topic,
+    },
+    /// Started by the daemon for a conversation, never by hand.
+    Worker,
+}
+
+/// Options of `run`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) config: PathBuf,
+    pub(super) socket: PathBuf,
+    /// `/dev/log` instead of standard error.
+    pub(super) syslog: bool,
+    pub(super) level: LevelFilter,
+}
+
+/// A command, as help knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Topic {
+    All,
+    Run,
+    Check,
+    Status,
+    Events,
+    Reload,
+    Version,
+}
+
+/// What is wrong with the command line: one or two lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Usage(pub(super) String);
+
+impl Topic {
+    /// Every command with its name and its long options.
+    const COMMANDS: [(&str, Topic, &[&str]); 7] = [
+        ("run", Topic::Run, &["config", "socket", "log", "log-level"]),
+        ("check", Topic::Check, &["config"]),
+        ("status", Topic::Status, &["socket", "json", "metrics", "brief", "watch"]),
+        ("events", Topic::Events, &["socket", "json"]),
+        ("reload", Topic::Reload, &["socket"]),
+        ("version", Topic::Version, &["socket"]),
+        ("help", Topic::All, &[]),
+    ];
+
+    fn named(word: &str) -> Option<Topic> {
+        Self::COMMANDS.iter().find(|(name, _, _)| *name == word).map(|(_, topic, _)| *topic)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        Self::COMMANDS.iter().find(|(_, topic, _)| *topic == self).map_or("help", |(name, _, _)| name)
+    }
+
+    fn options(self) -> &'static [&'static str] {
+        Self::COMMANDS.iter().find(|(_, topic, _)| *topic == self).map_or(&[], |(_, _, options)| options)
+    }
+}
+
+/// Reads the command line, without the program's name.
+pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Usage> {
+    let mut parser = Parser::from_args(arguments);
+    let topic = match parser.next()? {
+        None => return Err(Usage(help::text(Topic::All))),
+        Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Command::Help { topic: Topic::All }),
+        Some(Arg::Long("version") | Arg::Short('V')) => Topic::Version,
+        Some(Arg::Value(word)) => {
+            let word = word.string()?;
+            match Topic::named(&word) {
+                Some(Topic::All) => return parse_help(parser),
+                Some(topic) => topic,
+                None if word == "worker" => return Ok(Command::Worker),
+                None => return Err(unknown_command(&word)),
+            }
+        }
+        Some(other) => {
+            return Err(Usage(format!("vipd: a command comes first, then {}\n{SEE}", shown(&other))));
+        }
+    };
+    parse_options(parser, topic)
+}
+
+const SEE: &str = "\"vipd help\" lists the commands.";
+
+/// All options there are; each command has some of them.
+struct Options {
+    config: PathBuf,
+    socket: PathBuf,
+    syslog: bool,
+    level: LevelFilter,
+    status: StatusRequest,
+    forms: u32,
+    json: bool,
+    watch: bool,
+}
+
+fn parse_options(mut parser: Parser, topic: Topic) -> Result<Command, Usage> {
+    let mut o = Options {
+        config: CONFIG.into(),
+        socket: SOCKET.into(),
+        syslog: false,
+        level: LevelFilter::Info,
+        status: StatusRequest::default(),
+        forms: 0,
+        json: false,
+        watch: false,
+    };
+    while let Some(argument) = parser.next()? {
+        match &argument {
+            Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help { topic }),
+            Arg::Long(option) if topic.options().contains(option) => {
+                let option = (*option).to_owned();
+                o.take(&option, &mut parser)?;
+            }
+            Arg::Value(word) if topic == Topic::Status && o.status.name.is_none() => {
+                o.status.name = Some(name(&word.to_string_lossy())?);
+            }
+            Arg::Long(option) => return Err(unknown_option(option, topic)),
+            Arg::Short(_) | Arg::Value(_) => {
+                let command = topic.name();
+                let hint = match (topic, &argument) {
+                    (Topic::Check | Topic::Run, Arg::Value(file)) => {
+                        format!("Is \"vipd {command} --config {}\" meant?", file.to_string_lossy())
+                    }
+                    _ => format!("\"vipd help {command}\" lists what it takes."),
+                };
+                return Err(Usage(format!("vipd {command}: unexpected {}. {hint}", shown(&argument))));
+            }
+        }
+    }
+    o.command(topic)
+}
+
+impl Options {
+    fn take(&mut self, option: &str, parser: &mut Parser) -> Result<(), Usage> {
+        match option {
+            "config" => self.config = parser.value()?.into(),
+            "socket" => self.socket = parser.value()?.into(),
+            "log" => self.syslog = log_target(&parser.value()?.string()?)?,
+            "log-level" => self.level = level(&parser.value()?.string()?)?,
+            "watch" => self.watch = true,
+            "json" => {
+                self.json = true;
+                self.status.format = Format::Json;
+                self.forms += 1;
+            }
+            "metrics" => {
+                self.status.format = Format::Metrics;
+                self.forms += 1;
+            }
+            "brief" => {
+                self.status.brief = true;
+                self.forms += 1;
+            }
+            // `Topic::COMMANDS` names no other one.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn command(self, topic: Topic) -> Result<Command, Usage> {
+        let Options { config, socket, syslog, level, status, forms, json, watch } = self;
+        Ok(match topic {
+            Topic::Run => Command::Run(Run { config, socket, syslog, level }),
+            Topic::Check => Command::Check { config },
+            Topic::Status if forms > 1 => {
+                return Err(Usage(
+                    "vipd status: of --json, --metrics and --brief only one at a time".to_owned(),
+                ));
+            }
+            Topic::Status => Command::Status { socket, request: status, watch },
+            Topic::Events => Command::Events { socket, request: EventsRequest { json } },
+            Topic::Reload => Command::Reload { socket },
+            Topic::Version => Command::Version { socket },
+            Topic::All => Command::Help { topic },
+        })
+    }
+}
+
+/// `vipd help [COMMAND]`
+fn parse_help(mut parser: Parser) -> Result<Command, Usage> {
+    match parser.next()? {
+        Some(Arg::Value(word)) => {
+            let word = word.string()?;
+            Topic::named(&word).map(|topic| Command::Help { topic }).ok_or_else(|| unknown_command(&word))
+        }
+        Some(Arg::Long(_) | Arg::Short(_)) | None => Ok(Command::Help { topic: Topic::All }),
+    }
+}
+
+fn name(word: &str) -> Result<Name, Usage> {
+    let max = crate::limits::NAME_MAX;
+    match Name::try_from(word) {
+        Ok(name) if !name.is_empty() && !word.contains('\n') => Ok(name),
+        Ok(_) | Err(_) => Err(Usage(format!("vipd status: a name has 1 to {max} bytes"))),
+    }
+}
+
+fn log_target(word: &str) -> Result<bool, Usage> {
+    match word {
+        "stderr" => Ok(false),
+        "syslog" => Ok(true),
+        _ => Err(bad_value("--log", word, &["stderr", "syslog"])),
+    }
+}
+
+fn level(word: &str) -> Result<LevelFilter, Usage> {
+    let found = LEVELS.iter().find(|(name, _)| *name == word).map(|(_, level)| *level);
+    found.ok_or_else(|| bad_value("--log-level", word, &LEVELS.map(|(name, _)| name)))
+}
+
+fn bad_value(option: &str, word: &str, known: &[&str]) -> Usage {
+    Usage(format!("vipd: {option} is one of {}, not `{}`", known.join(", "), clean(word)))
+}
+
+fn unknown_command(word: &str) -> Usage {
+    if LATER.contains(&word) {
+        return Usage(format!("vipd: `{word}` is not in this release\n{SEE}"));
+    }
+    let names = Topic::COMMANDS.map(|(name, _, _)| name);
+    let word = clean(word);
+    match nearest(&word, &names) {
+        Some(near) => Usage(format!("vipd: unknown command `{word}`. Did you mean `{near}`?")),
+        None => Usage(format!("vipd: unknown command `{word}`\n{SEE}")),
+    }
+}
+
+fn unknown_option(option: &str, topic: Topic) -> Usage {
+    let (option, command) = (clean(option), topic.name());
+    match nearest(&option, topic.options()) {
+        Some(near) => Usage(format!("vipd {command}: unknown option `--{option}`. Did you mean `--{near}`?")),
+        None => {
+            Usage(format!("vipd {command}: unknown option `--{option}`\n\"vipd help {command}\" lists them."))
+        }
+    }
+}
+
+fn shown(argument: &Arg<'_>) -> String {
+    match argument {
+        Arg::Short(c) => format!("`-{}`", clean(&c.to_string())),
+        Arg::Long(option) => format!("`--{}`", clean(option)),
+        Arg::Value(word) => format!("`{}`", clean(&word.to_string_lossy())),
+    }
+}
+
+/// A word of the user's as it may stand in a message: one line, not too long.
+fn clean(word: &str) -> String {
+    word.chars().take(60).map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+impl From<lexopt::Error> for Usage {
+    fn from(error: lexopt::Error) -> Self {
+        Usage(format!("vipd: {error}\n{SEE}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Result<Command, Usage> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn complaint(line: &str) -> String {
+        words(line).expect_err("law 4: no silent acceptance").0
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_design() {
+        assert_eq!(
+            words("run"),
+            Ok(Command::Run(Run {
+                config: "/etc/vipd.toml".into(),
+                socket: "/run/vipd/control.sock".into(),
+                syslog: false,
+                level: LevelFilter::Info,
+            })),
+            "design.md §5"
+        );
+        assert_eq!(words("check"), Ok(Command::Check { config: "/etc/vipd.toml".into() }));
+        assert_eq!(words("--version"), words("version"), "what every program takes");
+        assert_eq!(words("-h"), words("help"));
+        assert_eq!(words("status --help"), words("help status"));
+    }
+
+    #[test]
+    fn options_are_read() {
+        assert_eq!(
+            words("run --config a.toml --socket=/tmp/s --log syslog --log-level debug"),
+            Ok(Command::Run(Run {
+                config: "a.toml".into(),
+                socket: "/tmp/s".into(),
+                syslog: true,
+                level: LevelFilter::Debug,
+            }))
+        );
+        let Ok(Command::Status { request, watch, .. }) = words("status --watch --json web") else {
+            panic!("status has these options");
+        };
+        assert!(watch);
+        assert_eq!((request.format, request.brief), (Format::Json, false));
+        assert_eq!(request.name.as_deref(), Some("web"));
+        assert_eq!(words("worker"), Ok(Command::Worker), "the daemon starts its workers so");
+    }
+
+    #[test]
+    fn mistakes_are_told_with_what_was_meant() {
+        for (line, want) in [
+            ("statsu", "Did you mean `status`?"),
+            ("chekc", "Did you mean `check`?"),
+            ("drain web x", "not in this release"),
+            ("frobnicate", "\"vipd help\" lists the commands"),
+            ("status --jsno", "Did you mean `--json`?"),
+            ("status --json --brief", "only one at a time"),
+            ("status a b", "unexpected `b`"),
+            ("check vipd.toml", "Is \"vipd check --config vipd.toml\" meant?"),
+            ("run --log-level loud", "error, warn, info, debug, trace"),
+            ("run --log file", "stderr, syslog"),
+            ("run --config", "config"),
+            ("run --verbose", "\"vipd help run\" lists them"),
+            ("--socket /tmp/s status", "a command comes first"),
+            ("events -x", "unexpected `-x`"),
+            ("reload --json", "unknown option `--json`"),
+            ("", "Usage:"),
+        ] {
+            let got = complaint(line);
+            assert!(got.contains(want), "`vipd {line}` should lead the user to {want:?}, said: {got}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Commands that ask the running daemon.
+
+use super::output::{complain, next_screen, print};
+use crate::control::{EventsRequest, Reply, Request, StatusRequest};
+use crate::sys::client;
+use crate::time::Duration;
+use std::path::Path;
+
+/// Between two screens of `--watch`.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+/// Reading a large configuration takes a small router some seconds.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// `vipd status`
+pub(super) fn status(socket: &Path, request: StatusRequest) -> u8 {
+    ask(socket, &Request::Status(request), client::TIMEOUT)
+}
+
+/// `vipd events`
+pub(super) fn events(socket: &Path, request: EventsRequest) -> u8 {
+    ask(socket, &Request::Events(request), client::TIMEOUT)
+}
+
+/// `vipd reload`
+pub(super) fn reload(socket: &Path) -> u8 {
+    ask(socket, &Request::Reload, RELOAD_TIMEOUT)
+}
+
+/// `vipd version`: ours, and the daemon's where that is another one (it was not restarted after an upgrade).
+pub(super) fn version(socket: &Path) -> u8 {
+    let ours = Reply::version();
+    print(&ours.body);
+    if let Ok(theirs) = client::ask(socket, &Request::Version.to_string(), client::TIMEOUT)
+        && theirs.body != ours.body
+    {
+        print(&format!("running: {}", theirs.body));
+    }
+    0
+}
+
+/// `vipd status --watch`: until nobody reads any more, or a signal ends the program.
+pub(super) fn watch(socket: &Path, request: StatusRequest) -> u8 {
+    let line = Request::Status(request).to_string();
+    let mut before = if next_screen() == "\n" { "" } else { next_screen() };
+    loop {
+        let (text, code) = match client::ask(socket, &line, client::TIMEOUT) {
+            Ok(reply) => (reply.body, reply.code),
+            Err(failure) => (format!("vipd: {failure}\n"), failure.code()),
+        };
+        if !print(&format!("{before}{text}")) || client::is_output_closed_within(WATCH_INTERVAL) {
+            return code;
+        }
+        before = next_screen();
+    }
+}
+
+fn ask(socket: &Path, request: &Request, timeout: Duration) -> u8 {
+    match client::ask(socket, &request.to_string(), timeout) {
+        Ok(reply) if reply.code == 2 => {
+            complain(&reply.body);
+            reply.code
+        }
+        Ok(reply) => {
+            print(&reply.body);
+            reply.code
+        }
+        Err(failure) => {
+            complain(&format!("vipd: {failure}"));
+            failure.code()
+        }
+    }
+}

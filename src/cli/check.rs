@@ -1,0 +1,53 @@
+//! `vipd check`: is this a configuration that `vipd run` would take?
+
+use super::output::{complain, print};
+use crate::config;
+use crate::limits;
+use crate::model::Config;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Findings on standard error, one per line; on standard output what the configuration holds. 0 valid, 1 not.
+pub(super) fn check(path: &Path) -> u8 {
+    let name = path.display().to_string();
+    let bytes = match read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            complain(&format!("{name}: error: cannot be read: {error}"));
+            return 1;
+        }
+    };
+    let (config, findings) = config::parse_bytes(&bytes, &name);
+    for finding in findings.iter() {
+        complain(&finding.to_string());
+    }
+    if findings.left_out() > 0 {
+        complain(&format!("{name}: {} more findings are not shown", findings.left_out()));
+    }
+    match config {
+        Some(config) => {
+            print(&format!("{name} is valid: {}\n", contents(&config)));
+            0
+        }
+        None => 1,
+    }
+}
+
+/// At most a byte more than a configuration may have: `parse_bytes` refuses that, and `/dev/zero` has an end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limits::CONFIG_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn contents(config: &Config) -> String {
+    let servers = config.services.iter().map(|s| s.servers.len()).sum();
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    format!(
+        "{}, {}, {}",
+        count(config.instances.len(), "instance"),
+        count(config.services.len(), "service"),
+        count(servers, "server")
+    )
+}

@@ -1,0 +1,109 @@
+//! Help: at most 80 columns, and true for this release.
+
+use super::arguments::Topic;
+
+/// Help on a command, or on all of them.
+pub(super) fn text(topic: Topic) -> String {
+    let body = match topic {
+        Topic::All => ALL,
+        Topic::Run => RUN,
+        Topic::Check => CHECK,
+        Topic::Status => STATUS,
+        Topic::Events => EVENTS,
+        Topic::Reload => RELOAD,
+        Topic::Version => VERSION,
+    };
+    body.replace("{version}", env!("CARGO_PKG_VERSION"))
+}
+
+const ALL: &str = "\
+vipd {version}: keeps a virtual IP address on one healthy router (VRRP), and spreads
+the connections that arrive there over healthy servers (IPVS).
+
+Usage: vipd COMMAND [OPTIONS]
+
+  run       run the daemon, in the foreground
+  check     check a configuration file
+  status    show what the daemon is doing, and why
+  events    show the last state changes with their causes
+  reload    make the daemon read its configuration file again
+  version   print the version
+  help      help on a command: vipd help status
+
+Exit codes: 0 healthy or done, 1 degraded or failed, 2 usage or configuration
+error, 3 not running, 4 does not answer.
+
+The configuration is /etc/vipd.toml, the control socket /run/vipd/control.sock.
+";
+
+const RUN: &str = "\
+Usage: vipd run [OPTIONS]
+
+Runs the daemon in the foreground. SIGHUP reads the configuration again; SIGTERM
+and SIGINT resign, remove the virtual addresses and leave. Readiness is told to
+NOTIFY_SOCKET where that is set.
+
+  --config FILE      the configuration (/etc/vipd.toml)
+  --socket PATH      the control socket (/run/vipd/control.sock)
+  --log TARGET       stderr or syslog (stderr)
+  --log-level LEVEL  error, warn, info, debug or trace (info)
+
+Exit codes: 0 left as told, 1 the system refused what is needed, 2 usage or
+configuration error.
+";
+
+const CHECK: &str = "\
+Usage: vipd check [--config FILE]
+
+Checks a configuration (/etc/vipd.toml). Findings go to standard error, one per
+line: FILE:LINE:COLUMN, what is wrong, what was probably meant.
+
+Exit codes: 0 valid, 1 not valid.
+";
+
+const STATUS: &str = "\
+Usage: vipd status [--json | --metrics | --brief] [--watch] [NAME]
+
+Shows instances, services and problems on one screen of 80x24; with NAME one
+instance or service in detail.
+
+  --json         everything as one JSON object; times in milliseconds
+  --metrics      the numbers in the text format of Prometheus
+  --brief        one line for each instance and service
+  --watch        again every 2 seconds, until interrupted
+  --socket PATH  the control socket (/run/vipd/control.sock)
+
+The same without this program: echo status | nc -U /run/vipd/control.sock
+
+Exit codes: 0 healthy, 1 degraded, 2 usage error or unknown NAME, 3 not running,
+4 does not answer.
+";
+
+const EVENTS: &str = "\
+Usage: vipd events [--json]
+
+Shows the last state changes with their causes, the newest last.
+
+  --json         as one JSON object; ages in milliseconds
+  --socket PATH  the control socket (/run/vipd/control.sock)
+";
+
+const RELOAD: &str = "\
+Usage: vipd reload
+
+Makes the daemon read its configuration file again. With an error in it the
+daemon goes on as it is, and the findings are printed.
+
+  --socket PATH  the control socket (/run/vipd/control.sock)
+
+Exit codes: 0 done, 1 refused, 3 not running, 4 does not answer.
+";
+
+const VERSION: &str = "\
+Usage: vipd version
+
+Prints the version of this program, and that of the running daemon where it is
+another one.
+
+  --socket PATH  the control socket (/run/vipd/control.sock)
+";

@@ -1,0 +1,44 @@
+//! Reading a file without waiting for anybody.
+
+use crate::limits;
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Reads a configuration file for the loop: a regular file only, since a FIFO or a terminal would make it
+/// wait (law 1). At most one byte more than [`limits::CONFIG_BYTES_MAX`], which `config::parse_bytes`
+/// refuses.
+///
+/// # Errors
+/// `InvalidInput` where it is no regular file; else what the system says.
+pub fn read_config(path: &Path) -> io::Result<Vec<u8>> {
+    // Without O_NONBLOCK the opening of a FIFO would wait already.
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(limits::CONFIG_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let path = std::env::temp_dir().join(format!("vipd-file-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        std::fs::write(&path, "x").unwrap();
+        assert_eq!(read_config(&path).unwrap(), b"x");
+        std::fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = read_config(&path).unwrap_err();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "law 1: a FIFO as --config would stop the adverts");
+        let error = read_config(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "and a device would fill the memory");
+    }
+}
