@@ -4,6 +4,7 @@ use super::help;
 use crate::config::nearest;
 use crate::control::{EventsRequest, Format, StatusRequest};
 use crate::model::Name;
+use crate::sys::{RunOptions, log::LogTarget};
 use lexopt::{Arg, Parser, ValueExt};
 use log::LevelFilter;
 use std::ffi::OsString;
@@ -27,7 +28,7 @@ const LEVELS: [(&str, LevelFilter); 5] = [
 /// What the user wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
-    Run(Run),
+    Run(RunOptions),
     Check {
         config: PathBuf,
     },
@@ -52,17 +53,6 @@ pub(super) enum Command {
     /// Started by the daemon for a conversation, never by hand.
     Worker,
 }
-
-/// Options of `run`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Run {
-    pub(super) config: PathBuf,
-    pub(super) socket: PathBuf,
-    /// `/dev/log` instead of standard error.
-    pub(super) syslog: bool,
-    pub(super) level: LevelFilter,
-}
-
 /// A command, as help knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Topic {
@@ -133,7 +123,7 @@ const SEE: &str = "\"vipd help\" lists the commands.";
 struct Options {
     config: PathBuf,
     socket: PathBuf,
-    syslog: bool,
+    log: LogTarget,
     level: LevelFilter,
     status: StatusRequest,
     forms: u32,
@@ -145,7 +135,7 @@ fn parse_options(mut parser: Parser, topic: Topic) -> Result<Command, Usage> {
     let mut o = Options {
         config: CONFIG.into(),
         socket: SOCKET.into(),
-        syslog: false,
+        log: LogTarget::Stderr,
         level: LevelFilter::Info,
         status: StatusRequest::default(),
         forms: 0,
@@ -183,7 +173,7 @@ impl Options {
         match option {
             "config" => self.config = parser.value()?.into(),
             "socket" => self.socket = parser.value()?.into(),
-            "log" => self.syslog = log_target(&parser.value()?.string()?)?,
+            "log" => self.log = log_target(&parser.value()?.string()?)?,
             "log-level" => self.level = level(&parser.value()?.string()?)?,
             "watch" => self.watch = true,
             "json" => {
@@ -206,9 +196,9 @@ impl Options {
     }
 
     fn command(self, topic: Topic) -> Result<Command, Usage> {
-        let Options { config, socket, syslog, level, status, forms, json, watch } = self;
+        let Options { config, socket, log, level, status, forms, json, watch } = self;
         Ok(match topic {
-            Topic::Run => Command::Run(Run { config, socket, syslog, level }),
+            Topic::Run => Command::Run(RunOptions { config, socket, log, level }),
             Topic::Check => Command::Check { config },
             Topic::Status if forms > 1 => {
                 return Err(Usage(
@@ -243,10 +233,10 @@ fn name(word: &str) -> Result<Name, Usage> {
     }
 }
 
-fn log_target(word: &str) -> Result<bool, Usage> {
+fn log_target(word: &str) -> Result<LogTarget, Usage> {
     match word {
-        "stderr" => Ok(false),
-        "syslog" => Ok(true),
+        "stderr" => Ok(LogTarget::Stderr),
+        "syslog" => Ok(LogTarget::Syslog),
         _ => Err(bad_value("--log", word, &["stderr", "syslog"])),
     }
 }
@@ -317,10 +307,10 @@ mod tests {
     fn defaults_are_those_of_the_design() {
         assert_eq!(
             words("run"),
-            Ok(Command::Run(Run {
+            Ok(Command::Run(RunOptions {
                 config: "/etc/vipd.toml".into(),
                 socket: "/run/vipd/control.sock".into(),
-                syslog: false,
+                log: LogTarget::Stderr,
                 level: LevelFilter::Info,
             })),
             "design.md §5"
@@ -335,10 +325,10 @@ mod tests {
     fn options_are_read() {
         assert_eq!(
             words("run --config a.toml --socket=/tmp/s --log syslog --log-level debug"),
-            Ok(Command::Run(Run {
+            Ok(Command::Run(RunOptions {
                 config: "a.toml".into(),
                 socket: "/tmp/s".into(),
-                syslog: true,
+                log: LogTarget::Syslog,
                 level: LevelFilter::Debug,
             }))
         );

@@ -6,6 +6,7 @@ mod check;
 mod help;
 mod output;
 
+use crate::sys;
 use arguments::Command;
 
 /// Exit code for a command line that is not understood.
@@ -22,10 +23,8 @@ pub fn main() -> u8 {
         }
     };
     match command {
-        Command::Run(_) | Command::Worker => {
-            output::complain("vipd: this build has no daemon");
-            EXIT_USAGE
-        }
+        Command::Run(run) => sys::run(run),
+        Command::Worker => sys::worker::main(),
         Command::Check { config } => check::check(&config),
         Command::Status { socket, request, watch: false } => ask::status(&socket, request),
         Command::Status { socket, request, watch: true } => ask::watch(&socket, request),

@@ -2,6 +2,7 @@
 
 use super::clock;
 use super::control::ControlServer;
+use super::file::read_config;
 use super::ipvs::IpvsSocket;
 use super::log::{self as lines, LogTarget};
 use super::packet::{PacketSockets, frame_buffer};
@@ -16,11 +17,10 @@ use crate::limits;
 use crate::model::{Config, Level};
 use crate::time::{Duration, Instant};
 use std::collections::VecDeque;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What `vipd run` was told.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunOptions {
     /// The configuration file.
     pub config: PathBuf,
@@ -60,7 +60,7 @@ pub fn run(options: RunOptions) -> u8 {
 /// Reads and checks the configuration; what is wrong, one line each, otherwise.
 fn read(path: &Path) -> Result<Config, String> {
     let name = path.display().to_string();
-    let bytes = fs::read(path).map_err(|e| format!("{name}: error: cannot be read: {e}.\n"))?;
+    let bytes = read_config(path).map_err(|e| format!("{name}: error: cannot be read: {e}.\n"))?;
     let (config, findings) = config::parse_bytes(&bytes, &name);
     let mut text = String::new();
     for finding in findings.iter() {
