@@ -203,7 +203,8 @@ impl Router {
             }
             Action::StartProbe(id) => self.probes.push((now + Duration::from_millis(20), id)),
             Action::StopProbe(id) => self.probes.retain(|(_, p)| *p != id),
-            Action::Listen { .. }
+            Action::Redump
+            | Action::Listen { .. }
             | Action::Unlisten { .. }
             | Action::SendMail { .. }
             | Action::Note { .. }

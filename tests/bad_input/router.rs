@@ -78,7 +78,7 @@ impl Router {
                     self.engine.handle(self.now, result, &mut self.actions);
                 }
                 Action::Note { .. } => self.notes += 1,
-                Action::Listen { .. } | Action::Unlisten { .. } | Action::Finished => {}
+                Action::Redump | Action::Listen { .. } | Action::Unlisten { .. } | Action::Finished => {}
                 Action::Ipvs { .. }
                 | Action::StartProbe(_)
                 | Action::StopProbe(_)
