@@ -1,0 +1,330 @@
+//! Probes and mails with the real binary as worker, against servers on the loopback.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+#[path = "prober/bench.rs"]
+mod bench;
+
+use bench::{Bench, http, server, tcp};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+use vipd::engine::{Letter, Outcome};
+use vipd::limits::WORKERS_MAX;
+use vipd::model::Mail;
+
+/// Reads the request, answers `page` with 200.
+fn good(stream: &mut TcpStream) {
+    bench::read_request(stream);
+    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage");
+}
+
+/// Never answers, until the other end goes away.
+fn hung(stream: &mut TcpStream) {
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+/// A port that nobody listens on.
+fn refusing() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A listener whose backlog is full, so that no SYN is answered; its connections keep it so.
+fn silent() -> (SocketAddr, (TcpListener, TcpStream)) {
+    use nix::sys::socket::*;
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    bind(std::os::fd::AsRawFd::as_raw_fd(&socket), &SockaddrStorage::from(any)).unwrap();
+    listen(&socket, Backlog::new(0).unwrap()).unwrap();
+    let listener = TcpListener::from(socket);
+    let address = listener.local_addr().unwrap();
+    let filler = TcpStream::connect(address).unwrap();
+    (address, (listener, filler))
+}
+
+#[test]
+fn tcp_probe_ends_with_the_connection_hc20() {
+    let mut bench = Bench::new();
+    let (silent, _kept) = silent();
+    bench.start(0, server(|_| {}), &tcp(), 500, true);
+    bench.start(1, refusing(), &tcp(), 500, true);
+    bench.start(2, silent, &tcp(), 300, true);
+    bench.until_ended(3);
+    bench.assert_passed(0);
+    bench.assert_failed(1, "connection refused");
+    bench.assert_failed(2, "no answer within 300ms");
+    assert!(bench.took(2) < Duration::from_millis(450), "HC-1: the deadline is the whole probe's");
+    assert_eq!(bench.workers(), [], "a TCP probe needs no process");
+}
+
+#[test]
+fn http_probes_good_hung_refused_and_wrong() {
+    let mut bench = Bench::new();
+    let busy = server(|stream| {
+        bench::read_request(stream);
+        let _ = stream.write_all(b"HTTP/1.1 503 Busy\r\n\r\n");
+    });
+    bench.start(0, server(good), &http(), 2000, true);
+    bench.start(1, server(hung), &http(), 600, true);
+    bench.start(2, refusing(), &http(), 600, true);
+    bench.start(3, busy, &http(), 2000, true);
+    bench.until_ended(4);
+    bench.assert_passed(0);
+    bench.assert_failed(1, "no reply within 600ms");
+    assert!(bench.took(1) < Duration::from_millis(750), "HC-1: {:?}", bench.took(1));
+    bench.assert_failed(2, "connection refused");
+    bench.assert_failed(3, "HTTP 503, want 200");
+    // The worker kept its own deadline: it is here for the next probe, not killed.
+    let workers = bench.workers();
+    bench.start(4, server(good), &http(), 2000, true);
+    bench.until_ended(5);
+    bench.assert_passed(4);
+    assert_eq!(bench.workers(), workers, "a hung server must not cost a process each time");
+}
+
+#[test]
+fn a_worker_killed_in_the_middle_is_no_verdict_and_is_replaced() {
+    let mut bench = Bench::new();
+    bench.start(0, server(hung), &http(), 3000, true);
+    bench.run_for(300);
+    let [worker] = bench.workers()[..] else { panic!("one conversation, one worker: {:?}", bench.workers()) };
+    nix::sys::signal::kill(worker, nix::sys::signal::SIGKILL).unwrap();
+    bench.until_ended(1);
+    let Outcome::NotRun(why) = bench.outcome(0) else { panic!("HC-4: {:?}", bench.outcome(0)) };
+    assert_eq!(why, "its worker ended unexpectedly");
+    bench.start(1, server(good), &http(), 2000, true);
+    bench.until_ended(2);
+    bench.assert_passed(1);
+    assert!(!bench.workers().contains(&worker), "it was not reaped");
+}
+
+#[test]
+fn a_worker_that_does_not_come_back_is_killed() {
+    let mut bench = Bench::new();
+    bench.start(0, server(hung), &http(), 500, true);
+    bench.run_for(200);
+    let [worker] = bench.workers()[..] else { panic!("one conversation, one worker") };
+    nix::sys::signal::kill(worker, nix::sys::signal::SIGSTOP).unwrap();
+    bench.until_ended(1);
+    bench.assert_failed(0, "no reply within 500ms");
+    assert!(bench.took(0) < Duration::from_millis(650), "the loop owns the deadline: {:?}", bench.took(0));
+    bench.run_for(600);
+    assert_eq!(bench.workers(), [], "a stopped worker would be kept for ever");
+}
+
+#[test]
+fn hung_servers_do_not_delay_healthy_ones() {
+    let mut bench = Bench::new();
+    let (sick, well) = (server(hung), server(good));
+    let hung_count = 3 * WORKERS_MAX as u32;
+    for checker in 1..=hung_count {
+        bench.start(checker, sick, &http(), 900, false);
+    }
+    bench.run_for(100);
+    for round in 1..=5 {
+        bench.start(0, well, &http(), 900, true);
+        bench.until(|bench| bench.count(0) == round);
+        bench.assert_passed(0);
+        assert!(bench.took(0) < Duration::from_millis(300), "it waited for a hung one: {:?}", bench.took(0));
+    }
+    bench.until_ended(hung_count as usize + 5);
+    let failed = (1..=hung_count).filter(|c| matches!(bench.outcome(*c), Outcome::Failed(_))).count();
+    assert_eq!(failed, WORKERS_MAX - 1, "those that had a worker");
+    let Some(Outcome::NotRun(why)) =
+        (1..=hung_count).map(|c| bench.outcome(c)).find(|o| matches!(o, Outcome::NotRun(_)))
+    else {
+        panic!("more than workers: some have to go without")
+    };
+    assert_eq!(why, "no worker free in time");
+    assert!(bench.workers().len() <= WORKERS_MAX, "law 8");
+}
+
+#[test]
+fn those_that_went_without_come_first_the_next_time() {
+    let mut bench = Bench::new();
+    let sick = server(hung);
+    let count = 2 * (WORKERS_MAX as u32 - 1);
+    for round in 1..=2 {
+        for checker in 0..count {
+            bench.start(checker, sick, &http(), 400, false);
+        }
+        bench.until_ended((round * count) as usize);
+    }
+    for checker in 0..count {
+        let failed = bench.outcomes(checker).iter().filter(|o| matches!(o, Outcome::Failed(_))).count();
+        assert_eq!(
+            failed,
+            1,
+            "server {checker} would never be seen to recover: {:?}",
+            bench.outcomes(checker)
+        );
+    }
+}
+
+#[test]
+fn a_program_that_cannot_be_started_is_no_verdict() {
+    let mut bench = Bench::with_program("/nonexistent/vipd");
+    bench.start(0, server(good), &http(), 300, true);
+    bench.until_ended(1);
+    let Outcome::NotRun(why) = bench.outcome(0) else { panic!("HC-4: {:?}", bench.outcome(0)) };
+    assert!(why.starts_with("no worker: No such file"), "{why}");
+}
+
+#[test]
+fn a_worker_that_dies_at_once_is_started_ever_more_rarely() {
+    let mut bench = Bench::with_program("/bin/false");
+    for checker in 0..20 {
+        bench.start(checker, server(good), &http(), 1000, true);
+    }
+    bench.until_ended(20);
+    assert!((0..20).all(|c| matches!(bench.outcome(c), Outcome::NotRun(_))), "HC-4");
+    let died = Outcome::NotRun("its worker ended unexpectedly".try_into().unwrap());
+    let died = (0..20).filter(|c| bench.outcome(*c) == died).count();
+    // The last pause but one is 200 ms, so there are three starts at most, of every worker.
+    assert!(died <= 3 * WORKERS_MAX, "{died} starts in half a second");
+}
+
+#[test]
+fn a_stopped_probe_says_nothing() {
+    let mut bench = Bench::new();
+    bench.start(0, server(hung), &http(), 500, true);
+    bench.start(1, server(good), &http(), 2000, true);
+    bench.run_for(100);
+    bench.stop(0);
+    bench.run_for(900);
+    assert_eq!((bench.count(0), bench.count(1)), (0, 1), "its checker is gone");
+    bench.start(0, server(good), &http(), 2000, true);
+    bench.until_ended(2);
+    bench.assert_passed(0);
+}
+
+#[test]
+fn idle_workers_go_home() {
+    let mut bench = Bench::new();
+    bench.start(0, server(good), &http(), 2000, true);
+    bench.until_ended(1);
+    assert_eq!(bench.workers().len(), 1, "the first probe starts the first worker");
+    bench.jump(61_000);
+    bench.run_for(300);
+    assert_eq!(bench.workers(), [], "memory is for those who need it");
+}
+
+#[test]
+fn a_mail_is_handed_over_and_a_dead_mail_server_is_told() {
+    let (said, heard) = std::sync::mpsc::channel();
+    let address = server(move |stream| {
+        let _ = stream.write_all(b"220 hi\r\n");
+        for line in BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok) {
+            let reply: &[u8] = if line == "DATA" { b"354 go on\r\n" } else { b"250 ok\r\n" };
+            let is_text = !["HELO", "MAIL", "RCPT", "DATA", ".", "QUIT"].iter().any(|c| line.starts_with(c));
+            said.send(line).unwrap();
+            if !is_text && stream.write_all(reply).is_err() {
+                return;
+            }
+        }
+    });
+    let mut mail = Mail {
+        server: address,
+        from: "vipd@gw".into(),
+        to: vec!["root@localhost".into()],
+        timeout: vipd::time::Duration::from_secs(2),
+        helo: None,
+    };
+    let letter = Letter {
+        id: 7,
+        subject: "[gw a] VI_1: MASTER".try_into().unwrap(),
+        body: "=> VRRP Instance is now owning VRRP VIPs <=\n".try_into().unwrap(),
+    };
+    let mut bench = Bench::new();
+    bench.send_mail(&letter, &mail, "gw a");
+    bench.until(|bench| !bench.mails.is_empty());
+    assert_eq!(bench.mails, [(7, Ok(()))]);
+    let lines: Vec<String> = heard.try_iter().collect();
+    assert_eq!(lines[0], "HELO gw-a", "a name that HELO cannot take must not lose the mail");
+    let has = |start: &str| lines.iter().any(|line| line.starts_with(start));
+    for start in ["Date: ", "From: vipd@gw", "To: root@", "Subject: [gw a] VI_1", "Message-ID: <", "=> VRRP"]
+    {
+        assert!(has(start), "{start} is missing: {lines:?}");
+    }
+
+    mail.server = refusing();
+    bench.send_mail(&letter, &mail, "gw a");
+    bench.until(|bench| bench.mails.len() == 2);
+    assert_eq!(bench.mails[1].1.as_ref().unwrap_err(), "connection refused");
+}
+
+#[test]
+fn a_worker_has_no_rights() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: only root can give a worker another user and an empty root");
+        return;
+    }
+    let mut bench = Bench::new();
+    bench.start(0, server(hung), &http(), 1000, true);
+    bench.run_for(300);
+    let [worker] = bench.workers()[..] else { panic!("one conversation, one worker") };
+    let status = std::fs::read_to_string(format!("/proc/{worker}/status")).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("missing");
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    for (name, want) in [
+        ("Uid:", "65534 65534 65534 65534"),
+        ("Gid:", "65534 65534 65534 65534"),
+        ("Groups:", ""),
+        ("CapInh:", "0000000000000000"),
+        ("CapPrm:", "0000000000000000"),
+        ("CapEff:", "0000000000000000"),
+        ("CapBnd:", "0000000000000000"),
+        ("CapAmb:", "0000000000000000"),
+        ("NoNewPrivs:", "1"),
+        ("Seccomp:", "2"),
+    ] {
+        assert_eq!(field(name), want, "law 6: {name} of a worker");
+    }
+    let link = |name: &str| std::fs::read_link(format!("/proc/{worker}/{name}")).unwrap();
+    assert_eq!(link("root"), std::path::Path::new("/run/vipd/empty"), "law 6: an empty root");
+    assert_eq!(std::fs::read_dir("/run/vipd/empty").unwrap().count(), 0, "law 6: it is empty");
+    assert_ne!(link("ns/net"), std::fs::read_link("/proc/self/ns/net").unwrap(), "law 6: no network");
+    let mut open: Vec<String> = std::fs::read_dir(format!("/proc/{worker}/fd"))
+        .unwrap()
+        .map(|entry| std::fs::read_link(entry.unwrap().path()).unwrap().to_string_lossy().into_owned())
+        .map(|target| target.split(':').next().unwrap_or("").to_string())
+        .collect();
+    open.sort();
+    assert_eq!(open, ["/dev/null", "/dev/null", "socket", "socket"], "the pair and the conversation");
+    bench.until_ended(1);
+    bench.assert_failed(0, "no reply within 1s");
+}
+
+#[test]
+fn workers_end_with_the_loop() {
+    let mut bench = Bench::new();
+    bench.start(0, server(hung), &http(), 5000, true);
+    bench.run_for(300);
+    let [worker] = bench.workers()[..] else { panic!("one conversation, one worker") };
+    drop(bench);
+    thread::sleep(Duration::from_millis(200));
+    let state = std::fs::read_to_string(format!("/proc/{worker}/stat")).unwrap_or_default();
+    // Reaped, or a zombie that init will reap.
+    assert!(state.is_empty() || state.contains(") Z "), "a worker outlives its daemon: {state}");
+}
+
+#[test]
+fn steady_probing_opens_no_more_descriptors() {
+    let mut bench = Bench::new();
+    let address = server(good);
+    let mut before = 0;
+    for round in 1..=50 {
+        if round == 5 {
+            before = bench::descriptors();
+        }
+        bench.start(0, address, &http(), 2000, true);
+        bench.start(1, address, &tcp(), 2000, true);
+        bench.until_ended(2 * round);
+    }
+    bench.assert_passed(0);
+    let more = bench::descriptors().saturating_sub(before);
+    assert!(more <= 4, "{more} sockets of probes were left open");
+}
