@@ -102,7 +102,7 @@ const ARCHITECTURE: Option<u32> = {
 /// EINVAL where the kernel has no seccomp filters, ENOSYS where we have none for this architecture.
 pub(super) fn confine() -> nix::Result<()> {
     let architecture = ARCHITECTURE.ok_or(nix::Error::ENOSYS)?;
-    let mut program = program(architecture);
+    let mut program = program(architecture).map_err(|_| nix::Error::E2BIG)?;
     let len = u16::try_from(program.len()).map_err(|_| nix::Error::EINVAL)?;
     let filter = libc::sock_fprog { len, filter: program.as_mut_ptr() };
     // SAFETY: the program lives until the call is over; the kernel copies and checks it.
@@ -118,32 +118,35 @@ pub(super) fn confine() -> nix::Result<()> {
     nix::Error::result(result).map(drop)
 }
 
-fn program(architecture: u32) -> Vec<sock_filter> {
+/// Instructions at most: two for each call, and a dozen around them.
+type Program = heapless::Vec<sock_filter, 96>;
+
+fn program(architecture: u32) -> Result<Program, heapless::CapacityError> {
     let refuse = ret(libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
     let allow = ret(libc::SECCOMP_RET_ALLOW);
-    let mut program = vec![
+    let mut program = Program::new();
+    program.extend_from_slice(&[
         load(offset_of!(libc::seccomp_data, arch)),
         skip_unless(libc::BPF_JEQ, architecture, 1),
         skip(1),
         ret(libc::SECCOMP_RET_KILL_PROCESS),
         load(offset_of!(libc::seccomp_data, nr)),
-    ];
+    ])?;
     for call in ALLOWED.iter().chain(ALLOWED_TOO) {
-        program.push(skip_unless(libc::BPF_JEQ, *call as u32, 1));
-        program.push(allow);
+        program.extend_from_slice(&[skip_unless(libc::BPF_JEQ, *call as u32, 1), allow])?;
     }
     // The low half of mmap's third argument, its protection.
     let low_half = if cfg!(target_endian = "big") { 4 } else { 0 };
     let protection = offset_of!(libc::seccomp_data, args) + 2 * size_of::<u64>() + low_half;
-    program.extend([
+    program.extend_from_slice(&[
         skip_unless(libc::BPF_JEQ, MAP as u32, 4),
         load(protection),
         skip_unless(libc::BPF_JSET, libc::PROT_EXEC as u32, 1),
         refuse,
         allow,
         refuse,
-    ]);
-    program
+    ])?;
+    Ok(program)
 }
 
 fn load(offset: usize) -> sock_filter {
