@@ -45,7 +45,7 @@ pub(super) fn watch(socket: &Path, request: StatusRequest) -> u8 {
     loop {
         let (text, code) = match client::ask(socket, &line, client::TIMEOUT) {
             Ok(reply) => (reply.body, reply.code),
-            Err(failure) => (format!("vipd: {failure}\n"), failure.code()),
+            Err(failure) => (format!("{failure}\n"), failure.code()),
         };
         if !print(&format!("{before}{text}")) || client::is_output_closed_within(WATCH_INTERVAL) {
             return code;
@@ -56,16 +56,21 @@ pub(super) fn watch(socket: &Path, request: StatusRequest) -> u8 {
 
 fn ask(socket: &Path, request: &Request, timeout: Duration) -> u8 {
     match client::ask(socket, &request.to_string(), timeout) {
-        Ok(reply) if reply.code == 2 => {
-            complain(&reply.body);
-            reply.code
-        }
         Ok(reply) => {
-            print(&reply.body);
+            // A degraded status is an answer, a refused reload is a complaint.
+            let is_answer = match request {
+                Request::Status(_) => reply.code < 2,
+                Request::Events(_) | Request::Reload | Request::Version => reply.code == 0,
+            };
+            if is_answer {
+                print(&reply.body);
+            } else {
+                complain(&reply.body);
+            }
             reply.code
         }
         Err(failure) => {
-            complain(&format!("vipd: {failure}"));
+            complain(&failure.to_string());
             failure.code()
         }
     }

@@ -150,9 +150,9 @@ impl Page {
         self.line("address", &format_args!("{} {}, scheduler {}", s.protocol, s.address, s.scheduler));
         self.line("in the kernel", &if s.installed { "yes" } else { "NO" });
         self.line("connections", &format_args!("{} active", s.active_connections));
-        match (s.sorry, s.sorry_active) {
+        match (s.sorry, s.sorry_active && s.installed) {
             (Some(sorry), true) => self.line("sorry server", &format_args!("{sorry} IN USE")),
-            (Some(sorry), false) => self.line("sorry server", &format_args!("{sorry}, not needed")),
+            (Some(sorry), false) => self.line("sorry server", &format_args!("{sorry}, not in use")),
             (None, _) => self.line("sorry server", &"none"),
         }
         for server in &s.servers {

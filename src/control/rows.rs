@@ -101,7 +101,9 @@ fn instance_notes(snapshot: &Snapshot, instance: &InstanceStatus) -> Vec<String>
         }
         InstanceState::Fault | InstanceState::Initialize | InstanceState::Backup | InstanceState::Active => {}
     }
-    if let Some(peer) = health::rival(instance) {
+    if let Some(peer) = health::rival(instance)
+        && !is_told(snapshot, &[&peer.address.to_string(), "Active, too"])
+    {
         notes.push(format!("{} is Active too, priority {}: do they hear us?", peer.address, peer.priority));
     }
     notes.extend(vip_notes(snapshot, instance));
@@ -218,7 +220,7 @@ fn service_notes(service: &ServiceStatus) -> Vec<String> {
     if !service.installed {
         notes.push("not in kernel".to_owned());
     }
-    if service.sorry_active {
+    if service.sorry_active && service.installed {
         notes.push(match service.sorry {
             Some(sorry) => format!("sorry server {sorry} in use"),
             None => "sorry server in use".to_owned(),

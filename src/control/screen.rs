@@ -160,7 +160,8 @@ fn problems(snapshot: &Snapshot) -> Vec<String> {
             list.push(line);
         }
     };
-    if let Some(ipvs) = snapshot.ipvs.as_ref().filter(|ipvs| !ipvs.present) {
+    let absent = snapshot.ipvs.as_ref().filter(|ipvs| !ipvs.present);
+    if let Some(ipvs) = absent.filter(|ipvs| ipvs.why.is_empty() || !is_told(snapshot, &[&ipvs.why])) {
         add(if ipvs.why.is_empty() {
             "IPVS does not answer".to_owned()
         } else {

@@ -99,6 +99,9 @@ fn screen_with_faults() {
         mail.reason = name("connection refused");
     }
     golden("status-fault.txt", &text(&snapshot));
+    snapshot.services[0].sorry_active = true;
+    let got = text(&snapshot);
+    assert!(!got.contains("127.0.0.1:80 in use"), "without IPVS no sorry server answers:\n{got}");
 }
 
 #[test]
@@ -114,8 +117,11 @@ fn nothing_is_said_twice() {
     snapshot.problems = vec![
         name("VIP 10.0.0.100/24 was removed by someone 41s ago and put back (1 times)"),
         name("VI_1: 120 x dropped from 192.168.234.99: wrong password"),
+        name("no IPVS: install kmod-nf-ipvs"),
     ];
+    snapshot.ipvs = Some(IpvsStatus { why: name("install kmod-nf-ipvs"), ..IpvsStatus::default() });
     let got = text(&snapshot);
+    assert_eq!(got.matches("kmod-nf-ipvs").count(), 1, "one trouble, one line:\n{got}");
     assert_eq!(got.matches("10.0.0.100/24").count(), 1, "one trouble, one line:\n{got}");
     assert_eq!(got.matches("192.168.234.99").count(), 1, "one trouble, one line:\n{got}");
 }

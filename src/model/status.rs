@@ -87,7 +87,8 @@ pub struct InstanceStatus {
     pub effective_priority: u8,
     /// Interval between our adverts.
     pub advert_interval: Duration,
-    /// The Active router whose adverts we accept.
+    /// Backup: the Active router, as its adverts say, even where we shall take over from it. Active: another
+    /// router that claimed to be Active, too, and when it did so last.
     pub active_router: Option<PeerStatus>,
     /// The VIPs and whether each is on the box.
     pub addresses: Vec<AddressStatus>,
@@ -259,9 +260,11 @@ pub struct Stalls {
 pub struct Happening {
     /// How long ago.
     pub age: Duration,
-    /// How much it matters: `Error` is worth waking somebody, `Warning` is not as it should be, `Note` is a change.
+    /// How much it matters: `Error` is worth waking somebody, `Warning` is not as it should be, `Note` is a
+    /// change.
     pub level: Level,
-    /// A stable word for scripts: `instance`, `server`, `service`, `address`, `ipvs`, `mail`, `daemon`, `reload`.
+    /// A stable word for scripts: `instance`, `server`, `service`, `address`, `ipvs`, `mail`, `daemon`,
+    /// `reload`.
     pub kind: &'static str,
     /// Whom it is about: an instance's or a service's name; empty for the daemon.
     pub subject: Name,

@@ -55,7 +55,7 @@ pub fn ask(path: &Path, request: &str, timeout: Duration) -> Result<Reply, Failu
     let mut stream = connect_by(path, end).map_err(|e| name_failure(&e, path))?;
     converse(&mut stream, request, end).map_err(|e| {
         let what = match e.kind() {
-            ErrorKind::TimedOut => format!("did not answer within {timeout}"),
+            ErrorKind::TimedOut => format!("did not answer within {} s", timeout.secs()),
             ErrorKind::InvalidData => e.to_string(),
             _ => format!("did not answer: {e}"),
         };

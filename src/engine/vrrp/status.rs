@@ -25,13 +25,15 @@ impl Instance {
             effective_priority: priority,
             advert_interval: self.config.advert_interval,
             active_router: match self.state {
-                State::Backup { .. } => self.heard.filter(|h| h.priority > 0).map(|h| PeerStatus {
-                    address: h.address.into(),
-                    priority: h.priority,
-                    heard: now - h.at,
-                }),
-                State::Initialize | State::Active { .. } | State::Fault { .. } => None,
-            },
+                State::Backup { .. } => self.heard.filter(|h| h.priority > 0).or(self.rival),
+                State::Active { .. } => self.rival,
+                State::Initialize | State::Fault { .. } => None,
+            }
+            .map(|h| PeerStatus {
+                address: h.address.into(),
+                priority: h.priority,
+                heard: now - h.at,
+            }),
             addresses: self
                 .vips
                 .iter()
