@@ -6,7 +6,8 @@ use vipd::config::{parse, parse_bytes};
 
 const S1: &str = include_str!("../configs/s1-router-27.toml");
 const S2: &str = include_str!("../configs/s2-router-27.toml");
-const ROUNDS: u64 = 20_000;
+/// Of each of the two files.
+const ROUNDS: u64 = 10_000;
 
 /// SplitMix64 (Steele, Lea, Flood 2014): the same damage on every machine.
 struct Random(u64);
@@ -79,9 +80,8 @@ const PIECES: &[&str] = &[
     "\u{feff}",
 ];
 
-fn damaged(random: &mut Random) -> Vec<u8> {
-    let seed = if random.next().is_multiple_of(2) { S1 } else { S2 };
-    let mut text = seed.as_bytes().to_vec();
+fn damaged(right: &str, random: &mut Random) -> Vec<u8> {
+    let mut text = right.as_bytes().to_vec();
     for _ in 0..=random.below(4) {
         let at = random.below(text.len() + 1);
         let to = (at + random.below(12)).min(text.len());
@@ -112,11 +112,20 @@ fn damaged(random: &mut Random) -> Vec<u8> {
 }
 
 #[test]
-fn damaged_files_are_refused_or_right_but_never_silent() {
-    let mut random = Random(112);
+fn a_damaged_s1_is_refused_or_right_but_never_silent() {
+    damage(S1, 112);
+}
+
+#[test]
+fn a_damaged_s2_is_refused_or_right_but_never_silent() {
+    damage(S2, 224);
+}
+
+fn damage(right: &str, seed: u64) {
+    let mut random = Random(seed);
     let (mut refused, mut taken) = (0u32, 0u32);
     for round in 0..ROUNDS {
-        let bytes = damaged(&mut random);
+        let bytes = damaged(right, &mut random);
         let shown = String::from_utf8_lossy(&bytes).into_owned();
         let (config, diagnostics) = parse_bytes(&bytes, "f");
         assert_eq!(config.is_none(), diagnostics.has_errors(), "round {round}: silence\n{shown}");
@@ -140,7 +149,7 @@ fn damaged_files_are_refused_or_right_but_never_silent() {
         }
     }
     assert!(
-        refused > 1000 && taken > 500,
+        refused > 500 && taken > 250,
         "the damage is too heavy or too light: {refused} refused, {taken} taken"
     );
 }
@@ -150,7 +159,7 @@ fn damaged_files_are_refused_or_right_but_never_silent() {
 fn reading_twice_gives_the_same() {
     let mut random = Random(7);
     for _ in 0..500 {
-        let bytes = damaged(&mut random);
+        let bytes = damaged(S1, &mut random);
         if let Ok(text) = core::str::from_utf8(&bytes) {
             assert_eq!(parse(text, "f"), parse(text, "f"));
         }

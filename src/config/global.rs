@@ -24,7 +24,7 @@ pub(super) fn mail(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Mail
     table.require("server", "server = \"127.0.0.1:25\"");
     let server = server.filter(|server| {
         let ip = server.value.ip();
-        let bad = ip.is_unspecified() || ip.is_multicast() || server.value.port() == 0;
+        let bad = no_host(ip).is_some() || server.value.port() == 0;
         if bad {
             report.error(server.at, format!("`server`: {} cannot be connected to", server.value), "");
         }
@@ -73,6 +73,7 @@ pub(super) fn ipvs(mut table: Table<'_>, report: &mut Report<'_>) -> Ipvs {
 pub(super) fn no_host(ip: IpAddr) -> Option<&'static str> {
     match ip {
         IpAddr::V4(v4) if v4.is_broadcast() => Some("the broadcast address"),
+        IpAddr::V4(v4) if v4.octets().starts_with(&[0]) => Some("no address"),
         ip if ip.is_unspecified() => Some("no address"),
         ip if ip.is_multicast() => Some("a multicast address"),
         IpAddr::V6(v6) if v6.is_unicast_link_local() => Some("a link-local address"),

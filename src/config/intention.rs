@@ -1,11 +1,11 @@
 //! What a line that is no TOML was probably meant to say.
 
+use super::line::{
+    TRIPLE, code, depth, find_bare, indent, is_header, is_key, is_key_char, pieces, split, table_named,
+};
 use super::report::Lines;
-use super::suggest::{KEYS, shown};
+use super::suggest::shown;
 use super::syntax::opener;
-
-/// What opens a text of several lines.
-pub(super) const TRIPLE: [&str; 2] = ["\"\"\"", "'''"];
 
 /// A mistake, its place, and what was probably meant.
 pub(super) struct Found {
@@ -28,97 +28,13 @@ pub(super) fn find(lines: &Lines<'_>, index: usize, at: usize, message: &str) ->
         .or_else(|| header(lines, index, message))
         .or_else(|| element(lines, index))
         .or_else(|| no_equals(line))
+        .or_else(|| odd_key(line))
         .or_else(|| duplicate(lines, index, message))
         .or_else(|| value(line, message))
         .or_else(|| trailing(line));
     let (column, what, hint) =
         guess.unwrap_or_else(|| (column, format!("not TOML: {message}"), String::new()));
     Found { at: start + column, what, hint }
-}
-
-/// Characters of a line outside strings and comments, with their places.
-fn bare(line: &str) -> impl Iterator<Item = (usize, char)> {
-    let mut quote = None;
-    let mut escaped = false;
-    let mut over = false;
-    line.char_indices().filter(move |(_, c)| {
-        if over {
-            return false;
-        }
-        match quote {
-            Some(open) => {
-                if escaped {
-                    escaped = false;
-                } else if *c == '\\' && open == '"' {
-                    escaped = true;
-                } else if *c == open {
-                    quote = None;
-                }
-                false
-            }
-            None => {
-                match c {
-                    '"' | '\'' => quote = Some(*c),
-                    '#' => over = true,
-                    _ => {}
-                }
-                quote.is_none() && !over
-            }
-        }
-    })
-}
-
-/// Brackets and braces that the line opens less those that it closes.
-pub(super) fn depth(line: &str) -> i32 {
-    bare(line).fold(0, |depth, (_, c)| match c {
-        '[' | '{' => depth + 1,
-        ']' | '}' => depth - 1,
-        _ => depth,
-    })
-}
-
-/// `[vrrp]`, `[[vrrp]`, `[vrrp`, but not the end of a list.
-pub(super) fn is_header(line: &str) -> bool {
-    let code = line.trim_start();
-    let name = code.trim_start_matches('[');
-    code.starts_with('[') && name.trim_start().starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-}
-
-/// `key = ...` or `key.key = ...`
-pub(super) fn begins_entry(line: &str) -> bool {
-    split(line).is_some_and(|(key, _, _)| is_key(key))
-}
-
-fn is_key(key: &str) -> bool {
-    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    !key.is_empty() && key.chars().all(bare)
-}
-
-/// Key, place of the value, value (without comment and space), at the first `=`.
-fn split(line: &str) -> Option<(&str, usize, &str)> {
-    let (equals, _) = bare(line).find(|(_, c)| *c == '=')?;
-    let key = line.get(..equals)?.trim();
-    let after = line.get(equals + 1..)?;
-    let at = equals + 1 + (after.len() - after.trim_start().len());
-    Some((key, at, code(after).trim()))
-}
-
-/// The line without its comment.
-fn code(line: &str) -> &str {
-    let mut quote = None;
-    let mut escaped = false;
-    for (at, c) in line.char_indices() {
-        match quote {
-            Some(_) if escaped => escaped = false,
-            Some('"') if c == '\\' => escaped = true,
-            Some(open) if c == open => quote = None,
-            Some(_) => {}
-            None if c == '#' => return line.get(..at).unwrap_or(line),
-            None if c == '"' || c == '\'' => quote = Some(c),
-            None => {}
-        }
-    }
-    line
 }
 
 fn control(line: &str) -> Guess {
@@ -131,13 +47,13 @@ fn comment(line: &str) -> Guess {
     let code = line.trim_start();
     let mark = ["//", ";", "!", "/*", "--", "%"].into_iter().find(|mark| code.starts_with(mark))?;
     let what = format!("`{mark}` begins no comment");
-    Some((line.len() - code.len(), what, "A comment begins with `#`.".to_owned()))
+    Some((indent(line), what, "A comment begins with `#`.".to_owned()))
 }
 
 /// Word processors and chat programs put these for `"`.
 fn typographic(line: &str) -> Guess {
-    let (at, c) = bare(line)
-        .find(|(_, c)| matches!(c, '\u{201c}'..='\u{201f}' | '\u{2018}'..='\u{201b}' | '«' | '»'))?;
+    let quote = |c| matches!(c, '\u{201c}'..='\u{201f}' | '\u{2018}'..='\u{201b}' | '«' | '»');
+    let (at, c) = find_bare(line, quote)?;
     Some((at, format!("a typographic quote {c}"), "Write plain quotes: \".".to_owned()))
 }
 
@@ -146,35 +62,23 @@ fn header(lines: &Lines<'_>, index: usize, message: &str) -> Guess {
     if !is_header(line) {
         return None;
     }
-    let at = line.len() - line.trim_start().len();
     let code = code(line).trim();
-    let name: String = code
-        .trim_start_matches('[')
-        .chars()
-        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '))
-        .collect();
-    let name = name.trim();
-    let meant = written(name);
+    let name: String = code.chars().filter(|c| is_key_char(*c)).collect();
+    let meant = table_named(code).map_or_else(|| format!("[{name}]"), |(table, _)| table);
     if message.contains("duplicate") || message.contains("extend") {
-        let single = |other: &str| other.trim_start().starts_with(&format!("[{name}]"));
-        let hint = match first_of(lines, index, |other| other.trim_start().starts_with(code)) {
+        let starts = |with: String| move |other: &str| other.trim_start().starts_with(&with);
+        let hint = match first_of(lines, index, starts(format!("[{name}]"))) {
             _ if meant != code => format!("Did you mean {meant}?"),
-            None if first_of(lines, index, single).is_some() => {
-                let line = first_of(lines, index, single).unwrap_or_default();
+            Some(line) if meant.starts_with("[[") => {
                 format!("Line {line} says [{name}]: write {meant} there too.")
             }
             Some(line) => format!("See line {line}; put all its keys there."),
             None => String::new(),
         };
-        return Some((at, format!("{} is given twice", shown(code)), hint));
+        return Some((indent(line), format!("{} is given twice", shown(code)), hint));
     }
-    Some((at, format!("`{}` is not a table header", shown(code)), format!("Did you mean {meant}?")))
-}
-
-/// The header of a table as it should be written.
-fn written(name: &str) -> String {
-    let list = format!("[[{name}]]");
-    if KEYS.iter().any(|(table, _)| *table == list) { list } else { format!("[{name}]") }
+    let what = format!("`{}` is not a table header", shown(code));
+    Some((indent(line), what, format!("Did you mean {meant}?")))
 }
 
 /// Line number (from 1) of an earlier line.
@@ -192,7 +96,7 @@ fn element(lines: &Lines<'_>, index: usize) -> Guess {
     if lines.line(opened).trim_end().ends_with('{') {
         return None;
     }
-    let at = line.len() - line.trim_start().len();
+    let at = indent(line);
     items(code(line).get(at..)?).map(|(column, what, hint)| (at + column, what, hint)).or_else(|| {
         let before = lines.line(index - 1);
         let comma = code(before).trim_end();
@@ -207,11 +111,15 @@ fn no_equals(line: &str) -> Guess {
         return None;
     }
     let text = code(line).trim();
-    let at = line.len() - line.trim_start().len();
+    let at = indent(line);
     let key: String =
         text.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).collect();
     let rest = text.get(key.len()..)?;
     if !key.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        if text.starts_with(['"', '\'']) {
+            let hint = "A key needs no quotes, a value one at each end.".to_owned();
+            return Some((at, "the quote that begins this line is not closed".to_owned(), hint));
+        }
         let closes = text.starts_with(['}', ']']);
         let what = format!("`{}` closes what was not opened", shown(text));
         return closes.then(|| (at, what, String::new()));
@@ -230,17 +138,38 @@ fn no_equals(line: &str) -> Guess {
     Some((after, format!("`=` is missing after `{}`", shown(&key)), meant))
 }
 
+/// A key that holds what no key holds.
+fn odd_key(line: &str) -> Guess {
+    let (key, _, _) = split(line)?;
+    if key.is_empty() {
+        let hint = "Write key = value.".to_owned();
+        return Some((indent(line), "there is no key before `=`".to_owned(), hint));
+    }
+    let odd = |c: char| !is_key_char(c) || c == '.';
+    if is_key(key) && !key.starts_with('.') && !key.ends_with('.') || key.starts_with(['"', '\'']) {
+        return None;
+    }
+    let (at, c) = key.char_indices().find(|(_, c)| odd(*c))?;
+    let c = if c.is_whitespace() { "a space".to_owned() } else { format!("`{c}`") };
+    let meant: String = key.chars().filter(|c| !odd(*c)).collect();
+    Some((
+        indent(line) + at,
+        format!("{c} does not belong in a key"),
+        format!("Did you mean {} = ...?", shown(&meant)),
+    ))
+}
+
 fn duplicate(lines: &Lines<'_>, index: usize, message: &str) -> Guess {
     let line = lines.line(index);
     let (key, _, _) = split(line)?;
     if !message.contains("duplicate") || !is_key(key) {
         return None;
     }
-    let at = line.len() - line.trim_start().len();
+    let at = indent(line);
     let section = (0..index).rev().find(|i| is_header(lines.line(*i))).unwrap_or(0);
     let same = |i: &usize| split(lines.line(*i)).is_some_and(|(other, _, _)| other == key);
     let hint = match (section..index).find(same) {
-        Some(first) => format!("See line {}; leave one out.", first + 1),
+        Some(first) => format!("See line {}; leave one out, or begin a new table.", first + 1),
         None => "Leave one out.".to_owned(),
     };
     Some((at, format!("`{}` is given twice", shown(key)), hint))
@@ -252,6 +181,9 @@ fn value(line: &str, message: &str) -> Guess {
     if value.is_empty() {
         let what = format!("`{}` has no value", shown(key));
         return Some((at.min(line.len()), what, String::new()));
+    }
+    if let Some(guess) = before_value(value, at) {
+        return Some(guess);
     }
     let within = |guess: Guess| guess.map(|(column, what, hint)| (at + column, what, hint));
     match value.as_bytes().first()? {
@@ -281,9 +213,14 @@ fn value(line: &str, message: &str) -> Guess {
     }
 }
 
+fn before_value(value: &str, at: usize) -> Guess {
+    let c = value.chars().next().filter(|c| matches!(c, ',' | ']' | '}' | '=' | ';'))?;
+    Some((at, format!("`{c}` stands before the value"), "Leave it out.".to_owned()))
+}
+
 /// `50 priority = 100`: two entries on one line.
 fn two_entries(value: &str) -> Guess {
-    let (equals, _) = bare(value).find(|(_, c)| *c == '=')?;
+    let (equals, _) = find_bare(value, |c| c == '=')?;
     let before = value.get(..equals)?.trim_end();
     let key =
         before.rsplit([' ', '\t', ',', ';']).next().filter(|key| is_key(key) && key.len() < before.len())?;
@@ -323,7 +260,7 @@ fn text(line: &str, at: usize, value: &str, quote: char, message: &str) -> Guess
 
 /// `;`, `//` or anything else after a complete value.
 fn trailing(line: &str) -> Guess {
-    let marks = bare(line).find(|(_, c)| matches!(c, ';' | '/'));
+    let marks = find_bare(line, |c| matches!(c, ';' | '/'));
     if let Some((at, mark)) = marks {
         if mark == ';' {
             return Some((at, "`;` ends no line here".to_owned(), "Leave it out.".to_owned()));
@@ -333,12 +270,28 @@ fn trailing(line: &str) -> Guess {
         }
     }
     let (_, at, value) = split(line)?;
-    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    let end = value.get(1..)?.find(quote)? + 2;
-    let rest = value.get(end..)?;
-    let place = at + end + (rest.len() - rest.trim_start().len());
-    let what = format!("`{}` stands after the end of the text", shown(rest.trim()));
-    (!rest.trim().is_empty()).then(|| (place, what, "Leave it out, or put it within the quotes.".to_owned()))
+    after_text(value).map(|(column, what, hint)| (at + column, what, hint))
+}
+
+/// What stands behind a text that is complete: `"a" b`, and `"a" "b"`, where the comma between them was forgotten.
+fn after_text(item: &str) -> Guess {
+    let quote = item.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let end = item.get(1..)?.find(quote)? + 2;
+    let rest = item.get(end..)?;
+    let at = end + indent(rest);
+    let rest = rest.trim();
+    if rest.is_empty() || rest.starts_with('#') {
+        return None;
+    }
+    if rest.starts_with(['"', '\'']) && rest.len() > 1 {
+        return Some((
+            at,
+            "a comma is missing before this".to_owned(),
+            "Put one after every item.".to_owned(),
+        ));
+    }
+    let what = format!("`{}` stands after the end of the text", shown(rest));
+    Some((at, what, "Leave it out, or put it within the quotes.".to_owned()))
 }
 
 /// Items of a list, commas between them: the first that needs quotes.
@@ -350,22 +303,13 @@ fn items(inner: &str) -> Guess {
         let item = item.trim_end_matches([']', ' ']);
         if guess.is_none() && !item.starts_with(['{', '[']) {
             let lone = |(what, hint)| (column, what, format!("Did you mean {hint}?"));
-            guess = unquoted(item).map(lone).or_else(|| two_texts(item, column));
+            guess = unquoted(item)
+                .map(lone)
+                .or_else(|| after_text(item).map(|(at, what, hint)| (column + at, what, hint)));
         }
         at += piece.len() + 1;
     }
     guess
-}
-
-/// `"a" "b"`: the comma between them was forgotten.
-fn two_texts(item: &str, column: usize) -> Guess {
-    let quote = item.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    let end = item.get(1..)?.find(quote)? + 2;
-    let rest = item.get(end..)?;
-    let next = rest.trim_start();
-    let at = column + end + (rest.len() - next.len());
-    next.starts_with(['"', '\''])
-        .then(|| (at, "a comma is missing before this".to_owned(), "Put one after every item.".to_owned()))
 }
 
 /// `key = value` pairs of an inline table: the first that is none.
@@ -373,52 +317,30 @@ fn pairs(inner: &str) -> Guess {
     let mut at = 0;
     for piece in pieces(inner) {
         let pair = piece.trim_end_matches(['}', ' ', '\t']);
-        let column = at + (pair.len() - pair.trim_start().len());
-        let guess = match split(pair) {
-            Some((key, value_at, value)) if !value.starts_with(['"', '\'', '[', '{']) => unquoted(value)
-                .map(|(what, hint)| (at + value_at, what, format!("Did you mean {key} = {hint}?"))),
-            Some((_, value_at, value)) if value.starts_with('[') => {
-                let inner = value.get(1..).unwrap_or("");
-                items(inner).map(|(column, what, hint)| (at + value_at + 1 + column, what, hint))
-            }
-            Some((_, value_at, value)) => {
-                let more = bare(value).find(|(_, c)| *c == '=').map(|_| at + value_at);
-                more.map(|at| {
-                    (
-                        at,
-                        "a comma is missing after this value".to_owned(),
-                        "Put one after every pair.".to_owned(),
-                    )
-                })
-            }
-            None => no_equals(pair).map(|(column, what, hint)| (at + column, what, hint)),
-        };
-        if let Some((place, what, hint)) = guess {
-            return Some((place.max(column), what, hint));
+        if let Some((column, what, hint)) = self::pair(pair) {
+            return Some((at + column, what, hint));
         }
         at += piece.len() + 1;
     }
     None
 }
 
-/// Parts between the commas that are in no bracket and no string.
-fn pieces(inner: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0i32;
-    let mut cuts = Vec::new();
-    for (at, c) in bare(inner) {
-        match c {
-            '[' | '{' => depth += 1,
-            ']' | '}' => depth -= 1,
-            ',' if depth <= 0 => cuts.push(at),
-            _ => {}
+fn pair(pair: &str) -> Guess {
+    let Some((key, at, value)) = split(pair) else { return no_equals(pair) };
+    let within = |(column, what, hint)| (at + column, what, hint);
+    let more = || {
+        let comma = "Put one after every pair.".to_owned();
+        find_bare(value, |c| c == '=').map(|_| (at, "a comma is missing after this value".to_owned(), comma))
+    };
+    odd_key(pair).or_else(|| before_value(value, at)).or_else(|| match value.chars().next() {
+        Some('[') => {
+            items(value.get(1..).unwrap_or("")).map(|(column, what, hint)| (at + 1 + column, what, hint))
         }
-    }
-    cuts.push(inner.len());
-    let mut from = 0;
-    cuts.into_iter().map(move |to| {
-        let piece = inner.get(from..to).unwrap_or("");
-        from = to + 1;
-        piece
+        Some('{') => None,
+        Some('"' | '\'') => more().or_else(|| after_text(value).map(within)),
+        _ => unquoted(value)
+            .map(|(what, hint)| (at, what, format!("Did you mean {key} = {hint}?")))
+            .or_else(more),
     })
 }
 
@@ -433,7 +355,8 @@ fn unquoted(word: &str) -> Option<(String, String)> {
     let first = word.chars().next()?;
     let word_shown = shown(word);
     let number = word.trim_start_matches('0');
-    if number.len() < word.len() && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
+    if number.len() < word.len() && word.len() > 1 && number.bytes().all(|b| b.is_ascii_digit()) {
+        let number = if number.is_empty() { "0" } else { number };
         return Some((format!("`{word_shown}` begins with 0"), number.to_owned()));
     }
     let is_value = word.parse::<i64>().is_ok() || word == "true" || word == "false";

@@ -7,6 +7,7 @@
 mod check;
 mod global;
 mod intention;
+mod line;
 mod reader;
 mod report;
 mod service;

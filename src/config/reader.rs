@@ -16,6 +16,8 @@ pub(super) struct Table<'t> {
     pub(super) at: usize,
     entries: &'t DeTable<'t>,
     asked: Vec<&'static str>,
+    /// Lists whose first table was never begun: `[[service.server]]` without `[[service]]`.
+    orphans: Vec<(&'static str, usize)>,
     /// Keys that are not given although they must be, each with a whole line as an example.
     missing: Vec<(&'static str, String)>,
 }
@@ -33,7 +35,7 @@ pub(super) struct Value<'t> {
 
 impl<'t> Table<'t> {
     pub(super) fn new(name: &'static str, at: usize, entries: &'t DeTable<'t>) -> Self {
-        Table { name, at, entries, asked: Vec::new(), missing: Vec::new() }
+        Table { name, at, entries, asked: Vec::new(), orphans: Vec::new(), missing: Vec::new() }
     }
 
     /// The value of `key`, whatever it is.
@@ -163,6 +165,10 @@ impl<'t> Table<'t> {
                 });
                 tables.collect()
             }
+            DeValue::Table(_) if report.lines().names_below(value.at, key) => {
+                self.orphans.push((name, value.at));
+                Vec::new()
+            }
             DeValue::Table(entries) => {
                 let wrong = name.replace("[[", "[").replace("]]", "]");
                 let what = format!("{wrong} is a single table, {name} can be given several times");
@@ -192,6 +198,13 @@ impl<'t> Table<'t> {
                 let (what, hint) = unknown_key(word, self.name, &self.asked);
                 hints.push(hint.clone());
                 report.error(key.span().start, what, hint);
+            }
+        }
+        for (name, at) in self.orphans {
+            let bare = format!("`{}`", name.trim_matches(['[', ']']));
+            if !hints.iter().any(|hint| hint.contains(&bare)) {
+                let what = format!("this table stands before any {name}");
+                report.error_of_whole(at, what, format!("Begin with {name}."));
             }
         }
         for (key, example) in self.missing {

@@ -1,5 +1,6 @@
 //! Where findings are gathered: byte offsets in, `line:col` out.
 
+use super::line::is_header;
 use crate::model::{Diagnostic, Diagnostics, Level};
 use std::collections::BTreeSet;
 
@@ -72,6 +73,13 @@ impl<'a> Report<'a> {
         self.push(Level::Note, place, what.into(), hint.into());
     }
 
+    /// As [`Report::error`], where one only shows in a file that could be read as a whole.
+    pub(super) fn error_of_whole(&mut self, at: usize, what: impl Into<String>, hint: impl Into<String>) {
+        if self.spoiled.is_empty() {
+            self.error(at, what, hint);
+        }
+    }
+
     /// As [`Report::warning`], where one is only worth saying of a file that could be read as a whole.
     pub(super) fn warning_of_whole(&mut self, at: usize, what: impl Into<String>, hint: impl Into<String>) {
         if self.spoiled.is_empty() {
@@ -116,7 +124,17 @@ impl<'a> Report<'a> {
     }
 
     fn push(&mut self, level: Level, (line, column): (u32, u32), what: String, hint: String) {
+        let [what, hint] = [what, hint].map(one_line);
         self.list.push(Diagnostic { level, file: self.file.to_owned(), line, column, what, hint });
+    }
+}
+
+/// What the file holds reaches a terminal with the message: no control characters (SEC-15).
+fn one_line(text: String) -> String {
+    if text.chars().any(char::is_control) {
+        text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    } else {
+        text
     }
 }
 
@@ -153,6 +171,12 @@ impl<'a> Lines<'a> {
         line.trim_end_matches(['\r', '\n'])
     }
 
+    /// Does the key at byte `at` stand in the header of a table below it, `[[key.below]]`?
+    pub(super) fn names_below(&self, at: usize, key: &str) -> bool {
+        let rest = self.text.get(at..).and_then(|rest| rest.strip_prefix(key));
+        rest.is_some_and(|rest| rest.trim_start().starts_with('.'))
+    }
+
     /// Line and column of byte `at`, both from 1, the column in characters. A byte order mark is no character.
     pub(super) fn place(&self, at: usize) -> (u32, u32) {
         let index = self.index(at);
@@ -168,9 +192,7 @@ impl<'a> Lines<'a> {
 
     /// The line (from 0) after the last one of the table that begins at line `first`.
     pub(super) fn section_end(&self, first: usize) -> usize {
-        (first + 1..self.count())
-            .find(|i| self.line(*i).trim_start().starts_with('['))
-            .unwrap_or(self.count())
+        (first + 1..self.count()).find(|i| is_header(self.line(*i))).unwrap_or(self.count())
     }
 }
 

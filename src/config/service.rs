@@ -238,7 +238,8 @@ fn server(mut table: Table<'_>, parent: &Parent, report: &mut Report<'_>) -> Opt
     table.finish(report);
     let address = address?;
     reachable("address", address, forward, parent.address, report);
-    if check.is_some() && address.value.port() == 0 {
+    let any_port = parent.address.is_none_or(|service| service.port() == 0);
+    if any_port && check.is_some() && address.value.port() == 0 {
         report.error(address.at, "`address`: a check needs a port", "Give the port, or set check = false.");
     }
     Some(address.map(|address| Server { address, weight, forward, check }))

@@ -1,6 +1,7 @@
 //! What is no TOML: reported with what was probably meant, then blanked out, so that the rest can still be read.
 
 use super::intention::{self, Found};
+use super::line;
 use super::report::{Lines, Report};
 use super::suggest::shown;
 use crate::limits;
@@ -81,10 +82,10 @@ fn culprit(lines: &Lines<'_>, at: usize, message: &str) -> usize {
     let inside = ["array", "inline table", "element", "unclosed", "key-value pairs"];
     let own = lines.line(line);
     if message.contains("multi-line") {
-        let quotes = |index: &usize| intention::TRIPLE.iter().any(|mark| lines.line(*index).contains(mark));
+        let quotes = |index: &usize| line::TRIPLE.iter().any(|mark| lines.line(*index).contains(mark));
         return (0..=line).rev().find(quotes).unwrap_or(line);
     }
-    let begins = intention::begins_entry(own) || intention::is_header(own);
+    let begins = line::begins_entry(own) || line::is_header(own);
     let elsewhere = begins || own.trim().is_empty() || message.contains("unclosed");
     if elsewhere && inside.iter().any(|word| message.contains(word)) {
         return opener(lines, line).unwrap_or(line);
@@ -99,7 +100,7 @@ pub(super) fn opener(lines: &Lines<'_>, line: usize) -> Option<usize> {
     let mut depth = 0;
     for index in (line.saturating_sub(FARTHEST)..=line).rev() {
         let text = lines.line(index);
-        let own = intention::depth(text);
+        let own = line::depth(text);
         if index == line && own <= 0 {
             continue; // what it closes is what was opened above
         }
@@ -113,24 +114,24 @@ pub(super) fn opener(lines: &Lines<'_>, line: usize) -> Option<usize> {
 
 /// The first line that cannot be read once line `line` cannot: where it closes a list, all of that list.
 fn spoiled_from(lines: &Lines<'_>, line: usize) -> usize {
-    let closes = line > 0 && intention::depth(lines.line(line)) < 0;
+    let closes = line > 0 && line::depth(lines.line(line)) < 0;
     if closes { opener(lines, line - 1).unwrap_or(line) } else { line }
 }
 
 /// The line after the last one that cannot be read once line `first` cannot.
 fn spoiled_until(lines: &Lines<'_>, first: usize) -> usize {
     let text = lines.line(first);
-    if intention::is_header(text) {
+    if line::is_header(text) {
         return lines.section_end(first);
     }
-    let mut depth = intention::depth(text);
+    let mut depth = line::depth(text);
     let mut next = first + 1;
     while depth > 0 && next < lines.count() {
         let text = lines.line(next);
-        if intention::is_header(text) || intention::begins_entry(text) {
+        if line::is_header(text) || line::begins_entry(text) {
             break;
         }
-        depth += intention::depth(text);
+        depth += line::depth(text);
         next += 1;
     }
     next

@@ -200,7 +200,7 @@ pub(super) fn virtual_address(text: &str) -> Result<Cidr, Problem> {
     let prefix_len = match prefix {
         None => 32,
         Some(prefix) => match prefix.parse::<u8>() {
-            Ok(len @ 1..=32) if prefix.bytes().all(|b| b.is_ascii_digit()) => len,
+            Ok(len @ 1..=32) if !prefix.starts_with(['+', '0']) => len,
             _ => {
                 let hint = match prefix.parse::<Ipv4Addr>().ok().and_then(mask_len) {
                     Some(len) => format!("Did you mean \"{address}/{len}\"?"),
@@ -217,7 +217,7 @@ pub(super) fn virtual_address(text: &str) -> Result<Cidr, Problem> {
 
 /// RTNL-22: what the kernel takes without a word though it cannot be a virtual address.
 fn virtual_ipv4(address: Ipv4Addr) -> Result<(), Problem> {
-    let kind = if address.is_unspecified() {
+    let kind = if address.octets().starts_with(&[0]) {
         "no address"
     } else if address.is_broadcast() {
         "the broadcast address"
@@ -391,7 +391,7 @@ mod tests {
             );
         }
         assert_eq!(virtual_address("10.0.0.100").unwrap().prefix_len, 32, "a host alone, as keepalived");
-        for text in ["10.0.0.1/33", "10.0.0.1/0", "10.0.0.1/+8", "10.0.0.1/", "10.0.0.1/x"] {
+        for text in ["10.0.0.1/33", "10.0.0.1/0", "10.0.0.1/+8", "10.0.0.1/08", "10.0.0.1/", "10.0.0.1/x"] {
             assert!(virtual_address(text).unwrap_err().what.contains("1 to 32"), "{text}");
         }
         assert_eq!(
