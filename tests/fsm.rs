@@ -1,6 +1,13 @@
 //! Every transition of the virtual router's state machine (protocols §2.2), by its id: events with times in, actions
 //! out. Without these a router that is Active twice, or never, would pass unnoticed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so"
+)]
+
 use std::net::Ipv4Addr;
 use vipd::engine::{Action, Actions, AddressChange, AddressOp, Engine, Event, Link, LinkName};
 use vipd::model::status::{InstanceState, InstanceStatus};

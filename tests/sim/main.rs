@@ -4,6 +4,13 @@
 //!
 //! `VIPD_SIM_SEED=n` runs one seed and tells what happens; `VIPD_SIM_SEEDS=n` that many (300 where not given).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so"
+)]
+
 mod checker;
 mod faults;
 mod node;
