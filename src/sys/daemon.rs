@@ -16,6 +16,7 @@ use crate::engine::{Action, Actions, AddressOp, Engine, Event};
 use crate::limits;
 use crate::model::{Config, Level};
 use crate::time::{Duration, Instant};
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,9 @@ pub struct RunOptions {
 const EXIT_DONE: u8 = 0;
 const EXIT_FAILED: u8 = 1;
 const EXIT_CONFIG: u8 = 2;
+
+/// More descriptors than probes, connections and sockets can ever want at one time.
+const DESCRIPTORS: rlim_t = 65_536;
 
 /// Runs the daemon until it is told to leave. The exit code: 0 a clean leave, 1 the system refuses what it needs,
 /// 2 the configuration is refused.
@@ -130,6 +134,7 @@ impl Daemon {
     }
 
     fn run(&mut self) -> u8 {
+        raise_descriptor_limit();
         log::info!("vipd {} starts with {}", env!("CARGO_PKG_VERSION"), self.options.config.display());
         self.rtnl.start_dump();
         super::ready::notify("READY=1");
@@ -365,6 +370,17 @@ impl Daemon {
         if let Some(config) = new {
             self.take_over(now, config);
         }
+    }
+}
+
+/// A probe that is on its way holds a descriptor, and there may be thousands; the usual soft limit is 1024. Children
+/// are not harmed: they close what is not theirs by CLOEXEC, not by counting up to the limit.
+fn raise_descriptor_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(e) = setrlimit(Resource::RLIMIT_NOFILE, hard.min(DESCRIPTORS), hard)
+    {
+        log::warn!("only {soft} descriptors: {e}");
     }
 }
 

@@ -1,9 +1,10 @@
 //! A worker: one conversation after the other, confined, until the loop closes the pair.
 
+use super::clock::now;
 use super::{pair, sandbox};
 use crate::limits::JOB_MAX;
 use crate::probe;
-use crate::time::{Duration, Instant};
+use crate::time::Duration;
 use crate::wire::job::{Job, Report, Verdict};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{SockType, getsockopt, sockopt};
@@ -54,11 +55,4 @@ pub fn main() -> u8 {
 fn blocking(socket: OwnedFd) -> Option<TcpStream> {
     fcntl(&socket, FcntlArg::F_SETFL(OFlag::empty())).ok()?;
     Some(socket.into())
-}
-
-/// CLOCK_MONOTONIC. It has no way to fail on Linux.
-fn now() -> Instant {
-    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
-    let micros = time.map_or(0, |time| std::time::Duration::from(time).as_micros());
-    Instant::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
 }

@@ -1,14 +1,9 @@
 //! On the real kernel, in a network namespace of the test's own thread.
 
+use super::super::clock::now;
 use super::*;
 use crate::engine::AddressChange;
 use nix::sched::{CloneFlags, unshare};
-use nix::time::{ClockId, clock_gettime};
-
-fn now() -> Instant {
-    let t = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();
-    Instant::from_micros(i64::from(t.tv_sec()) * 1_000_000 + i64::from(t.tv_nsec()) / 1000)
-}
 
 /// A namespace with the loopback interface alone, which has the index 1.
 struct Bed {
