@@ -1,5 +1,6 @@
 //! Broken configurations, one mistake each: the message names the exact line and column and what was probably
-//! meant (law 4, no silent acceptance). Without these a mistake could be reported elsewhere, or pass in silence.
+//! meant (law 4, no silent acceptance). Without these a mistake could be reported elsewhere, or pass in
+//! silence.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -10,8 +11,12 @@ use vipd::model::Level;
 /// The scenario of two routers and two web servers, which is right.
 const S1: &str = include_str!("../configs/s1-router-27.toml");
 
-/// One mistake: `right`, where it first stands in S1, becomes `wrong`. Place: lines below that of `right`, and
-/// column. What the message must hold.
+/// Its line 32.
+const CHECK: &str = "check = { type = \"http\", path = \"/\", status = [200], interval = \"6s\", \
+    timeout = \"3s\", fall = 4, retry_interval = \"3s\" }";
+
+/// One mistake: `right`, where it first stands in S1, becomes `wrong`. Place: lines below that of `right`,
+/// and column. What the message must hold.
 type Case = (&'static str, &'static str, (u32, u32), &'static [&'static str]);
 
 fn line_of(text: &str, part: &str) -> u32 {
@@ -200,12 +205,7 @@ fn types() {
             ("[200]", "200", (0, 47), &["Write it in brackets: [200]."]),
             ("[\"root@localhost\"]", "\"root@localhost\"", (0, 6), &["Write it in brackets"]),
             ("vrid = 50", "vrid = 50\npreempt = \"no\"", (1, 11), &["wants true or false"]),
-            (
-                "check = { type = \"http\", path = \"/\", status = [200], interval = \"6s\", timeout = \"3s\", fall = 4, retry_interval = \"3s\" }",
-                "check = \"http\"",
-                (0, 9),
-                &["check = { type = \"http\" }"],
-            ),
+            (CHECK, "check = \"http\"", (0, 9), &["check = { type = \"http\" }"]),
             ("\"ens37\"", "[\"ens37\"]", (0, 13), &["this is a list", "without brackets"]),
             ("name = \"VI_1\"", "name = 2024-01-01", (0, 8), &["this is a date"]),
             ("forward = \"direct\"", "persistence = true", (0, 15), &["Did you mean \"6m\"?"]),

@@ -230,7 +230,13 @@ fn every_key_reaches_the_model() {
         address = "[2001:db8::1]:443"
         protocol = "sctp"
         persistence = "6m"
-        check = { type = "tcp", interval = "500ms", timeout = "200ms", retry_interval = "100ms", rise = 3, fall = 5 }
+        [service.check]
+        type = "tcp"
+        interval = "500ms"
+        timeout = "200ms"
+        retry_interval = "100ms"
+        rise = 3
+        fall = 5
         [[service.server]]
         address = "[2001:db8::2]:443"
         forward = "direct"

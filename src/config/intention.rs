@@ -273,7 +273,8 @@ fn trailing(line: &str) -> Guess {
     after_text(value).map(|(column, what, hint)| (at + column, what, hint))
 }
 
-/// What stands behind a text that is complete: `"a" b`, and `"a" "b"`, where the comma between them was forgotten.
+/// What stands behind a text that is complete: `"a" b`, and `"a" "b"`, where the comma between them was
+/// forgotten.
 fn after_text(item: &str) -> Guess {
     let quote = item.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let end = item.get(1..)?.find(quote)? + 2;

@@ -97,8 +97,8 @@ pub(super) fn begins_entry(line: &str) -> bool {
     split(line).is_some_and(|(key, _, _)| is_key(key))
 }
 
-/// `[vrrp]`, and what was meant to be such a header (`[[vrrp]`, `[vrrp`, `}[vrrp]`, `vrrp]`), but not the end of a
-/// list and not an entry.
+/// `[vrrp]`, and what was meant to be such a header (`[[vrrp]`, `[vrrp`, `}[vrrp]`, `vrrp]`), but not the end
+/// of a list and not an entry.
 pub(super) fn is_header(line: &str) -> bool {
     let code = code(line).trim();
     let (bracket, after) = (code.find(['[', ']']), code.trim_start_matches('['));

@@ -1,8 +1,10 @@
-//! Texts to [`Config`]: every mistake with its place and what was probably meant (law 4: no silent acceptance).
+//! Texts to [`Config`]: every mistake with its place and what was probably meant (law 4: no silent
+//! acceptance).
 //!
-//! [`parse`] goes three times over a text: `syntax` finds what is no TOML and blanks it out, so that the rest can
-//! still be read; `global`, `vrrp`, `service` and `check` read table by table through `reader`, which remembers the
-//! keys that were asked for and reports the others; `whole` compares the tables with one another.
+//! [`parse`] goes three times over a text: `syntax` finds what is no TOML and blanks it out, so that the rest
+//! can still be read; `global`, `vrrp`, `service` and `check` read table by table through `reader`, which
+//! remembers the keys that were asked for and reports the others; `whole` compares the tables with one
+//! another.
 
 mod check;
 mod global;
@@ -25,8 +27,8 @@ use reader::Table;
 use report::Report;
 use toml::de::DeTable;
 
-/// Reads a TOML text. `file` is the name for messages. `None` where a diagnostic of level error refuses the text;
-/// every mistake is reported, sorted by place, not only the first one. A text larger than
+/// Reads a TOML text. `file` is the name for messages. `None` where a diagnostic of level error refuses the
+/// text; every mistake is reported, sorted by place, not only the first one. A text larger than
 /// [`limits::CONFIG_BYTES_MAX`] is refused as a whole.
 ///
 /// ```
@@ -56,7 +58,8 @@ pub fn parse(text: &str, file: &str) -> (Option<Config>, Diagnostics) {
     (config, report.finish())
 }
 
-/// As [`parse`], for the bytes of a file: also refuses what is not UTF-8, with the place of the first bad byte.
+/// As [`parse`], for the bytes of a file: also refuses what is not UTF-8, with the place of the first bad
+/// byte.
 pub fn parse_bytes(bytes: &[u8], file: &str) -> (Option<Config>, Diagnostics) {
     let error = match core::str::from_utf8(bytes) {
         Ok(text) => return parse(text, file),
@@ -112,12 +115,14 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// The hint "belongs in ..." reads from `KEYS`; a key that is read but not listed there would never be hinted at.
+    /// The hint "belongs in ..." reads from `KEYS`; a key that is read but not listed there would never be
+    /// hinted at.
     #[test]
     fn the_list_of_keys_is_what_is_read() {
         let text = "zzzzzz = 1\n[global]\nzzzzzz = 1\n[mail]\nzzzzzz = 1\n[ipvs]\nzzzzzz = 1\n\
             [[vrrp]]\nzzzzzz = 1\ngarp = { zzzzzz = 1 }\n\
-            [[service]]\nzzzzzz = 1\nsorry = { zzzzzz = 1 }\npersistence = { zzzzzz = 1 }\ncheck = { zzzzzz = 1 }\n\
+            [[service]]\nzzzzzz = 1\nsorry = { zzzzzz = 1 }\npersistence = { zzzzzz = 1 }\n\
+            check = { zzzzzz = 1 }\n\
             [[service.server]]\nzzzzzz = 1\n";
         let (_, diagnostics) = parse(text, "f");
         let mut found = BTreeSet::new();

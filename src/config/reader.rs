@@ -1,4 +1,5 @@
-//! A table of the file, read key by key: every key asked for is remembered, and what was not asked for is reported.
+//! A table of the file, read key by key: every key asked for is remembered, and what was not asked for is
+//! reported.
 
 use super::report::{At, Problem, Report};
 use super::suggest::{nearest, shown, unknown_key};
@@ -189,7 +190,8 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Reports every key that nobody asked for, and those that are missing; a misspelt one is not missing too.
+    /// Reports every key that nobody asked for, and those that are missing; a misspelt one is not missing
+    /// too.
     pub(super) fn finish(self, report: &mut Report<'_>) {
         let mut hints = Vec::new();
         for (key, _) in self.entries.iter() {

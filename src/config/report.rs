@@ -97,8 +97,8 @@ impl<'a> Report<'a> {
         self.push(Level::Warning, (0, 0), what.into(), hint.into());
     }
 
-    /// Refuses for a key that the table at byte `at` lacks. Nothing is said where a line of that table could not
-    /// be read, for it may hold the key.
+    /// Refuses for a key that the table at byte `at` lacks. Nothing is said where a line of that table could
+    /// not be read, for it may hold the key.
     pub(super) fn missing(&mut self, at: usize, what: impl Into<String>, hint: impl Into<String>) {
         let first = self.lines.index(at);
         let last = self.lines.section_end(first);
@@ -177,7 +177,8 @@ impl<'a> Lines<'a> {
         rest.is_some_and(|rest| rest.trim_start().starts_with('.'))
     }
 
-    /// Line and column of byte `at`, both from 1, the column in characters. A byte order mark is no character.
+    /// Line and column of byte `at`, both from 1, the column in characters. A byte order mark is no
+    /// character.
     pub(super) fn place(&self, at: usize) -> (u32, u32) {
         let index = self.index(at);
         let start = self.start(index);

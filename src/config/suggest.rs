@@ -204,8 +204,8 @@ pub(super) fn unknown_key(key: &str, table: &str, known: &[&str]) -> (String, St
     (what, format!("Keys here: {}.", known.join(", ")))
 }
 
-/// The one of `known` that is `word` but for one slip, its beginning, or one of its parts: `address` for `addresses`,
-/// `interval` for `advert_interval`. Surer than [`nearest`].
+/// The one of `known` that is `word` but for one slip, its beginning, or one of its parts: `address` for
+/// `addresses`, `interval` for `advert_interval`. Surer than [`nearest`].
 fn akin<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let part =
         |key: &&&str| word.len() > 3 && (key.starts_with(word) || key.split('_').any(|part| part == word));

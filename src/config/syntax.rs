@@ -1,4 +1,5 @@
-//! What is no TOML: reported with what was probably meant, then blanked out, so that the rest can still be read.
+//! What is no TOML: reported with what was probably meant, then blanked out, so that the rest can still be
+//! read.
 
 use super::intention::{self, Found};
 use super::line;
@@ -8,8 +9,8 @@ use crate::limits;
 use std::borrow::Cow;
 use toml::de::DeTable;
 
-/// The text with every part blanked out (with spaces: places stay) that is no TOML, each reported. `None` where
-/// nothing sensible is left.
+/// The text with every part blanked out (with spaces: places stay) that is no TOML, each reported. `None`
+/// where nothing sensible is left.
 pub(super) fn readable<'a>(text: &'a str, report: &mut Report<'_>) -> Option<Cow<'a, str>> {
     let mut readable = Cow::Borrowed(text);
     for round in 0..=limits::SYNTAX_ERRORS_MAX {
@@ -93,8 +94,8 @@ fn culprit(lines: &Lines<'_>, at: usize, message: &str) -> usize {
     line
 }
 
-/// The nearest line above (or `line` itself, where it opens more than it closes) that left a bracket open. What
-/// looks like a header in between may well stand inside it.
+/// The nearest line above (or `line` itself, where it opens more than it closes) that left a bracket open.
+/// What looks like a header in between may well stand inside it.
 pub(super) fn opener(lines: &Lines<'_>, line: usize) -> Option<usize> {
     const FARTHEST: usize = 5000;
     let mut depth = 0;

@@ -48,7 +48,8 @@ pub(super) fn show_duration(duration: Duration) -> String {
     fits.map_or_else(String::new, |(name, factor)| format!("{}{name}", micros / factor))
 }
 
-/// What people write who do not know our form: `1.5s`, `1m30s`, `10 sec`, `5 minutes`, a bare number of seconds.
+/// What people write who do not know our form: `1.5s`, `1m30s`, `10 sec`, `5 minutes`, a bare number of
+/// seconds.
 fn guess_duration(text: &str) -> Option<Duration> {
     let folded = text.trim().to_ascii_lowercase();
     let mut rest = folded.as_str();
@@ -131,8 +132,8 @@ fn is_host_name(text: &str) -> bool {
         && text.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
-/// `IP:port`, `[IPv6]:port`. Without a port: `default_port`, or a problem where there is none; `example_port` is
-/// what the hint then shows.
+/// `IP:port`, `[IPv6]:port`. Without a port: `default_port`, or a problem where there is none; `example_port`
+/// is what the hint then shows.
 pub(super) fn socket(
     text: &str,
     default_port: Option<u16>,
@@ -305,7 +306,8 @@ fn character(c: char) -> &'static str {
     }
 }
 
-/// Where mail comes from or goes to: `user@host`, printable ASCII without spaces (RFC 5321 §4.5.3.1.3: 254 bytes).
+/// Where mail comes from or goes to: `user@host`, printable ASCII without spaces (RFC 5321 §4.5.3.1.3: 254
+/// bytes).
 pub(super) fn mail_address(text: &str) -> Result<String, Problem> {
     let what = format!("\"{}\" is not a mail address", shown(text));
     if text.len() > limits::MAIL_ADDRESS_MAX {

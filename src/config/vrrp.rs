@@ -115,7 +115,7 @@ fn preempt(table: &mut Table<'_>, priority: Priority, report: &mut Report<'_>) -
     {
         report.error(
             at,
-            "`preempt = false` contradicts priority 255, whose router owns the addresses and always takes over",
+            "`preempt = false` contradicts priority 255, whose router always takes over",
             "Set priority = 254 or less.",
         );
     }

@@ -83,8 +83,8 @@ fn keys(services: &[service::Draft], report: &mut Report<'_>) {
     }
 }
 
-/// IPVS-56: a service on an address that is not on the box answers nobody. It may be there by other means, so this
-/// is a warning; and IPv6 services can have no VIP of ours in this release.
+/// IPVS-56: a service on an address that is not on the box answers nobody. It may be there by other means, so
+/// this is a warning; and IPv6 services can have no VIP of ours in this release.
 fn on_vips(services: &[service::Draft], vips: &BTreeMap<IpAddr, usize>, report: &mut Report<'_>) {
     for service in services {
         let Some(address) = service.address else { continue };
