@@ -259,7 +259,7 @@ impl Reconciler {
             let wanted = match row.knowledge {
                 Knowledge::Nothing => false,
                 Knowledge::Service => true,
-                Knowledge::All => full && row.actual.is_there() && row.in_flight == 0,
+                Knowledge::All => full && row.actual.is_there() && row.in_flight == u32::from(row.is_setting),
             };
             if row.wanted.is_none() || !wanted {
                 continue;

@@ -44,6 +44,8 @@ pub(super) enum Family {
 #[derive(Debug)]
 struct Flight {
     token: u32,
+    /// When it was sent.
+    at: Instant,
     row: u32,
     request: IpvsRequest,
 }
@@ -61,8 +63,8 @@ pub(super) struct Reconciler {
     resolve_pause: Duration,
     pub(super) reader: Reader,
     next_token: u32,
-    /// When the last answer came, or the first of the commands on their way went out.
-    progress_at: Instant,
+    /// When the dump that is under way last told something.
+    dump_told_at: Instant,
     /// The earliest `retry_at` of the rows, or earlier.
     retry_at: Option<Instant>,
     /// Rows with a fault.
@@ -88,7 +90,7 @@ impl Reconciler {
             resolve_pause: RESOLVE_MIN,
             reader: Reader::new(now, watch_interval),
             next_token: 1,
-            progress_at: now,
+            dump_told_at: now,
             retry_at: None,
             faults: 0,
             repaired: 0,
@@ -119,6 +121,9 @@ impl Reconciler {
                 number
             }
         };
+        if self.row(number).is_some_and(|row| row.knowledge != Knowledge::All) {
+            self.reader.read_now();
+        }
         self.touch(number);
         number
     }
@@ -176,16 +181,16 @@ impl Reconciler {
             IpvsEvent::Ready => self.ready(now, cx),
             IpvsEvent::Absent { why } => self.absent(now, why, cx),
             IpvsEvent::Service(service) => {
-                self.progress_at = now;
+                self.dump_told_at = now;
                 self.told_service(now, service, cx);
             }
             IpvsEvent::Destination(key, entry) => {
-                self.progress_at = now;
+                self.dump_told_at = now;
                 self.told_destination(now, key, &entry, cx);
             }
             IpvsEvent::Done { token, result } => {
                 if self.reader.token() == Some(token) {
-                    self.progress_at = now;
+                    self.dump_told_at = now;
                     self.finish_dump(now, result, cx);
                 } else {
                     self.answered(now, token, result, cx);
@@ -209,8 +214,8 @@ impl Reconciler {
                 }
             }
             Family::Ready => {
-                if self.is_waiting() && now >= self.progress_at + ANSWER_TIMEOUT {
-                    self.lose_all(now, cx);
+                if self.answer_by().is_some_and(|at| now >= at) {
+                    self.lose(now, cx);
                 }
                 if self.retry_at.is_some_and(|at| now >= at) {
                     self.retry(now);
@@ -227,22 +232,22 @@ impl Reconciler {
             Family::Unneeded => None,
             Family::Resolving { ask_at } | Family::Absent { ask_at, .. } => Some(*ask_at),
             Family::Ready => {
-                let answer_by = self.is_waiting().then_some(self.progress_at + ANSWER_TIMEOUT);
                 let reading = if self.is_empty() { None } else { self.reader.next_deadline() };
-                earlier(earlier(answer_by, self.retry_at), reading)
+                earlier(earlier(self.answer_by(), self.retry_at), reading)
             }
         }
     }
 
-    fn is_waiting(&self) -> bool {
-        !self.flights.is_empty() || self.reader.token().is_some()
+    /// When is the oldest of what is on its way taken as lost?
+    fn answer_by(&self) -> Option<Instant> {
+        let command = self.flights.front().map(|flight| flight.at);
+        let dump = self.reader.token().map(|_| self.dump_told_at);
+        earlier(command, dump).map(|at| at + ANSWER_TIMEOUT)
     }
 
-    /// Gives a request out.
+    /// Gives a question out.
     pub(super) fn ask(&mut self, now: Instant, request: IpvsRequest, cx: &mut Ctx<'_>) -> u32 {
-        if !self.is_waiting() {
-            self.progress_at = now;
-        }
+        self.dump_told_at = now;
         let token = self.next_token;
         self.next_token = self.next_token.wrapping_add(1);
         cx.actions.push(Action::Ipvs { token, request });
@@ -300,9 +305,6 @@ impl Reconciler {
     fn pump(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         while self.flights.len() < limits::IPVS_WINDOW {
             let Some(number) = self.queue.pop_front() else { break };
-            if !self.is_waiting() {
-                self.progress_at = now;
-            }
             let room = limits::IPVS_WINDOW - self.flights.len();
             let Some(Some(row)) = self.rows.get_mut(number as usize) else { continue };
             row.queued = false;
@@ -311,7 +313,7 @@ impl Reconciler {
             let planned = row.plan(room, |request| {
                 disturbed |= reader.is_disturbed_by(&request);
                 cx.actions.push(Action::Ipvs { token: *token, request: request.clone() });
-                flights.push_back(Flight { token: *token, row: number, request });
+                flights.push_back(Flight { token: *token, at: now, row: number, request });
                 *token = token.wrapping_add(1);
             });
             row.disturbed |= disturbed;
@@ -347,15 +349,21 @@ impl Reconciler {
     /// A command has been answered.
     fn answered(&mut self, now: Instant, token: u32, result: Result<(), Refusal>, cx: &mut Ctx<'_>) {
         let Some(at) = self.flights.iter().position(|f| f.token == token) else { return };
-        let Some(Flight { row: number, request, .. }) = self.flights.remove(at) else { return };
-        self.progress_at = now;
-        let Some(Some(row)) = self.rows.get_mut(number as usize) else { return };
+        if let Some(flight) = self.flights.remove(at) {
+            self.finish_flight(now, flight, result, cx);
+        }
+    }
+
+    fn finish_flight(&mut self, now: Instant, flight: Flight, result: Result<(), Refusal>, cx: &mut Ctx<'_>) {
+        let Flight { row: number, request, .. } = flight;
+        let Some(row) = self.row_mut(number) else { return };
         row.in_flight = row.in_flight.saturating_sub(1);
+        row.is_setting &= row.in_flight > 0 && !matches!(request, IpvsRequest::SetService(_));
         match result {
             Ok(()) => acknowledge(row, request),
             Err(refusal) => self.refuse(now, number, request, refusal, cx),
         }
-        let Some(Some(row)) = self.rows.get_mut(number as usize) else { return };
+        let Some(row) = self.row_mut(number) else { return };
         if row.in_flight == 0 {
             if row.knowledge != Knowledge::All && row.wanted.is_some() && row.retry_at.is_none() {
                 self.reader.read_now();
@@ -435,8 +443,17 @@ impl Reconciler {
             ) => Fault::Refused { destination: None, refusal },
         };
         if refusal == Refusal::Interrupted {
-            if let Fault::Refused { destination: Some(address), .. } = fault {
-                row.doubt(address);
+            // Done, or not.
+            match &request {
+                IpvsRequest::NewService(_) => row.knowledge = Knowledge::Nothing,
+                IpvsRequest::NewDestination(_, d)
+                | IpvsRequest::SetDestination(_, d)
+                | IpvsRequest::DelDestination(_, d) => row.doubt(d.address),
+                IpvsRequest::SetService(_) => row.actual = Actual::Somehow,
+                IpvsRequest::DelService(_)
+                | IpvsRequest::Resolve
+                | IpvsRequest::DumpServices
+                | IpvsRequest::DumpDestinations(_) => {}
             }
         } else {
             self.refused = self.refused.saturating_add(1);
@@ -463,18 +480,14 @@ impl Reconciler {
             row.retry_at = Some(now + pause);
             self.retry_at = earlier(self.retry_at, row.retry_at);
         }
+        let is_interrupted = matches!(fault, Fault::Refused { refusal: Refusal::Interrupted, .. });
         if row.fault.replace(fault).is_none() {
             self.faults = self.faults.saturating_add(1);
-            // One line for the first of them; `status` lists them all.
-            if self.faults == 1 && row.failures == 1 {
-                let (name, why) = (row.name.clone(), row.explain());
-                cx.note(
-                    now,
-                    Level::Error,
-                    "ipvs",
-                    &name,
-                    format_args!("{}", why.as_deref().unwrap_or("refused")),
-                );
+            // One line for the first of them; `status` lists them all. An answer that did not come is no
+            // news yet.
+            if self.faults == 1 && !is_interrupted {
+                let (name, why) = (row.name.clone(), row.explain().unwrap_or_default());
+                cx.note(now, Level::Error, "ipvs", &name, format_args!("{why}"));
             }
         }
     }
@@ -498,17 +511,16 @@ impl Reconciler {
     }
 
     /// No answer for too long: whatever was on its way may have happened or not.
-    fn lose_all(&mut self, now: Instant, cx: &mut Ctx<'_>) {
-        while let Some(Flight { row: number, request, .. }) = self.flights.pop_front() {
-            if let Some(Some(row)) = self.rows.get_mut(number as usize) {
-                row.in_flight = row.in_flight.saturating_sub(1);
-                self.refuse(now, number, request, Refusal::Interrupted, cx);
-            }
+    fn lose(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        let is_lost = |flight: &Flight| now >= flight.at + ANSWER_TIMEOUT;
+        while self.flights.front().is_some_and(is_lost)
+            && let Some(flight) = self.flights.pop_front()
+        {
+            self.finish_flight(now, flight, Err(Refusal::Interrupted), cx);
         }
-        if self.reader.token().is_some() {
+        if self.reader.token().is_some() && now >= self.dump_told_at + ANSWER_TIMEOUT {
             self.finish_dump(now, Err(Refusal::Interrupted), cx);
         }
-        self.progress_at = now;
     }
 
     /// Counts what somebody else did to our entries. One note for the first of a reading.

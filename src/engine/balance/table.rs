@@ -180,6 +180,8 @@ pub(super) struct Row {
     pub(super) entries: Vec<Entry>,
     /// Commands on their way.
     pub(super) in_flight: u32,
+    /// Is one of them a change of the service itself? It disturbs nothing below it.
+    pub(super) is_setting: bool,
     /// Is it in the queue of rows to be compared?
     pub(super) queued: bool,
     /// A command was on its way since the current reading began: what is read of it proves nothing.
@@ -220,6 +222,7 @@ impl Row {
             knowledge: Knowledge::Nothing,
             entries: Vec::new(),
             in_flight: 0,
+            is_setting: false,
             queued: false,
             disturbed: false,
             seen: false,
@@ -301,8 +304,11 @@ impl Row {
             }
             Actual::As(actual) if actual == wanted => {}
             Actual::As(_) | Actual::Somehow => {
-                if !self.held && give(IpvsRequest::SetService(wanted.clone()), &mut self.in_flight) {
-                    return Planned::Working;
+                if !self.held {
+                    self.is_setting = true;
+                    if give(IpvsRequest::SetService(wanted.clone()), &mut self.in_flight) {
+                        return Planned::Working;
+                    }
                 }
             }
         }
@@ -445,6 +451,7 @@ impl Row {
         self.knowledge = Knowledge::Nothing;
         self.fault = None;
         self.in_flight = 0;
+        self.is_setting = false;
         self.failures = 0;
         self.surprises = 0;
     }

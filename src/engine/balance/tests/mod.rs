@@ -1,1 +1,253 @@
-//! Scripts of (time, event) and what they must bring about.
+//! Scripts of (time, event) and the actions that they must bring about, against a model of the kernel's
+//! table.
+
+mod errors;
+mod kernel;
+mod random;
+mod reload;
+mod script;
+
+use self::kernel::Kernel;
+use super::Balancer;
+use crate::engine::history::History;
+use crate::engine::mail::Mailer;
+use crate::engine::{Action, Actions, Ctx, IpvsEvent, IpvsRequest, Outcome, ProbeId};
+use crate::model::status::Snapshot;
+use crate::model::{
+    Check, CheckKind, Config, Forwarding, HttpCheck, Mail, Name, Protocol, Scheduler, Server, Service, Sorry,
+    StatusRange, cut,
+};
+use crate::time::{Duration, Instant};
+use std::net::SocketAddr;
+
+/// A balancer, the parts of the engine around it, a clock and a kernel.
+struct Bed {
+    balancer: Balancer,
+    history: History,
+    mailer: Mailer,
+    actions: Actions,
+    now: Instant,
+    kernel: Kernel,
+    /// Requests that the kernel has had, in short form, dumps left out.
+    log: Vec<String>,
+    /// Probes started and not ended.
+    probes: Vec<ProbeId>,
+    stopped: Vec<ProbeId>,
+}
+
+impl Bed {
+    /// A balancer that has not been started.
+    fn new(config: &Config) -> Self {
+        let now = Instant::from_secs(1000);
+        Bed {
+            balancer: Balancer::new(config, now, 7),
+            history: History::new(),
+            mailer: Mailer::new(config.mail.clone()),
+            actions: Actions::new(),
+            now,
+            kernel: Kernel::default(),
+            log: Vec::new(),
+            probes: Vec::new(),
+            stopped: Vec::new(),
+        }
+    }
+
+    /// Started, and everything answered; the log is empty again.
+    fn started(config: &Config) -> Self {
+        let mut bed = Bed::new(config);
+        bed.start();
+        bed.settle();
+        bed.log.clear();
+        bed
+    }
+
+    fn call(&mut self, what: impl FnOnce(&mut Balancer, Instant, &mut Ctx<'_>)) {
+        let mut cx = Ctx {
+            history: &mut self.history,
+            mailer: &mut self.mailer,
+            actions: &mut self.actions,
+            router_name: "gw-a",
+        };
+        what(&mut self.balancer, self.now, &mut cx);
+    }
+
+    fn start(&mut self) {
+        self.call(|b, now, cx| b.start(now, cx));
+    }
+
+    fn ipvs(&mut self, event: IpvsEvent) {
+        self.call(|b, now, cx| b.handle_ipvs(now, event, cx));
+    }
+
+    fn reload(&mut self, config: &Config) {
+        self.call(|b, now, cx| b.reload(now, config, cx));
+    }
+
+    fn probe(&mut self, id: ProbeId, outcome: Outcome) {
+        self.probes.retain(|p| *p != id);
+        self.call(|b, now, cx| b.handle_probe(now, id, outcome, Duration::from_millis(3), cx));
+    }
+
+    /// Takes out the requests; books the probes.
+    fn drain(&mut self) -> Vec<(u32, IpvsRequest)> {
+        let mut requests = Vec::new();
+        while let Some(action) = self.actions.take() {
+            match action {
+                Action::Ipvs { token, request } => requests.push((token, request)),
+                Action::StartProbe(id) => self.probes.push(id),
+                Action::StopProbe(id) => {
+                    self.stopped.push(id);
+                    self.probes.retain(|p| *p != id);
+                }
+                Action::Note { .. } => {}
+                other => panic!("the balancer does not do this: {other:?}"),
+            }
+        }
+        self.actions.clear();
+        requests
+    }
+
+    /// Lets the kernel answer until nothing is asked any more.
+    fn settle(&mut self) {
+        for _ in 0..10_000 {
+            let requests = self.drain();
+            if requests.is_empty() {
+                return;
+            }
+            for (token, request) in requests {
+                if !matches!(request, IpvsRequest::DumpServices | IpvsRequest::DumpDestinations(_)) {
+                    self.log.push(brief(&request));
+                }
+                for event in self.kernel.answer(token, &request) {
+                    self.ipvs(event);
+                }
+            }
+        }
+        panic!("commands without end: {:?}", &self.log[self.log.len() - 10..]);
+    }
+
+    /// Goes to `seconds` from the start, doing what is due on the way; the kernel answers, probes do not.
+    fn go(&mut self, seconds: f64) {
+        let until = Instant::from_micros(1_000_000_000 + (seconds * 1e6) as i64);
+        while let Some(at) = self.balancer.next_deadline().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.tick();
+        }
+        self.now = until;
+        self.tick();
+    }
+
+    fn tick(&mut self) {
+        self.call(|b, now, cx| b.tick(now, cx));
+        self.settle();
+    }
+
+    /// Ends the probe of a server (the one that is running now) and lets the kernel answer.
+    fn verdict(&mut self, address: &str, passed: bool) {
+        let address: SocketAddr = address.parse().unwrap();
+        let on = |id: &&ProbeId| self.balancer.probe_spec(**id).is_some_and(|spec| spec.address == address);
+        let id = *self.probes.iter().find(on).unwrap_or_else(|| panic!("no probe of {address} is running"));
+        self.probe(id, if passed { Outcome::Passed } else { failed("refused") });
+        self.settle();
+    }
+
+    fn log(&mut self) -> Vec<String> {
+        self.settle();
+        core::mem::take(&mut self.log)
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        self.balancer.fill(self.now, &mut snapshot);
+        snapshot
+    }
+
+    /// Texts of the notes, oldest first.
+    fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> = self.history.iter().map(|n| n.text.to_string()).collect();
+        notes.reverse();
+        notes
+    }
+}
+
+fn failed(reason: &str) -> Outcome {
+    Outcome::Failed(cut(format_args!("{reason}")))
+}
+
+/// A request in few characters: `+` new, `~` set, `-` delete.
+fn brief(request: &IpvsRequest) -> String {
+    let vip = |key: &crate::wire::ipvs::ServiceKey| match key {
+        crate::wire::ipvs::ServiceKey::Address { address, .. } => address.to_string(),
+        crate::wire::ipvs::ServiceKey::Mark { mark, .. } => mark.to_string(),
+    };
+    match request {
+        IpvsRequest::Resolve => "resolve".into(),
+        IpvsRequest::DumpServices => "services".into(),
+        IpvsRequest::DumpDestinations(key) => format!("destinations {}", vip(key)),
+        IpvsRequest::NewService(s) => format!("+{} {}", vip(&s.key), s.scheduler),
+        IpvsRequest::SetService(s) => format!("~{} {}", vip(&s.key), s.scheduler),
+        IpvsRequest::DelService(key) => format!("-{}", vip(key)),
+        IpvsRequest::NewDestination(_, d) => format!("+ {} {}", d.address, d.weight),
+        IpvsRequest::SetDestination(_, d) => format!("~ {} {}", d.address, d.weight),
+        IpvsRequest::DelDestination(_, d) => format!("- {}", d.address),
+    }
+}
+
+const A: &str = "192.168.234.47:80";
+const B: &str = "192.168.234.57:80";
+const SORRY: &str = "127.0.0.1:80";
+
+/// The check of scenario S1.
+fn http() -> Check {
+    Check {
+        kind: CheckKind::Http(HttpCheck {
+            path: "/".into(),
+            virtual_host: None,
+            status: vec![StatusRange { first: 200, last: 200 }],
+            digest: None,
+        }),
+        interval: Duration::from_secs(6),
+        timeout: Duration::from_secs(3),
+        retry_interval: Duration::from_secs(3),
+        rise: 1,
+        fall: 4,
+    }
+}
+
+fn server(address: &str, weight: u32) -> Server {
+    Server {
+        address: address.parse().unwrap(),
+        weight,
+        forward: Forwarding::DirectRoute,
+        check: Some(http()),
+    }
+}
+
+/// The service of scenario S1 on another address.
+fn service(name: &str, address: &str) -> Service {
+    Service {
+        name: Name::try_from(name).unwrap(),
+        protocol: Protocol::Tcp,
+        address: address.parse().unwrap(),
+        scheduler: Scheduler::try_from("wrr").unwrap(),
+        persistence: None,
+        sorry: Some(Sorry { address: SORRY.parse().unwrap(), forward: Forwarding::DirectRoute }),
+        start_up: true,
+        servers: vec![server(A, 1), server(B, 2)],
+    }
+}
+
+/// Scenario S1.
+fn s1() -> Config {
+    Config {
+        mail: Some(Mail {
+            server: "127.0.0.1:25".parse().unwrap(),
+            from: "a@b".into(),
+            to: vec!["c@d".into()],
+            timeout: Duration::from_secs(30),
+            helo: None,
+        }),
+        services: vec![service("web", "10.0.0.100:80")],
+        ..Config::default()
+    }
+}
