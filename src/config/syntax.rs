@@ -13,7 +13,9 @@ use toml::de::DeTable;
 /// where nothing sensible is left.
 pub(super) fn readable<'a>(text: &'a str, report: &mut Report<'_>) -> Option<Cow<'a, str>> {
     let mut readable = Cow::Borrowed(text);
-    for round in 0..=limits::SYNTAX_ERRORS_MAX {
+    // Each error costs another reading: a large file gets fewer, for a reload must not keep the adverts waiting.
+    let rounds = (limits::SYNTAX_BYTES_MAX / text.len().max(1)).clamp(1, limits::SYNTAX_ERRORS_MAX);
+    for round in 0..=rounds {
         let error = match DeTable::parse(&readable) {
             Ok(_) => return Some(readable),
             Err(error) => error,
@@ -25,7 +27,7 @@ pub(super) fn readable<'a>(text: &'a str, report: &mut Report<'_>) -> Option<Cow
             report.error_of_file(format!("not TOML: {}", error.message()), "");
             return None;
         };
-        if round == limits::SYNTAX_ERRORS_MAX {
+        if round == rounds {
             let hint = "Is it the right file?";
             report.error(span.start, format!("more than {round} syntax errors, the rest is not read"), hint);
             return None;
