@@ -76,6 +76,45 @@ fn a_deletion_waits_for_the_acknowledgement_of_what_replaces_it() {
     assert_eq!(bed.drain().iter().map(|(_, r)| brief(r)).collect::<Vec<_>>(), ["- 192.168.234.47:80"]);
 }
 
+/// One server replaces another beside a third that stays: the old one waits for the new one all the same.
+#[test]
+fn a_replaced_server_waits_though_another_one_serves() {
+    let mut bed = Bed::started(&s1());
+    let mut config = s1();
+    config.services[0].servers[0].address = "192.0.2.3:80".parse().unwrap();
+    bed.reload(&config);
+    let requests = bed.drain();
+    let brief: Vec<_> = requests.iter().map(|(_, r)| brief(r)).collect();
+    assert_eq!(brief, ["+ 192.0.2.3:80 1"], "the deletion only after the acknowledgement");
+}
+
+/// What is told of a row that has had a command since proves nothing, in whatever order the answers come.
+#[test]
+fn a_dump_beside_a_command_proves_nothing() {
+    let mut bed = Bed::started(&s1());
+    bed.now = Instant::from_secs(1010);
+    bed.call(|b, now, cx| b.tick(now, cx));
+    let services = bed.drain();
+    let [(token, IpvsRequest::DumpServices)] = services[..] else { panic!("an audit is due: {services:?}") };
+    for event in bed.kernel.answer(token, &IpvsRequest::DumpServices) {
+        bed.ipvs(event);
+    }
+    let (dump, request) = bed.drain().remove(0);
+    let mut told = bed.kernel.answer(dump, &request);
+    let mut config = s1();
+    config.services[0].servers.push(server("192.0.2.3:80", 3));
+    config.services[0].servers[0].weight = 9;
+    bed.reload(&config);
+    for (token, request) in bed.drain() {
+        for event in bed.kernel.answer(token, &request) {
+            bed.ipvs(event);
+        }
+    }
+    told.drain(..).for_each(|event| bed.ipvs(event));
+    assert_eq!(bed.log(), [""; 0], "the new weight and the new server are there, whatever was told before");
+    assert_eq!(bed.snapshot().ipvs.unwrap().repaired, 0, "and nobody has removed them");
+}
+
 #[test]
 fn fall_and_retry_interval_as_in_s1() {
     let mut bed = Bed::started(&s1());
