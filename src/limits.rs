@@ -73,7 +73,7 @@ pub const HTTP_PATH_MAX: usize = 1024;
 pub const STATUS_RANGES_MAX: usize = 32;
 /// Syntax errors of one configuration file after which it is read no further.
 pub const SYNTAX_ERRORS_MAX: usize = 20;
-/// Bytes read in all while syntax errors are gathered, once over the file for each. More: it is read no further.
+/// Bytes read in all while syntax errors are gathered, once over the file for each. More: no further.
 pub const SYNTAX_BYTES_MAX: usize = 2 << 20;
 /// Size of a configuration file. Larger: refused.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;

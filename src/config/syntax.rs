@@ -13,7 +13,8 @@ use toml::de::DeTable;
 /// where nothing sensible is left.
 pub(super) fn readable<'a>(text: &'a str, report: &mut Report<'_>) -> Option<Cow<'a, str>> {
     let mut readable = Cow::Borrowed(text);
-    // Each error costs another reading: a large file gets fewer, for a reload must not keep the adverts waiting.
+    // Each error costs another reading: a large file gets fewer, for a reload must not keep the adverts
+    // waiting.
     let rounds = (limits::SYNTAX_BYTES_MAX / text.len().max(1)).clamp(1, limits::SYNTAX_ERRORS_MAX);
     for round in 0..=rounds {
         let error = match DeTable::parse(&readable) {
