@@ -1,5 +1,6 @@
-//! Steady state allocates nothing: a counting allocator watches two engines for 1000 simulated seconds, one Active
-//! (adverts out, leases renewed, probes passing, the kernel's IPVS table read and compared), one Backup that hears it.
+//! Steady state allocates nothing: a counting allocator watches two engines for 1000 simulated seconds, one
+//! Active (adverts out, leases renewed, probes passing, the kernel's IPVS table read and compared), one
+//! Backup that hears it.
 //!
 //! On a box with 32 MB that runs for years, a byte a second is a reboot.
 

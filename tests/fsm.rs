@@ -1,5 +1,5 @@
-//! Every transition of the virtual router's state machine (protocols §2.2), by its id: events with times in, actions
-//! out. Without these a router that is Active twice, or never, would pass unnoticed.
+//! Every transition of the virtual router's state machine (protocols §2.2), by its id: events with times in,
+//! actions out. Without these a router that is Active twice, or never, would pass unnoticed.
 
 #![allow(
     clippy::unwrap_used,

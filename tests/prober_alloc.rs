@@ -1,5 +1,5 @@
-//! Steady probing allocates nothing in the loop's process: TCP and HTTP probes that pass, watched by a counting
-//! allocator. (What a worker allocates is its own affair; it goes home and gives all of it back.)
+//! Steady probing allocates nothing in the loop's process: TCP and HTTP probes that pass, watched by a
+//! counting allocator. (What a worker allocates is its own affair; it goes home and gives all of it back.)
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 

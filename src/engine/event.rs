@@ -28,8 +28,8 @@ pub enum Event<'a> {
         /// There, or gone.
         change: AddressChange,
     },
-    /// The kernel's links and addresses are about to be told anew: at start, and after lost notifications. What is
-    /// not told until `DumpEnd` is gone.
+    /// The kernel's links and addresses are about to be told anew: at start, and after lost notifications.
+    /// What is not told until `DumpEnd` is gone.
     DumpStart,
     /// All has been told.
     DumpEnd,
@@ -247,8 +247,8 @@ pub struct ProbeSpec<'a> {
     pub kind: &'a CheckKind,
     /// One deadline for all of it.
     pub timeout: Duration,
-    /// Was the server up when the probe was started? Those go first where workers are short, so that hung servers
-    /// cannot delay the detection of a new failure.
+    /// Was the server up when the probe was started? Those go first where workers are short, so that hung
+    /// servers cannot delay the detection of a new failure.
     pub was_up: bool,
 }
 
@@ -284,8 +284,8 @@ pub enum Action {
         /// Where its bytes are.
         frame: Range<usize>,
     },
-    /// Open a VRRP socket on an interface and hold the group's membership. Several groups on one interface: one
-    /// action each. Done twice: no harm.
+    /// Open a VRRP socket on an interface and hold the group's membership. Several groups on one interface:
+    /// one action each. Done twice: no harm.
     Listen {
         /// Interface index.
         index: u32,
@@ -345,8 +345,8 @@ pub enum Action {
 /// Asked of the kernel's IPVS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IpvsRequest {
-    /// Is the family there? Answer: [`IpvsEvent::Ready`] or [`IpvsEvent::Absent`]. Modules `ip_vs` and those of
-    /// the schedulers in use are loaded first where that is possible.
+    /// Is the family there? Answer: [`IpvsEvent::Ready`] or [`IpvsEvent::Absent`]. Modules `ip_vs` and those
+    /// of the schedulers in use are loaded first where that is possible.
     Resolve,
     /// All services, then `Done`.
     DumpServices,

@@ -90,8 +90,8 @@ impl Links {
                 changed
             }
             (AddressChange::Present { ours, secondary }, None) => {
-                // A full list is only ever full of VIPs: those are not candidates for a source address, so what
-                // is lost is an address beyond the sixteenth.
+                // A full list is only ever full of VIPs: those are not candidates for a source address, so
+                // what is lost is an address beyond the sixteenth.
                 if ours {
                     return false;
                 }
@@ -125,8 +125,8 @@ impl Links {
 }
 
 impl Interface {
-    /// The primary IPv4 address (PKT-25): the first that is neither secondary nor put there by a vipd nor one of
-    /// `vips`. The owner's VIP is an address of the interface itself, so with `owner` it will do, too.
+    /// The primary IPv4 address (PKT-25): the first that is neither secondary nor put there by a vipd nor one
+    /// of `vips`. The owner's VIP is an address of the interface itself, so with `owner` it will do, too.
     pub(super) fn source(&self, is_vip: impl Fn(IpAddr) -> bool, owner: bool) -> Option<Ipv4Addr> {
         let mut candidates = self.addresses.iter().filter(|a| !a.ours).filter_map(|a| match a.cidr.address {
             IpAddr::V4(v4) => Some((v4, a.secondary, is_vip(a.cidr.address))),

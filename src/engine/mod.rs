@@ -1,15 +1,15 @@
 //! The pure core: `(now, event)` in, actions out.
 //!
 //! ```text
-//! pub fn handle(&mut self, now: Instant, event: Event, actions: &mut Actions);   // total: no error, no panic
-//! pub fn next_deadline(&self) -> Option<Instant>;                                 // min over the states' own deadlines
+//! pub fn handle(&mut self, now: Instant, event: Event, actions: &mut Actions);  // total: no error, no panic
+//! pub fn next_deadline(&self) -> Option<Instant>;        // the earliest of the states' own deadlines
 //! pub fn snapshot(&self, now: Instant) -> Snapshot;
 //! ```
 //!
-//! The engine knows no clock, no file descriptor and no file. Deadlines live inside the state that they belong to, so
-//! a timer of a state that was left cannot fire. Actions are values, in order, built from current parameters; the
-//! caller handles one event, drains its actions in order, then hands in the next event. A failed action comes back
-//! as an event.
+//! The engine knows no clock, no file descriptor and no file. Deadlines live inside the state that they
+//! belong to, so a timer of a state that was left cannot fire. Actions are values, in order, built from
+//! current parameters; the caller handles one event, drains its actions in order, then hands in the next
+//! event. A failed action comes back as an event.
 
 mod balance;
 mod event;
@@ -92,8 +92,8 @@ enum Phase {
 }
 
 impl Engine {
-    /// An engine that begins with the first [`Event::DumpEnd`]. `host_name` serves where the configuration names no
-    /// router; `seed` spreads the first probes.
+    /// An engine that begins with the first [`Event::DumpEnd`]. `host_name` serves where the configuration
+    /// names no router; `seed` spreads the first probes.
     pub fn new(config: &Config, host_name: &str, seed: u32, now: Instant) -> Self {
         Engine {
             router_name: router_name(config, host_name),
@@ -110,7 +110,8 @@ impl Engine {
         }
     }
 
-    /// Takes in one event; what is to be done is appended to `actions`, in order. Total: no input makes it fail.
+    /// Takes in one event; what is to be done is appended to `actions`, in order. Total: no input makes it
+    /// fail.
     pub fn handle(&mut self, now: Instant, event: Event<'_>, actions: &mut Actions) {
         match event {
             Event::Tick => self.tick(now, actions),
@@ -320,7 +321,8 @@ impl Engine {
     ) {
         let changed = self.links.address(index, *cidr, change);
         let Some(name) = self.links.by_index(index).map(|i| i.link.name) else { return };
-        // By name: before the first whole telling no instance has an index, yet what an earlier run left counts.
+        // By name: before the first whole telling no instance has an index, yet what an earlier run left
+        // counts.
         let (instances, mut cx) = self.split(actions);
         for instance in instances.iter_mut().filter(|i| name == i.config.interface) {
             instance.handle_address(now, cidr, change, &mut cx);
@@ -330,8 +332,8 @@ impl Engine {
         }
     }
 
-    /// An interface has changed, or one has another name: those who live on it look again. Before the first whole
-    /// telling nobody does.
+    /// An interface has changed, or one has another name: those who live on it look again. Before the first
+    /// whole telling nobody does.
     fn look_at(&mut self, now: Instant, old: Option<LinkName>, name: LinkName, actions: &mut Actions) {
         if self.phase != Phase::Running {
             return;

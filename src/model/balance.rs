@@ -43,8 +43,8 @@ pub struct Service {
     pub persistence: Option<Persistence>,
     /// Sorry server.
     pub sorry: Option<Sorry>,
-    /// True: servers are in the table before their first probe (keepalived's way, the default). False: only after
-    /// their first success.
+    /// True: servers are in the table before their first probe (keepalived's way, the default). False: only
+    /// after their first success.
     pub start_up: bool,
     /// Servers in the order of the file; (address, port) is unique.
     pub servers: Vec<Server>,

@@ -1,7 +1,8 @@
 //! What the user asked for: plain, validated data with its ranges in the types.
 //!
-//! `config` builds a [`Config`] from a text, `engine` lives by it. Nothing here knows a text format or what is
-//! going on at run time; [`status`] holds the plain shapes in which the engine tells it and `control` prints it.
+//! `config` builds a [`Config`] from a text, `engine` lives by it. Nothing here knows a text format or what
+//! is going on at run time; [`status`] holds the plain shapes in which the engine tells it and `control`
+//! prints it.
 
 mod balance;
 mod diagnostic;

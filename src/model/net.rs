@@ -13,8 +13,8 @@ pub type Text = heapless::String<{ limits::TEXT_MAX }>;
 /// Why a probe failed.
 pub type Reason = heapless::String<{ limits::REASON_MAX }>;
 
-/// Formats into a bounded string; what does not fit is cut at a character, and control characters (which a peer
-/// or a server may have sent; SEC-15) become `?`.
+/// Formats into a bounded string; what does not fit is cut at a character, and control characters (which a
+/// peer or a server may have sent; SEC-15) become `?`.
 ///
 /// ```
 /// let text: vipd::model::Reason = vipd::model::cut(format_args!("HTTP {}, want {}", 503, 200));

@@ -135,7 +135,7 @@ pub struct Instance {
     pub checksum: ChecksumForm,
     /// Announcements.
     pub garp: Garp,
-    /// How long the kernel keeps a VIP when vipd no longer renews it; `None` for ever. Whole seconds, at least
-    /// 2 s; 3 s by default.
+    /// How long the kernel keeps a VIP when vipd no longer renews it; `None` for ever. Whole seconds, at
+    /// least 2 s; 3 s by default.
     pub lease: Option<Duration>,
 }

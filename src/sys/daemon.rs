@@ -41,8 +41,8 @@ const EXIT_CONFIG: u8 = 2;
 /// More descriptors than probes, connections and sockets can ever want at one time.
 const DESCRIPTORS: rlim_t = 65_536;
 
-/// Runs the daemon until it is told to leave. The exit code: 0 a clean leave, 1 the system refuses what it needs,
-/// 2 the configuration is refused.
+/// Runs the daemon until it is told to leave. The exit code: 0 a clean leave, 1 the system refuses what it
+/// needs, 2 the configuration is refused.
 pub fn run(options: RunOptions) -> u8 {
     lines::start(options.log, options.level);
     let config = match read(&options.config) {
@@ -150,8 +150,8 @@ impl Daemon {
         EXIT_DONE
     }
 
-    /// One turn. The order is that of the module's rules: what has arrived is heard before a timer may fire, because
-    /// after a stall both are true, and the advert must win.
+    /// One turn. The order is that of the module's rules: what has arrived is heard before a timer may fire,
+    /// because after a stall both are true, and the advert must win.
     fn turn(&mut self) -> std::io::Result<()> {
         // 1. Poll until something is ready or due.
         self.poll.clear();
@@ -217,7 +217,8 @@ impl Daemon {
         .min()
     }
 
-    /// A turn that begins later than the shortest advert interval after what was due: others may have given us up.
+    /// A turn that begins later than the shortest advert interval after what was due: others may have given
+    /// us up.
     fn watch_stall(&mut self, deadline: Option<Instant>, before: Instant, now: Instant) {
         let due = deadline.map_or(now, |at| at.max(before));
         if now > due && now - due > self.engine.stall_limit() {
@@ -252,8 +253,8 @@ impl Daemon {
         }
     }
 
-    /// Does the actions in order. Address changes gather into one netlink message and go out before whatever comes
-    /// after them, so that an announcement never leaves before its address is there.
+    /// Does the actions in order. Address changes gather into one netlink message and go out before whatever
+    /// comes after them, so that an announcement never leaves before its address is there.
     fn drain(&mut self, now: Instant) {
         while let Some(action) = self.actions.take() {
             match action {
@@ -373,8 +374,8 @@ impl Daemon {
     }
 }
 
-/// A probe that is on its way holds a descriptor, and there may be thousands; the usual soft limit is 1024. Children
-/// are not harmed: they close what is not theirs by CLOEXEC, not by counting up to the limit.
+/// A probe that is on its way holds a descriptor, and there may be thousands; the usual soft limit is 1024.
+/// Children are not harmed: they close what is not theirs by CLOEXEC, not by counting up to the limit.
 fn raise_descriptor_limit() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard

@@ -70,7 +70,8 @@ impl PacketSockets {
         if port.groups.contains(&group) {
             return Ok(());
         }
-        // The NIC's filter must pass the group even where the IGMP join is refused (igmp_max_memberships, SOCK-24).
+        // The NIC's filter must pass the group even where the IGMP join is refused (igmp_max_memberships,
+        // SOCK-24).
         packet_membership(&port.receive, index, group, libc::PACKET_ADD_MEMBERSHIP)
             .map_err(|e| say("multicast filter", e))?;
         if let Err(e) = igmp(&port.member, index, group, libc::IP_ADD_MEMBERSHIP)

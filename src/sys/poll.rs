@@ -14,8 +14,8 @@ pub enum Interest {
     Both,
 }
 
-/// The descriptors of one turn. Each component adds its own before the wait, keeps the slot numbers, and asks for
-/// them after it. The memory is reused from turn to turn.
+/// The descriptors of one turn. Each component adds its own before the wait, keeps the slot numbers, and asks
+/// for them after it. The memory is reused from turn to turn.
 #[derive(Default)]
 pub struct PollSet {
     fds: Vec<libc::pollfd>,
@@ -49,7 +49,8 @@ impl PollSet {
         self.fds.get(slot).is_some_and(|p| p.revents != 0)
     }
 
-    /// Waits until something is there or `timeout` (`None`: for ever) has passed. A signal counts as something.
+    /// Waits until something is there or `timeout` (`None`: for ever) has passed. A signal counts as
+    /// something.
     ///
     /// # Errors
     /// What ppoll(2) says, EINTR left out.
@@ -61,7 +62,8 @@ impl PollSet {
             spec
         });
         let spec = spec.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
-        // SAFETY: the array is ours and as long as said; the time, where not null, lives until the call is over.
+        // SAFETY: the array is ours and as long as said; the time, where not null, lives until the call is
+        // over.
         let n = unsafe {
             libc::ppoll(self.fds.as_mut_ptr(), self.fds.len() as libc::nfds_t, spec, core::ptr::null())
         };

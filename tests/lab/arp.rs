@@ -7,8 +7,8 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// Asks once from `host`'s `interface` (its MAC, its address) and listens for `window`; the MAC addresses that
-/// answered.
+/// Asks once from `host`'s `interface` (its MAC, its address) and listens for `window`; the MAC addresses
+/// that answered.
 pub fn who_has(
     host: &Host,
     interface: &str,

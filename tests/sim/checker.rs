@@ -30,7 +30,8 @@ impl Checker {
         self.check_stray(world)
     }
 
-    /// Two Active routers that hear each other: the lower one hears the higher one's next advert and steps down.
+    /// Two Active routers that hear each other: the lower one hears the higher one's next advert and steps
+    /// down.
     fn check_two_active(&mut self, world: &World) -> Result<(), String> {
         let n = world.nodes.len();
         let bound = world.nodes[0].config.advert_interval + Duration::from_millis(200);

@@ -1,8 +1,9 @@
-//! Simulation: several engines on a virtual LAN, a virtual clock, faults from a seed, the real wire format in between;
-//! checkers for safety (never two Active routers that hear each other, never a VIP without an Active router) and
-//! liveness (exactly one Active router, with its VIPs, once the faults stop).
+//! Simulation: several engines on a virtual LAN, a virtual clock, faults from a seed, the real wire format in
+//! between; checkers for safety (never two Active routers that hear each other, never a VIP without an Active
+//! router) and liveness (exactly one Active router, with its VIPs, once the faults stop).
 //!
-//! `VIPD_SIM_SEED=n` runs one seed and tells what happens; `VIPD_SIM_SEEDS=n` that many (300 where not given).
+//! `VIPD_SIM_SEED=n` runs one seed and tells what happens; `VIPD_SIM_SEEDS=n` that many (300 where not
+//! given).
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! When gratuitous ARPs leave: bursts, the second burst, refreshes, and a rate for each interface (ARP-40..ARP-45).
+//! When gratuitous ARPs leave: bursts, the second burst, refreshes, and a rate for each interface
+//! (ARP-40..ARP-45).
 
 use crate::limits;
 use crate::model::Garp;
@@ -38,8 +39,8 @@ impl Pace {
     }
 }
 
-/// What an Active instance still has to announce. It lives in the Active state, so nothing is sent after it was left
-/// (ARP-43).
+/// What an Active instance still has to announce. It lives in the Active state, so nothing is sent after it
+/// was left (ARP-43).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Announce {
     /// The next VIP of the round.
@@ -96,8 +97,9 @@ impl Announce {
         }
     }
 
-    /// The VIPs to announce now, one call a frame: round robin, never a VIP's second frame before every VIP's first
-    /// (ARP-42). `send(index)` is false where that VIP is not on the box yet: the slice ends there for now.
+    /// The VIPs to announce now, one call a frame: round robin, never a VIP's second frame before every VIP's
+    /// first (ARP-42). `send(index)` is false where that VIP is not on the box yet: the slice ends there for
+    /// now.
     pub(super) fn slice(
         &mut self,
         now: Instant,

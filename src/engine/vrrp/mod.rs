@@ -1,4 +1,5 @@
-//! One virtual router: the state machine of RFC 9568 §6.4 and RFC 3768 §6.4 (`FSM-*`), with a Fault state beside it.
+//! One virtual router: the state machine of RFC 9568 §6.4 and RFC 3768 §6.4 (`FSM-*`), with a Fault state
+//! beside it.
 
 mod active;
 mod announce;
@@ -121,8 +122,8 @@ pub(super) struct Instance {
     rejected: Rejected,
     /// When the last lower-priority advert was answered (FSM-33).
     answered_at: Option<Instant>,
-    /// The last renewal of the leases, and the last time it came too late: they tell an expired lease from a VIP that
-    /// somebody took away.
+    /// The last renewal of the leases, and the last time it came too late: they tell an expired lease from a
+    /// VIP that somebody took away.
     renewed_at: Instant,
     lapsed_at: Option<Instant>,
 }
@@ -460,7 +461,8 @@ impl Instance {
     }
 }
 
-/// Skew_Time: v2 whatever the interval, v3 in proportion to it (FSM-1, FSM-3). Multiplied first, then divided.
+/// Skew_Time: v2 whatever the interval, v3 in proportion to it (FSM-1, FSM-3). Multiplied first, then
+/// divided.
 fn skew(version: Version, priority: u8, active_adver_interval: Duration) -> Duration {
     let of = match version {
         Version::V2 => Duration::from_secs(1),

@@ -7,8 +7,8 @@ use crate::time::{Duration, Instant};
 use crate::wire::vrrp::{Advert, Envelope, check};
 use core::cmp::Ordering;
 
-/// Contests are answered at most this often, and never more often than every third advert (FSM-33, SEC-9): a router
-/// that hears us steps down after the first answer, and one that does not is not helped by more.
+/// Contests are answered at most this often, and never more often than every third advert (FSM-33, SEC-9): a
+/// router that hears us steps down after the first answer, and one that does not is not helped by more.
 const ANSWER_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a valid advert means to the state machine.
@@ -37,7 +37,8 @@ impl Instance {
             self.counters.not_ready = self.counters.not_ready.saturating_add(1);
             return;
         };
-        // RX-21: a reflected packet, or another router with our address. Its state machine cannot be told from ours.
+        // RX-21: a reflected packet, or another router with our address. Its state machine cannot be told
+        // from ours.
         if advert.source == usable.source {
             self.counters.own_address = self.counters.own_address.saturating_add(1);
             return;
@@ -146,7 +147,8 @@ impl Instance {
         }
     }
 
-    /// FSM-21, FSM-33: a lower router is Active, too. Our advert at once, and our MAC to those that learned the other.
+    /// FSM-21, FSM-33: a lower router is Active, too. Our advert at once, and our MAC to those that learned
+    /// the other.
     fn contest(&mut self, now: Instant, heard: Heard, cx: &mut Ctx<'_>) {
         self.counters.lower_priority_received = self.counters.lower_priority_received.saturating_add(1);
         let first = self.rival.is_none();

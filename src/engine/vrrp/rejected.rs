@@ -1,5 +1,5 @@
-//! Whose packets were dropped, and why: the material of the status screen. Nothing here sends, logs or sets a timer
-//! (law 2).
+//! Whose packets were dropped, and why: the material of the status screen. Nothing here sends, logs or sets a
+//! timer (law 2).
 
 use crate::limits;
 use crate::model::{self, Text, Version, cut, status::RejectedPeer};

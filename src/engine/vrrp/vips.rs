@@ -97,8 +97,8 @@ impl Vips {
         }
     }
 
-    /// Asks for at most a batch of changes towards `wanted` (on the box or not); more are asked for at the next call,
-    /// which is due at once, so that an advert can leave in between.
+    /// Asks for at most a batch of changes towards `wanted` (on the box or not); more are asked for at the
+    /// next call, which is due at once, so that an advert can leave in between.
     pub(super) fn converge(
         &mut self,
         now: Instant,
@@ -214,7 +214,8 @@ impl Vips {
         }
     }
 
-    /// The kernel tells that an address is there. `owner`: ours of old, to be left alone unless a vipd put it there.
+    /// The kernel tells that an address is there. `owner`: ours of old, to be left alone unless a vipd put it
+    /// there.
     pub(super) fn handle_present(
         &mut self,
         now: Instant,
@@ -295,7 +296,8 @@ impl Vips {
         taken
     }
 
-    /// Another list of addresses: those that stay keep what is known of them; the ones to be removed are returned.
+    /// Another list of addresses: those that stay keep what is known of them; the ones to be removed are
+    /// returned.
     pub(super) fn reconfigure(&mut self, cidrs: &[Cidr]) -> Vec<Cidr> {
         let old = core::mem::take(&mut self.list);
         let keep = |cidr: &Cidr| old.iter().find(|v| v.cidr == *cidr).copied();

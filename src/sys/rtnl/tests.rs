@@ -229,7 +229,8 @@ fn rtnl41_life_of_a_link_is_told_as_it_is() {
         let mac = Some([2, 0, 0, 0, 0, 1]);
         let is = |event: &Event<'_>, name: &str, running: bool, mtu: u32| {
             matches!(event, Event::Link(link)
-                if link.name.as_str() == name && link.running == running && link.mac == mac && link.mtu == mtu)
+                if link.name.as_str() == name
+                    && (link.running, link.mac, link.mtu) == (running, mac, mtu))
         };
         bed.until("the new link", SECOND * 5, |event| is(event, "v0", false, 1500));
         assert!(ip("link set v0 mtu 1400 up") && ip("link set v1 up"));
