@@ -92,10 +92,13 @@ fn why(rung: Rung, config: &model::Instance) -> Text {
             }
         },
         Rung::AuthFailed => cut(format_args!("wrong password: set the same auth_pass on both sides")),
-        Rung::Interval => cut(format_args!(
-            "other advert interval, ours is {} s: set the same on both sides",
-            config.advert_interval.secs()
-        )),
+        Rung::Interval => match config.version {
+            Version::V2 => cut(format_args!(
+                "other advert interval, ours is {} s: set the same on both sides",
+                config.advert_interval.secs()
+            )),
+            Version::V3 => cut(format_args!("its advert interval is zero: it is broken, or forged")),
+        },
         Rung::Version => {
             cut(format_args!("other VRRP version: set version = {other} here, or {} there", config.version))
         }
