@@ -6,8 +6,8 @@ use crate::model::status::{
 use crate::time::Duration;
 
 /// Exit code of `vipd status`: 0 healthy, 1 degraded. Degraded is: an instance in Fault or Init, a VIP that
-/// is not where the state says, another Active router heard while Active, a service without all of its
-/// servers, IPVS absent where a service needs it.
+/// is not where the state says, another Active router heard or rejected while Active, a service without all
+/// of its servers, IPVS absent where a service needs it.
 pub fn health(snapshot: &Snapshot) -> u8 {
     let healthy = snapshot.instances.iter().all(is_instance_healthy)
         && snapshot.services.iter().all(|s| service(s) == ServiceHealth::Healthy)
@@ -67,7 +67,11 @@ pub fn is_instance_healthy(instance: &InstanceStatus) -> bool {
         InstanceState::Active | InstanceState::Backup => true,
         InstanceState::Initialize | InstanceState::Fault => false,
     };
-    takes_part && missing(instance) == 0 && left_over(instance) == 0 && rival(instance).is_none()
+    takes_part
+        && missing(instance) == 0
+        && left_over(instance) == 0
+        && rival(instance).is_none()
+        && !is_rejecting(instance)
 }
 
 /// VIPs that are not on the box although the instance is Active (law 3).
@@ -91,10 +95,25 @@ pub fn left_over(instance: &InstanceStatus) -> usize {
 /// Another router that claims to be Active while this one is: heard within the last three of our intervals,
 /// and one second at least.
 pub fn rival(instance: &InstanceStatus) -> Option<&PeerStatus> {
-    let recent = Duration::from_micros(instance.advert_interval.total_micros().saturating_mul(3))
-        .max(Duration::from_secs(1));
     match instance.state {
-        InstanceState::Active => instance.active_router.as_ref().filter(|peer| peer.heard <= recent),
+        InstanceState::Active => {
+            instance.active_router.as_ref().filter(|peer| peer.heard <= recent(instance))
+        }
         InstanceState::Initialize | InstanceState::Backup | InstanceState::Fault => None,
     }
+}
+
+/// Is this one Active and drops what another router sends for the same VRID? Most often two routers whose
+/// password, version or interval differs, so that both are Active.
+pub fn is_rejecting(instance: &InstanceStatus) -> bool {
+    match instance.state {
+        InstanceState::Active => instance.rejected.iter().any(|peer| peer.last <= recent(instance)),
+        InstanceState::Initialize | InstanceState::Backup | InstanceState::Fault => false,
+    }
+}
+
+/// Three advert intervals, and one second at least.
+fn recent(instance: &InstanceStatus) -> Duration {
+    Duration::from_micros(instance.advert_interval.total_micros().saturating_mul(3))
+        .max(Duration::from_secs(1))
 }

@@ -123,6 +123,10 @@ fn instance_clauses(snapshot: &Snapshot) -> Vec<String> {
     if rivals > 0 {
         clauses.push(format!("{rivals} also claimed by another router"));
     }
+    let rejecting = instances.iter().filter(|i| health::is_rejecting(i)).count();
+    if rejecting > 0 {
+        clauses.push(format!("{rejecting} rejecting another router"));
+    }
     if missing > 0 {
         clauses.push(format!("{missing} VIP{} missing", s(missing)));
     }

@@ -142,6 +142,21 @@ fn screen_of_two_active_routers() {
     assert_eq!(health::health(&snapshot), 0, "a router that was Active before us is history");
 }
 
+#[test]
+fn a_router_that_we_reject_is_no_health() {
+    let mut snapshot = s1();
+    snapshot.instances[0].rejected.push(RejectedPeer {
+        address: "192.168.234.99".parse().unwrap(),
+        why: name("wrong password"),
+        count: 3,
+        last: secs(1),
+    });
+    assert_eq!(health::health(&snapshot), 1, "with a wrong password both are Active, and neither hears it");
+    assert!(text(&snapshot).lines().next().unwrap_or("").contains("1 rejecting another router"));
+    snapshot.instances[0].rejected[0].last = secs(60);
+    assert_eq!(health::health(&snapshot), 0, "what was mended a minute ago is history");
+}
+
 /// 40 instances and 60 services, three of them with trouble at the end of their lists.
 fn crowd() -> Snapshot {
     let mut snapshot = s1();
