@@ -1,0 +1,63 @@
+//! What was measured, printed as it comes and as one table at the end.
+
+use super::Subject;
+use std::time::Duration;
+
+/// One measure: what, ours, theirs, a remark.
+struct Row {
+    what: String,
+    cells: [String; 2],
+    remark: &'static str,
+}
+
+#[derive(Default)]
+pub struct Table {
+    rows: Vec<Row>,
+}
+
+impl Table {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A value for one subject; rows appear in the order of their first value.
+    pub fn put(&mut self, what: &str, subject: Subject, value: String, remark: &'static str) {
+        eprintln!("{what}, {subject}: {value}");
+        let column = usize::from(subject == Subject::Keepalived);
+        match self.rows.iter_mut().find(|r| r.what == what) {
+            Some(row) => row.cells[column] = value,
+            None => {
+                let mut cells = [String::new(), String::new()];
+                cells[column] = value;
+                self.rows.push(Row { what: what.to_string(), cells, remark });
+            }
+        }
+    }
+
+    pub fn print(&self) {
+        let width = |f: &dyn Fn(&Row) -> usize| self.rows.iter().map(f).max().unwrap_or(0);
+        let (what, ours) = (width(&|r| r.what.len()), width(&|r| r.cells[0].chars().count()).max(4));
+        let theirs = width(&|r| r.cells[1].chars().count()).max(17);
+        println!("\n{:what$}  {:>ours$}  {:>theirs$}", "", "vipd", "Debian keepalived");
+        for row in &self.rows {
+            let [a, b] = &row.cells;
+            println!("{:what$}  {a:>ours$}  {b:>theirs$}  {}", row.what, row.remark);
+        }
+    }
+}
+
+/// Median, and least and most where there are several.
+pub fn milliseconds(samples: &mut [Duration]) -> String {
+    samples.sort();
+    let ms = |d: Duration| d.as_secs_f64() * 1e3;
+    let at = |i: usize| samples.get(i).map_or(f64::NAN, |d| ms(*d));
+    match samples.len() {
+        0 | 1 => format!("{:.1} ms", at(0)),
+        n => format!("{:.1} ms ({:.1}-{:.1})", at(n / 2), at(0), at(n - 1)),
+    }
+}
+
+pub fn kilobytes(mut samples: Vec<u64>) -> String {
+    samples.sort_unstable();
+    samples.get(samples.len() / 2).map_or("-".to_string(), |kb| format!("{kb} kB"))
+}
