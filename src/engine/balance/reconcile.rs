@@ -72,7 +72,7 @@ pub(super) struct Reconciler {
     /// Entries of ours that somebody else changed.
     pub(super) repaired: u32,
     /// When the last one was found.
-    pub(super) repaired_at: Option<Instant>,
+    repaired_at: Option<Instant>,
     /// Commands that the kernel refused.
     pub(super) refused: u32,
 }
@@ -279,7 +279,7 @@ impl Reconciler {
         match &self.family {
             Family::Absent { .. } => {}
             Family::Unneeded | Family::Resolving { .. } | Family::Ready => {
-                cx.note(now, Level::Error, "ipvs", "", format_args!("no IPVS: {why}"));
+                cx.note(now, Level::Error, "ipvs", "", format_args!("{why}"));
             }
         }
         self.forget_all();

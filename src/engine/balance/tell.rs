@@ -12,8 +12,6 @@ use crate::time::{Duration, Instant};
 use core::fmt::{self, Display};
 use std::net::SocketAddr;
 
-/// How long the work of somebody else in our entries is shown as a problem.
-const REPAIR_SHOWN: Duration = Duration::from_secs(3600);
 /// How long probes that could not be made are shown as a problem.
 const NOT_RUN_SHOWN: Duration = Duration::from_secs(60);
 /// Services listed one by one among the problems; more are counted in one line.
@@ -165,7 +163,7 @@ impl Balancer {
 
     fn problems(&self, now: Instant, problems: &mut Vec<Text>) {
         if let Family::Absent { why, .. } = &self.table.family {
-            problems.push(cut(format_args!("no IPVS: {why}")));
+            problems.push(why.clone());
         }
         if let Some(refusal) = self.table.reader.refusal {
             problems.push(cut(format_args!("the IPVS table cannot be read: {refusal}")));
@@ -175,13 +173,6 @@ impl Balancer {
         let more = faults.count();
         if more > 0 {
             problems.push(cut(format_args!("{more} more services are not in the IPVS table as wanted")));
-        }
-        if let Some(at) = self.table.repaired_at.filter(|at| age(now, *at) < REPAIR_SHOWN) {
-            problems.push(cut(format_args!(
-                "IPVS entries were changed by somebody else, last {} s ago, and put right ({} so far)",
-                age(now, at).secs(),
-                self.table.repaired
-            )));
         }
         if let Some((at, why)) = self.not_run.as_ref().filter(|(at, _)| age(now, *at) < NOT_RUN_SHOWN) {
             problems
