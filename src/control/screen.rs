@@ -196,7 +196,7 @@ fn problems(snapshot: &Snapshot) -> Vec<String> {
                 s(ipvs.refused)
             ));
         }
-        if ipvs.repaired > 0 {
+        if ipvs.repaired > 0 && !is_told(snapshot, &["IPVS entries"]) {
             let n = ipvs.repaired;
             add(format!(
                 "{n} IPVS entr{} changed by someone else, put right",
