@@ -3,7 +3,7 @@
 use crate::net::Host;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -90,7 +90,27 @@ fn serve_page(mut stream: TcpStream, page: &str) {
 
 /// The page at `address`, asked for from the calling thread's namespace.
 pub fn get(address: SocketAddr, timeout: Duration) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, timeout)?;
+    read_page(TcpStream::connect_timeout(&address, timeout)?, address, timeout)
+}
+
+/// As [`get`], from this port of the client. IPVS remembers a connection for a minute by its client's port, and
+/// drops what comes from that port for a destination that is gone; a client that requests without pause would
+/// sooner or later come from such a port.
+fn get_from(port: u16, address: SocketAddr, timeout: Duration) -> std::io::Result<String> {
+    use nix::sys::socket as net;
+    let SocketAddr::V4(to) = address else { return Err(ErrorKind::Unsupported.into()) };
+    let flags = net::SockFlag::SOCK_CLOEXEC;
+    let socket = net::socket(net::AddressFamily::Inet, net::SockType::Stream, flags, None)?;
+    net::setsockopt(&socket, net::sockopt::ReuseAddr, &true)?;
+    // The kernel takes it as the limit for a connection, too.
+    let limit = nix::sys::time::TimeVal::new(timeout.as_secs() as i64, timeout.subsec_micros().into());
+    net::setsockopt(&socket, net::sockopt::SendTimeout, &limit)?;
+    net::bind(socket.as_raw_fd(), &net::SockaddrIn::new(0, 0, 0, 0, port))?;
+    net::connect(socket.as_raw_fd(), &net::SockaddrIn::from(to))?;
+    read_page(TcpStream::from(socket), address, timeout)
+}
+
+fn read_page(mut stream: TcpStream, address: SocketAddr, timeout: Duration) -> std::io::Result<String> {
     stream.set_read_timeout(Some(timeout))?;
     stream.write_all(format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut reply = Vec::new();
@@ -128,16 +148,16 @@ impl Client {
         let thread = std::thread::spawn(move || {
             host.enter();
             let running = Arc::new(AtomicU32::new(0));
-            while !ended.load(Ordering::SeqCst) {
+            for port in (1024..u16::MAX).cycle().take_while(|_| !ended.load(Ordering::SeqCst)) {
                 if pace.is_zero() {
-                    one_request(address, timeout, &list);
+                    one_request(&list, || get_from(port, address, timeout));
                     continue;
                 }
                 let next = Instant::now() + pace;
                 let (list, count) = (list.clone(), running.clone());
                 count.fetch_add(1, Ordering::SeqCst);
                 std::thread::spawn(move || {
-                    one_request(address, timeout, &list);
+                    one_request(&list, || get(address, timeout));
                     count.fetch_sub(1, Ordering::SeqCst);
                 });
                 std::thread::sleep(next.saturating_duration_since(Instant::now()));
@@ -164,8 +184,8 @@ impl Client {
     }
 }
 
-fn one_request(address: SocketAddr, timeout: Duration, list: &Mutex<Vec<Request>>) {
-    let page = get(address, timeout).map_err(|error| error.kind());
+fn one_request(list: &Mutex<Vec<Request>>, get: impl FnOnce() -> std::io::Result<String>) {
+    let page = get().map_err(|error| error.kind());
     list.lock().unwrap().push(Request { end: Instant::now(), page });
 }
 
