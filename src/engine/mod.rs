@@ -169,6 +169,8 @@ impl Engine {
             Event::Reload(config) => self.reload(now, *config, actions),
             Event::Shutdown => self.shutdown(now, actions),
         }
+        // Whatever it was, it may have been the last thing to wait for.
+        self.finish(now, actions);
     }
 
     /// When is the next [`Event::Tick`] due? It may be in the past. `None`: nothing to wait for.
@@ -279,7 +281,6 @@ impl Engine {
         }
         self.balancer.tick(now, &mut cx);
         self.mailer.tick(now, &mut self.history, actions);
-        self.finish(now, actions);
     }
 
     fn handle_frame(
@@ -443,7 +444,6 @@ impl Engine {
         }
         let (balancer, mut cx) = self.split_balancer(actions);
         balancer.shutdown(now, &mut cx);
-        self.finish(now, actions);
     }
 
     /// Ends the daemon once nothing of ours is left in the kernel.

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use std::time::Duration;
 
 /// keepalived's start and its own pace on an emulated machine.
-const ITS_OWN_PACE: Duration = Duration::from_secs(2);
+const ITS_OWN_PACE: Duration = Duration::from_secs(6);
 
 /// vipd has priority 100, keepalived 80.
 pub fn keepalived_backup(stage: &Stage) -> Outcome {

@@ -141,6 +141,7 @@ fn routers(lab: &mut Lab) -> Outcome {
             router.answers = false;
             stage.say(format!("   {} ended after {:.2} s", router.name, took.as_secs_f64()));
             ensure(code == Some(0), || format!("{}: exit status {code:?}", router.name))?;
+            ensure(took < Duration::from_secs(3), || format!("{}: it waited for something", router.name))?;
             ensure(!router.has(VIP1)?, || format!("{} still has the VIP", router.name))?;
             let table = router.table()?;
             ensure(table.is_empty(), || format!("{}: left over {table:?}", router.name))?;
