@@ -5,22 +5,30 @@ use crate::stage::{Outcome, Stage, ensure};
 use crate::topology::Router;
 use std::time::{Duration, Instant};
 
-/// Shows a router's `vipd status` (on a loud stage) and judges it. What changes this very moment gets 3 s to
-/// be told.
+/// Shows a router's `vipd status` (on a loud stage) and judges it by what the kernel says just before and
+/// just after it. Where that changes meanwhile, or the daemon is about to notice, it is asked again.
 pub fn check(stage: &Stage, router: &Router) -> Outcome {
-    let begin = Instant::now();
-    loop {
+    let mut wrong_since: Option<Instant> = None;
+    for _ in 0..50 {
+        let before = Facts::of(router)?;
         let (code, text) = status(&router.socket, &[])?;
         let verdict = fits(&text).and_then(|()| match router.answers {
-            true => is_true(router, code, &text),
+            true => before.hold(code, &text),
             false => ensure(code == 3, || format!("no vipd runs, but status ends with {code}: {text}")),
         });
-        if verdict.is_ok() || begin.elapsed() > Duration::from_secs(3) {
+        let given_up = wrong_since.is_some_and(|since| since.elapsed() > Duration::from_secs(2));
+        if verdict.is_ok() || given_up {
             show(stage, router, code, &text, verdict.is_err());
             return verdict.map_err(|why| format!("{}: vipd status: {why}", router.name));
         }
+        if Facts::of(router)? == before {
+            wrong_since = wrong_since.or(Some(Instant::now()));
+        } else {
+            wrong_since = None;
+        }
         std::thread::sleep(Duration::from_millis(100));
     }
+    Err(format!("{}: the kernel's state does not settle", router.name))
 }
 
 fn show(stage: &Stage, router: &Router, code: i32, text: &str, wrong: bool) {
@@ -43,35 +51,46 @@ fn fits(text: &str) -> Outcome {
     Ok(())
 }
 
-/// Holds the first line against the addresses, the link and the table that the kernel tells of.
-fn is_true(router: &Router, code: i32, text: &str) -> Outcome {
-    let first = text.lines().next().unwrap_or_default();
-    let config =
-        std::fs::read_to_string(&router.config).map_err(|error| format!("{}: {error}", router.config))?;
-    let total = config.lines().filter(|line| line.trim() == "[[vrrp]]").count();
-    let held =
-        router.host.addresses("ens37")?.iter().filter(|address| address.starts_with("10.0.0.")).count();
-    let plural = |count: usize| if count == 1 { "" } else { "s" };
-    let instances = format!("of {total} instance{}", plural(total));
-    ensure(first.contains(&instances), || format!("no \"{instances}\" in: {first}"))?;
-    if held > 0 {
-        let wanted = format!("ACTIVE for {held} {instances}");
-        ensure(first.contains(&wanted), || format!("{held} VIPs are here, but the first line is: {first}"))?;
-    } else {
-        ensure(!first.contains("ACTIVE"), || format!("no VIP is here, but the first line is: {first}"))?;
-        let wanted = if has_carrier(router)? { "BACKUP for" } else { "FAULT for" };
-        ensure(first.contains(wanted), || format!("no \"{wanted}\" in: {first}"))?;
-    }
-    let wanted = services(router, &config)?;
-    ensure(first.contains(&wanted), || {
-        format!("the table says \"{wanted}\", but the first line is: {first}")
-    })?;
-    let healthy = has_carrier(router)? && wanted.ends_with("healthy");
-    ensure(code != 0 || healthy, || format!("exit 0 with \"{wanted}\""))
+/// What the kernel says of a router.
+#[derive(PartialEq, Eq)]
+struct Facts {
+    instances: usize,
+    vips: usize,
+    carrier: bool,
+    services: String,
 }
 
-fn has_carrier(router: &Router) -> Outcome<bool> {
-    Ok(router.host.output("ip", &["-o", "link", "show", "dev", "ens37"])?.contains("LOWER_UP"))
+impl Facts {
+    fn of(router: &Router) -> Outcome<Facts> {
+        let config =
+            std::fs::read_to_string(&router.config).map_err(|error| format!("{}: {error}", router.config))?;
+        let addresses = router.host.addresses("ens37")?;
+        let link = router.host.output("ip", &["-o", "link", "show", "dev", "ens37"])?;
+        Ok(Facts {
+            instances: config.lines().filter(|line| line.trim() == "[[vrrp]]").count(),
+            vips: addresses.iter().filter(|address| address.starts_with("10.0.0.")).count(),
+            carrier: link.contains("LOWER_UP"),
+            services: services(router, &config)?,
+        })
+    }
+
+    /// Holds the first line of the screen and the exit status against them.
+    fn hold(&self, code: i32, text: &str) -> Outcome {
+        let first = text.lines().next().unwrap_or_default();
+        let plural = if self.instances == 1 { "" } else { "s" };
+        let instances = format!("of {} instance{plural}", self.instances);
+        let wanted = match (self.vips, self.carrier) {
+            (0, true) => "BACKUP for".into(),
+            (0, false) => "FAULT for".into(),
+            (count, _) => format!("ACTIVE for {count} {instances}"),
+        };
+        for wanted in [&instances, &wanted, &self.services] {
+            ensure(first.contains(wanted), || format!("the kernel says \"{wanted}\", the screen: {first}"))?;
+        }
+        ensure(self.vips > 0 || !first.contains("ACTIVE"), || format!("no VIP is here: {first}"))?;
+        let healthy = self.carrier && self.services.ends_with("healthy");
+        ensure((code == 0) == healthy, || format!("exit {code} with: {first}"))
+    }
 }
 
 /// What the first line must say of the services, from the kernel's table.

@@ -17,7 +17,7 @@ You are on router 27 (192.168.234.27). vipd runs here and on router 37; the VIP 
 
 /// Builds it, then waits for the shell's end.
 pub fn run() -> ExitCode {
-    let stage = Stage::new("lab", false);
+    let stage = Stage::new("lab".into(), false);
     match shell(&stage) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

@@ -1,7 +1,26 @@
 //! Steps, told to whoever looks on, each with its time.
 
 use std::cell::Cell;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+/// When the machine stood still, and for how long.
+static STALLS: Mutex<Vec<(Instant, Duration)>> = Mutex::new(Vec::new());
+
+/// Starts the thread that notices when it is woken too late.
+pub fn watch_stalls() {
+    const PERIOD: Duration = Duration::from_millis(20);
+    std::thread::spawn(|| {
+        loop {
+            let begin = Instant::now();
+            std::thread::sleep(PERIOD);
+            let late = begin.elapsed().saturating_sub(PERIOD);
+            if late > Duration::from_millis(100) {
+                STALLS.lock().unwrap().push((Instant::now(), late));
+            }
+        }
+    });
+}
 
 /// What a step or a scenario ends with: what went wrong, in words.
 pub type Outcome<T = ()> = Result<T, String>;
@@ -9,7 +28,7 @@ pub type Outcome<T = ()> = Result<T, String>;
 /// One scenario's voice and clock.
 pub struct Stage {
     /// The scenario's name; also the prefix of its namespaces.
-    pub name: &'static str,
+    pub name: String,
     /// Tell everything: status screens, progress of slow steps.
     pub loud: bool,
     begin: Instant,
@@ -18,7 +37,7 @@ pub struct Stage {
 
 impl Stage {
     /// A stage for the scenario `name`.
-    pub fn new(name: &'static str, loud: bool) -> Self {
+    pub fn new(name: String, loud: bool) -> Self {
         Stage { name, loud, begin: Instant::now(), steps: Cell::new(0) }
     }
 
@@ -80,6 +99,12 @@ impl Stage {
             }
             std::thread::sleep(Duration::from_millis(40));
         }
+    }
+
+    /// The longest time for which the whole machine stood still since the scenario's begin.
+    pub fn worst_stall(&self) -> Duration {
+        let stalls = STALLS.lock().unwrap();
+        stalls.iter().filter(|(at, _)| *at >= self.begin).map(|(_, length)| *length).max().unwrap_or_default()
     }
 
     /// The last line of the scenario.

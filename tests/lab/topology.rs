@@ -121,7 +121,7 @@ pub struct Lab<'a> {
 impl<'a> Lab<'a> {
     /// Builds it with the configuration files `/configs/{scenario}-router-{27,37}.toml`; no daemon runs yet.
     pub fn build(stage: &'a Stage, scenario: &str) -> Outcome<Lab<'a>> {
-        let prefix = stage.name;
+        let prefix = &stage.name;
         let lan = Host::make(format!("{prefix}-lan"))?;
         lan.ip_batch("link add name br0 type bridge forward_delay 0\nlink set br0 up")?;
         let host = |port: &str, interface: &str, addresses: &str| -> Outcome<Host> {

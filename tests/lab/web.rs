@@ -93,9 +93,9 @@ pub fn get(address: SocketAddr, timeout: Duration) -> std::io::Result<String> {
     read_page(TcpStream::connect_timeout(&address, timeout)?, address, timeout)
 }
 
-/// As [`get`], from this port of the client. IPVS remembers a connection for a minute by its client's port, and
-/// drops what comes from that port for a destination that is gone; a client that requests without pause would
-/// sooner or later come from such a port.
+/// As [`get`], from this port of the client. IPVS remembers a connection for a minute by its client's port,
+/// and drops what comes from that port for a destination that is gone; a client that requests without pause
+/// would sooner or later come from such a port.
 fn get_from(port: u16, address: SocketAddr, timeout: Duration) -> std::io::Result<String> {
     use nix::sys::socket as net;
     let SocketAddr::V4(to) = address else { return Err(ErrorKind::Unsupported.into()) };
