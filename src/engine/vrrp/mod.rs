@@ -400,8 +400,10 @@ impl Instance {
 
     fn converge(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         let wanted = self.is_active();
-        if let Some(index) = self.index() {
-            self.vips.converge(now, wanted, index, self.config.lease, cx.actions);
+        match self.index() {
+            Some(index) => self.vips.converge(now, wanted, index, self.config.lease, cx.actions),
+            // Whatever brings an interface makes the state anew, and that converges.
+            None => self.vips.rest(),
         }
     }
 

@@ -90,6 +90,11 @@ impl Vips {
         self.converge_at = Some(self.converge_at.map_or(at, |old| old.min(at)));
     }
 
+    /// There is no interface to change anything on.
+    pub(super) fn rest(&mut self) {
+        self.converge_at = None;
+    }
+
     /// The interface is gone and took everything with it.
     pub(super) fn interface_gone(&mut self) {
         for vip in &mut self.list {

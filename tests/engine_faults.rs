@@ -1,0 +1,37 @@
+//! Recorded inputs that once left a VIP where it should not be, or the loop busy: reloads, interfaces that come and go,
+//! sockets and addresses that the kernel refuses. Each test says what went wrong.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, dead_code, reason = "a test")]
+
+mod router;
+
+use router::{Refused, Router, advert_of, base, config, instance, link, vip};
+use std::net::Ipv4Addr;
+use vipd::engine::{AddressChange, Event};
+use vipd::model::status::InstanceState;
+use vipd::model::{Garp, Instance, Mail, Priority};
+use vipd::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+const OTHER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 200);
+
+fn owner(interface: &str, vrid: u8) -> Instance {
+    Instance { priority: Priority::OWNER, ..instance(interface, vrid) }
+}
+
+/// One instance that is Active.
+fn active(wanted: &Instance) -> Router {
+    let mut r = Router::new(&config(std::slice::from_ref(wanted)));
+    r.pass(SECOND * 10);
+    assert_eq!(r.state(0), InstanceState::Active);
+    assert!(wanted.addresses.iter().all(|c| r.has(2, *c)));
+    r
+}
+
+#[test]
+fn a_missing_interface_does_not_keep_the_loop_busy() {
+    let mut r = Router::bare(&config(&[instance("eth0", 1)]));
+    r.dump();
+    r.pass(SECOND * 10);
+    assert_eq!(r.state(0), InstanceState::Fault);
+}
