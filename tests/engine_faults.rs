@@ -35,3 +35,11 @@ fn a_missing_interface_does_not_keep_the_loop_busy() {
     r.pass(SECOND * 10);
     assert_eq!(r.state(0), InstanceState::Fault);
 }
+
+#[test]
+fn a_lease_that_a_reload_takes_away_is_taken_off_the_addresses() {
+    let mut r = active(&instance("eth0", 1));
+    r.reload(&config(&[Instance { lease: None, ..instance("eth0", 1) }]));
+    r.pass(SECOND * 10);
+    assert_eq!(r.state(0), InstanceState::Active);
+}

@@ -37,18 +37,19 @@ impl Instance {
     }
 
     pub(super) fn renew(&mut self, now: Instant, cx: &mut Ctx<'_>) {
-        let (Some(port), Some(lease)) = (self.port, self.config.lease) else { return };
-        let State::Active { renew_at: Some(at), renew_from, .. } = &mut self.state else { return };
-        if *at > now {
+        let (Some(port), lease) = (self.port, self.config.lease) else { return };
+        let State::Active { renew_at, renew_from, .. } = &mut self.state else { return };
+        if renew_at.is_none_or(|at| at > now) {
             return;
         }
-        if now - self.renewed_at >= lease {
+        if lease.is_some_and(|lease| now - self.renewed_at >= lease) {
             self.lapsed_at = Some(now);
         }
-        match self.vips.renew(*renew_from, port.index, Some(lease), cx.actions) {
-            Some(from) => (*at, *renew_from) = (now + Duration::from_millis(1), from),
+        match self.vips.renew(*renew_from, port.index, lease, cx.actions) {
+            Some(from) => (*renew_at, *renew_from) = (Some(now + Duration::from_millis(1)), from),
             None => {
-                (*at, *renew_from) = (now + lease / 3, 0);
+                // Without a lease this was the round that took the last one off.
+                (*renew_at, *renew_from) = (lease.map(|lease| now + lease / 3), 0);
                 self.renewed_at = now;
             }
         }

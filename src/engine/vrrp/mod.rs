@@ -382,10 +382,11 @@ impl Instance {
                     *active_down_at = (*active_down_at + after) - before;
                 }
             }
-            State::Active { advert_at, renew_at, announce, .. } => {
+            State::Active { advert_at, renew_at, renew_from, announce } => {
                 *advert_at = (*advert_at).min(now + self.config.advert_interval);
                 if old.lease != self.config.lease {
-                    *renew_at = Some(now);
+                    (*renew_at, *renew_from) = (Some(now), 0);
+                    self.renewed_at = now;
                 }
                 if old.addresses != self.config.addresses {
                     announce.again(now, &self.config.garp);
