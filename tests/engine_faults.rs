@@ -43,3 +43,25 @@ fn a_lease_that_a_reload_takes_away_is_taken_off_the_addresses() {
     r.pass(SECOND * 10);
     assert_eq!(r.state(0), InstanceState::Active);
 }
+
+#[test]
+fn a_refresh_that_a_reload_takes_away_ends() {
+    let garp = Garp { refresh: SECOND, ..Garp::default() };
+    let mut r = active(&Instance { garp, ..instance("eth0", 1) });
+    r.reload(&config(&[instance("eth0", 1)]));
+    r.pass(SECOND * 10);
+    r.sent.clear();
+    r.pass(SECOND * 10);
+    assert_eq!(r.sent.iter().filter(|s| s.is_garp()).count(), 0, "ARP-45: the refresh is off");
+}
+
+#[test]
+fn a_refresh_that_a_reload_brings_begins() {
+    let mut r = active(&instance("eth0", 1));
+    r.pass(SECOND * 10);
+    let garp = Garp { refresh: SECOND, ..Garp::default() };
+    r.reload(&config(&[Instance { garp, ..instance("eth0", 1) }]));
+    r.sent.clear();
+    r.pass(SECOND * 10);
+    assert_eq!(r.sent.iter().filter(|s| s.is_garp()).count(), 10, "ARP-45: one a period");
+}

@@ -75,6 +75,11 @@ impl Announce {
         self.slice_at = now;
     }
 
+    /// A reload has changed the period of the refreshes.
+    pub(super) fn reconfigure(&mut self, now: Instant, garp: &Garp) {
+        self.refresh_at = (garp.refresh > Duration::ZERO).then(|| now + garp.refresh);
+    }
+
     /// When is there something to do?
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let slice = (self.rounds > 0).then_some(self.slice_at);
@@ -88,7 +93,7 @@ impl Announce {
             self.again(now, garp);
         }
         if self.refresh_at.is_some_and(|at| at <= now) {
-            self.refresh_at = Some(now + garp.refresh);
+            self.refresh_at = (garp.refresh > Duration::ZERO).then(|| now + garp.refresh);
             if self.rounds == 0 {
                 self.cursor = 0;
                 self.rounds = 1;

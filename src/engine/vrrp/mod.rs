@@ -391,6 +391,9 @@ impl Instance {
                 if old.addresses != self.config.addresses {
                     announce.again(now, &self.config.garp);
                 }
+                if old.garp.refresh != self.config.garp.refresh {
+                    announce.reconfigure(now, &self.config.garp);
+                }
                 if old != self.config {
                     self.send_advert(self.config.priority.get(), cx);
                 }
