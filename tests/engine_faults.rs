@@ -65,3 +65,16 @@ fn a_refresh_that_a_reload_brings_begins() {
     r.pass(SECOND * 10);
     assert_eq!(r.sent.iter().filter(|s| s.is_garp()).count(), 10, "ARP-45: one a period");
 }
+
+#[test]
+fn fsm_5_owner_does_not_obey_a_lower_router() {
+    let wanted = Instance { preempt: false, ..owner("eth0", 1) };
+    let mut r = active(&wanted);
+    r.hear(2, &advert_of(&wanted, OTHER, 255));
+    assert_eq!(r.state(0), InstanceState::Backup, "the higher address wins");
+    for _ in 0..100 {
+        r.hear(2, &advert_of(&wanted, OTHER, 100));
+        r.pass(SECOND / 10);
+    }
+    assert_eq!(r.state(0), InstanceState::Active, "FSM-5: the owner preempts whatever preempt says");
+}

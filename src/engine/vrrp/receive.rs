@@ -64,7 +64,12 @@ impl Instance {
             (State::Backup { .. }, Rank::Higher | Rank::EqualHigherAddress | Rank::EqualLowerAddress) => {
                 self.obey(now, heard, &advert);
             }
-            (State::Backup { .. }, Rank::Lower) if !self.config.preempt => self.obey(now, heard, &advert),
+            // FSM-5: an owner takes over whatever `preempt` says.
+            (State::Backup { .. }, Rank::Lower)
+                if !self.config.preempt && !self.config.priority.is_owner() =>
+            {
+                self.obey(now, heard, &advert);
+            }
             // FSM-16: the timer keeps running.
             (State::Backup { .. }, Rank::Lower) => self.rival = Some(heard),
             (State::Active { .. }, Rank::Resign) => self.assert_active(now, cx),
