@@ -78,3 +78,15 @@ fn fsm_5_owner_does_not_obey_a_lower_router() {
     }
     assert_eq!(r.state(0), InstanceState::Active, "FSM-5: the owner preempts whatever preempt says");
 }
+
+#[test]
+fn a_reload_keeps_to_the_interval_that_a_backup_has_learned() {
+    let v3 = Instance { version: vipd::model::Version::V3, ..instance("eth0", 1) };
+    let mut r = Router::new(&config(std::slice::from_ref(&v3)));
+    let slow = Instance { advert_interval: SECOND * 10, ..v3.clone() };
+    r.hear(2, &advert_of(&slow, OTHER, 200));
+    let before = r.engine.next_deadline().unwrap();
+    r.reload(&config(&[Instance { priority: Priority::new(228).unwrap(), ..v3.clone() }]));
+    let after = r.engine.next_deadline().unwrap();
+    assert_eq!(before - after, SECOND * 5, "FSM-3: the skew is a part of the learned interval");
+}

@@ -367,18 +367,20 @@ impl Instance {
                     cx.actions.push(Action::RemoveAddress { index, cidr });
                 }
             }
-            self.list_addresses();
             self.converge(now, cx);
         }
-        let shift = |priority: u8, c: &model::Instance| skew(c.version, priority, c.advert_interval);
-        let (before, after) =
-            (shift(old.priority.get(), &old), shift(self.config.priority.get(), &self.config));
+        // Their number depends on the version, too.
+        self.list_addresses();
+        let (version, priority) = (self.config.version, self.config.priority.get());
         match &mut self.state {
             State::Backup { active_down_at, active_adver_interval } => {
                 if old.advert_interval != self.config.advert_interval || old.version != self.config.version {
                     *active_adver_interval = self.config.advert_interval;
-                    *active_down_at = now + self.config.advert_interval * 3 + after;
+                    let skew = skew(version, priority, self.config.advert_interval);
+                    *active_down_at = now + self.config.advert_interval * 3 + skew;
                 } else {
+                    let before = skew(version, old.priority.get(), *active_adver_interval);
+                    let after = skew(version, priority, *active_adver_interval);
                     *active_down_at = (*active_down_at + after) - before;
                 }
             }
