@@ -67,6 +67,110 @@ fn a_refresh_that_a_reload_brings_begins() {
 }
 
 #[test]
+fn rtnl_41_interface_created_anew_while_notifications_were_lost_begins_anew() {
+    let mut r = active(&instance("eth0", 1));
+    // DELLINK was lost; the dump knows eth0 by another index.
+    r.links.remove(&2);
+    r.addresses.retain(|(index, _), _| *index != 2);
+    r.links.insert(9, link(9, "eth0"));
+    r.addresses.insert((9, base(9)), false);
+    r.dump();
+    r.pass(SECOND * 10);
+    assert_eq!(r.state(0), InstanceState::Active);
+    assert!(r.has(9, vip(1)), "law 3: Active without its VIP, for ever");
+}
+
+#[test]
+fn rtnl_41_interface_renamed_while_active_is_left_cleanly() {
+    let mut r = active(&Instance { lease: None, ..instance("eth0", 1) });
+    r.sent.clear();
+    r.set_link(link(2, "lan0"));
+    r.settle();
+    assert_eq!(r.state(0), InstanceState::Fault);
+    assert!(!r.has(2, vip(1)), "law 3: the VIP stays on a box that is not Active");
+    assert_eq!(r.sent.first().and_then(|s| s.priority()), Some(0), "FSM-40: the others wait for nothing");
+}
+
+#[test]
+fn rtnl_41_interface_renamed_to_that_of_another_instance_leaves_it_listening() {
+    let mut r = Router::bare(&config(&[instance("eth1", 1), instance("eth0", 2)]));
+    r.links.insert(2, link(2, "eth0"));
+    r.addresses.insert((2, base(2)), false);
+    r.dump();
+    r.set_link(link(2, "eth1"));
+    r.settle();
+    assert_eq!(r.state(0), InstanceState::Backup);
+    assert!(!r.members.is_empty(), "a deaf Backup becomes a second Active");
+}
+
+#[test]
+fn sock_23_a_group_is_left_with_its_last_instance() {
+    let mut r = active(&instance("eth0", 1));
+    let other = Instance { group: Ipv4Addr::new(234, 10, 10, 10), ..instance("eth0", 1) };
+    r.reload(&config(&[other.clone(), instance("eth0", 2)]));
+    assert_eq!(r.members.len(), 2, "{:?}", r.members);
+    r.reload(&config(&[other.clone()]));
+    assert_eq!(r.members.iter().map(|m| m.1).collect::<Vec<_>>(), [other.group]);
+    r.reload(&config(&[]));
+    assert!(r.members.is_empty(), "its socket goes on reading for nobody");
+}
+
+#[test]
+fn an_owner_that_cannot_listen_does_not_take_the_vip_every_two_seconds() {
+    let mut r = Router::bare(&config(&[owner("eth0", 1)]));
+    r.links.insert(2, link(2, "eth0"));
+    r.addresses.insert((2, base(2)), false);
+    r.is_deaf = true;
+    r.dump();
+    r.pass(SECOND);
+    r.sent.clear();
+    r.lines.clear();
+    r.pass(SECOND * 60);
+    assert_eq!(r.state(0), InstanceState::Fault);
+    assert!(r.sent.is_empty(), "{} frames of a router that hears nobody", r.sent.len());
+    assert!(r.lines.is_empty(), "{} log lines and no news", r.lines.len());
+    r.is_deaf = false;
+    r.pass(SECOND * 5);
+    assert_eq!(r.state(0), InstanceState::Active, "it is tried again");
+}
+
+#[test]
+fn a_router_that_cannot_listen_sends_no_mails_about_it_every_two_seconds() {
+    let mail = Mail {
+        server: "192.0.2.250:25".parse().unwrap(),
+        from: "vipd@localhost".into(),
+        to: vec!["root@localhost".into()],
+        timeout: SECOND * 30,
+        helo: None,
+    };
+    let whole = vipd::model::Config { mail: Some(mail), ..config(&[instance("eth0", 1)]) };
+    let mut r = Router::bare(&whole);
+    r.links.insert(2, link(2, "eth0"));
+    r.addresses.insert((2, base(2)), false);
+    r.is_deaf = true;
+    r.dump();
+    r.pass(SECOND * 60);
+    assert!(r.mails <= 1, "{} mails about one fault", r.mails);
+}
+
+#[test]
+fn a_socket_that_failed_is_opened_before_the_router_takes_part() {
+    let mut r = Router::bare(&config(&[instance("eth0", 1)]));
+    r.links.insert(2, link(2, "eth0"));
+    r.addresses.insert((2, base(2)), false);
+    r.is_deaf = true;
+    r.dump();
+    r.set_running(2, false);
+    r.set_running(2, true);
+    r.pass(SECOND * 10);
+    assert_eq!(r.state(0), InstanceState::Fault, "deaf, it would become a second Active");
+    r.is_deaf = false;
+    r.pass(SECOND * 10);
+    assert_eq!(r.state(0), InstanceState::Active);
+    assert!(!r.members.is_empty());
+}
+
+#[test]
 fn fsm_5_owner_does_not_obey_a_lower_router() {
     let wanted = Instance { preempt: false, ..owner("eth0", 1) };
     let mut r = active(&wanted);

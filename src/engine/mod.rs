@@ -35,6 +35,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::vrrp::{Rung, open};
 use core::fmt;
 use event::earlier;
+use std::net::Ipv4Addr;
 
 /// A clean leave that is not through by then ends all the same.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -345,10 +346,23 @@ impl Engine {
             actions,
             router_name: &self.router_name,
         };
+        let mut left = Vec::new();
         for instance in &mut self.instances {
             if name == instance.config.interface || old.is_some_and(|o| o == instance.config.interface) {
-                let interface = self.links.by_name(&instance.config.interface);
-                instance.set_interface(now, interface, &mut cx);
+                left.extend(instance.membership());
+                instance.set_interface(now, self.links.by_name(&instance.config.interface), &mut cx);
+            }
+        }
+        self.unlisten(left, actions);
+    }
+
+    /// Leaves those groups of `left` that no instance listens on any more.
+    fn unlisten(&self, mut left: Vec<(u32, Ipv4Addr)>, actions: &mut Actions) {
+        left.sort_unstable();
+        left.dedup();
+        for (index, group) in left {
+            if !self.instances.iter().any(|i| i.membership() == Some((index, group))) {
+                actions.push(Action::Unlisten { index, group });
             }
         }
     }
@@ -365,12 +379,15 @@ impl Engine {
             actions,
             router_name: &self.router_name,
         };
+        let mut left = Vec::new();
         for instance in &mut self.instances {
             if self.phase == Phase::Running {
+                left.extend(instance.membership());
                 instance.set_interface(now, self.links.by_name(&instance.config.interface), &mut cx);
             }
             instance.dump_end(now, &mut cx);
         }
+        self.unlisten(left, actions);
         if first {
             let (balancer, mut cx) = self.split_balancer(actions);
             balancer.start(now, &mut cx);
@@ -396,6 +413,7 @@ impl Engine {
             (&a.interface, a.vrid) == (&b.interface, b.vrid)
         };
         let mut old = core::mem::take(&mut self.instances);
+        let left = old.iter().filter_map(Instance::membership).collect();
         for gone in old.iter_mut().filter(|i| !config.instances.iter().any(|c| same(c, &i.config))) {
             gone.remove(now, &mut cx);
             let name = gone.config.name.clone();
@@ -417,10 +435,6 @@ impl Engine {
                 }
             }
         }
-        // Those that went may have shared a group with those that stay.
-        for instance in &self.instances {
-            instance.listen(cx.actions);
-        }
         self.balancer.reload(now, &config, &mut cx);
         // Addresses that are new to us may be on the box already.
         cx.actions.push(Action::Redump);
@@ -431,6 +445,7 @@ impl Engine {
             "",
             format_args!("{} instances, {} services", config.instances.len(), config.services.len()),
         );
+        self.unlisten(left, actions);
     }
 
     fn shutdown(&mut self, now: Instant, actions: &mut Actions) {

@@ -3,6 +3,7 @@
 
 mod active;
 mod announce;
+mod listen;
 mod receive;
 mod rejected;
 mod status;
@@ -12,10 +13,11 @@ mod vips;
 pub(super) use announce::Pace;
 
 use self::announce::Announce;
+use self::listen::Deaf;
 use self::rejected::Rejected;
 use self::vips::{Noticed, Vips};
 use super::links::Interface;
-use super::{Action, Actions, AddressChange, AddressOp, Ctx, Refusal};
+use super::{Action, AddressChange, AddressOp, Ctx, Refusal};
 use crate::model::{self, Authentication, Cidr, Level, Text, Version, cut, status::InstanceState};
 use crate::time::{Duration, Instant};
 use crate::wire::vrrp::{ChecksumForm, Expect, max_addresses};
@@ -70,8 +72,6 @@ enum State {
     },
     Fault {
         cause: FaultCause,
-        /// A socket that failed is tried again.
-        retry_at: Option<Instant>,
     },
 }
 
@@ -110,6 +110,7 @@ pub(super) struct Instance {
     since: Instant,
     cause: Text,
     port: Option<Port>,
+    deaf: Option<Deaf>,
     /// The IPv4 addresses for the advert (PKT-26, PKT-27).
     advertised: Vec<Ipv4Addr>,
     ip_id: u16,
@@ -135,6 +136,7 @@ impl Instance {
             since: now,
             cause: cut(format_args!("starting")),
             port: None,
+            deaf: None,
             advertised: Vec::new(),
             ip_id: 0,
             transmit_form: form(&config),
@@ -182,20 +184,20 @@ impl Instance {
     /// The next time at which [`Self::tick`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let own = match &self.state {
-            State::Initialize => None,
+            State::Initialize | State::Fault { .. } => None,
             State::Backup { active_down_at, .. } => Some(*active_down_at),
             State::Active { advert_at, renew_at, announce, .. } => {
                 [Some(*advert_at), *renew_at, announce.next_deadline()].into_iter().flatten().min()
             }
-            State::Fault { retry_at, .. } => *retry_at,
         };
-        [own, self.vips.next_deadline()].into_iter().flatten().min()
+        let deaf = self.deaf.as_ref().map(|d| d.retry_at);
+        [own, deaf, self.vips.next_deadline()].into_iter().flatten().min()
     }
 
     /// Does what is due.
     pub(super) fn tick(&mut self, now: Instant, pace: &mut Pace, cx: &mut Ctx<'_>) {
         match &self.state {
-            State::Initialize => {}
+            State::Initialize | State::Fault { .. } => {}
             State::Backup { active_down_at, .. } if *active_down_at <= now => {
                 let late = now - *active_down_at;
                 self.active_down(now, late, cx);
@@ -206,11 +208,8 @@ impl Instance {
                 self.advert_due(now, late, cx);
             }
             State::Active { .. } => {}
-            State::Fault { retry_at, .. } if retry_at.is_some_and(|at| at <= now) => {
-                self.evaluate(now, true, cx)
-            }
-            State::Fault { .. } => {}
         }
+        self.retry_listen(now, cx);
         if self.vips.next_deadline().is_some_and(|at| at <= now) {
             self.converge(now, cx);
         }
@@ -228,18 +227,18 @@ impl Instance {
             source: i.source(|a| self.is_vip(a), owner),
             mtu: i.link.mtu,
         });
+        if self.port.is_some() && self.index() != port.map(|p| p.index) {
+            self.leave_interface(now, cx);
+        }
         let old = core::mem::replace(&mut self.port, port);
-        if old.map(|p| p.index) != port.map(|p| p.index) {
-            self.relisten(old.map(|p| p.index), cx);
-            if old.is_some() {
-                self.vips.interface_gone();
-            }
+        if old.is_none() {
+            self.listen(cx.actions);
         }
         if old == port && !matches!(self.state, State::Initialize) {
             return;
         }
         self.list_addresses();
-        self.evaluate(now, false, cx);
+        self.evaluate(now, cx);
         if let (State::Active { announce, .. }, Some(old), Some(port)) = (&mut self.state, old, port) {
             // ARP-44: the switch may have flushed its table, or our MAC is another one.
             if old.mac != port.mac || old.running != port.running || old.source != port.source {
@@ -249,13 +248,14 @@ impl Instance {
         }
     }
 
-    /// The socket of the interface cannot be opened.
-    pub(super) fn handle_deaf(&mut self, now: Instant, why: &Text, cx: &mut Ctx<'_>) {
-        let cause = FaultCause::Deaf(why.clone());
-        self.enter_fault(now, cause, cx);
-        if let State::Fault { retry_at, .. } = &mut self.state {
-            *retry_at = Some(now + Duration::from_secs(2));
-        }
+    /// The interface is gone, or has another name: the others are told and the addresses taken away, as far as that can
+    /// still be done there (FSM-40, RTNL-41). What takes its place begins anew.
+    fn leave_interface(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        self.enter_fault(now, FaultCause::Missing, cx);
+        self.remove_addresses(now, cx);
+        self.vips.interface_gone();
+        self.deaf = None;
+        self.port = None;
     }
 
     pub(super) fn handle_transmit_failed(&mut self) {
@@ -335,6 +335,7 @@ impl Instance {
         if self.is_active() {
             self.resign(cx);
         }
+        self.deaf = None;
         self.enter(now, State::Initialize, format_args!("shut down"), cx);
         self.converge(now, cx);
     }
@@ -342,6 +343,11 @@ impl Instance {
     /// The instance is no more part of the configuration.
     pub(super) fn remove(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         self.shutdown(now, cx);
+        self.remove_addresses(now, cx);
+    }
+
+    /// All batches at once: nobody comes back for the rest.
+    fn remove_addresses(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         while let (Some(at), Some(index)) = (self.vips.next_deadline(), self.index())
             && at <= now
         {
@@ -352,10 +358,8 @@ impl Instance {
     /// Other parameters for the same virtual router: state, timers and what is on the box stay.
     pub(super) fn reconfigure(&mut self, now: Instant, config: model::Instance, cx: &mut Ctx<'_>) {
         let old = core::mem::replace(&mut self.config, config);
-        let regroup = old.group != self.config.group;
-        if regroup && let Some(index) = self.index() {
-            cx.actions.push(Action::Unlisten { index, group: old.group });
-            cx.actions.push(Action::Listen { index, group: self.config.group });
+        if old.group != self.config.group {
+            self.listen(cx.actions);
         }
         if old.checksum != self.config.checksum {
             self.transmit_form = form(&self.config);
@@ -410,23 +414,6 @@ impl Instance {
             Some(index) => self.vips.converge(now, wanted, index, self.config.lease, cx.actions),
             // Whatever brings an interface makes the state anew, and that converges.
             None => self.vips.rest(),
-        }
-    }
-
-    /// Asks for the socket and the group again; done twice, it is no harm.
-    pub(super) fn listen(&self, actions: &mut Actions) {
-        if let Some(index) = self.index() {
-            actions.push(Action::Listen { index, group: self.config.group });
-        }
-    }
-
-    fn relisten(&mut self, old: Option<u32>, cx: &mut Ctx<'_>) {
-        let group = self.config.group;
-        if let Some(index) = old {
-            cx.actions.push(Action::Unlisten { index, group });
-        }
-        if let Some(index) = self.index() {
-            cx.actions.push(Action::Listen { index, group });
         }
     }
 

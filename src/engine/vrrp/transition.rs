@@ -2,25 +2,16 @@
 
 use super::announce::Announce;
 use super::{FaultCause, Instance, State, Usable};
-use crate::engine::{Action, Ctx};
+use crate::engine::Ctx;
 use crate::model::{self, Level, Text, cut, status::InstanceState};
 use crate::time::{Duration, Instant};
 use core::fmt;
 
 impl Instance {
-    /// Does the interface allow us to take part, and does the state agree? `retry`: open the socket anew.
-    pub(super) fn evaluate(&mut self, now: Instant, retry: bool, cx: &mut Ctx<'_>) {
-        let deaf = match &self.state {
-            State::Fault { cause: FaultCause::Deaf(why), .. } if !retry => {
-                Some(FaultCause::Deaf(why.clone()))
-            }
-            State::Initialize | State::Backup { .. } | State::Active { .. } | State::Fault { .. } => None,
-        };
-        if retry && let Some(index) = self.index() {
-            cx.actions.push(Action::Listen { index, group: self.config.group });
-        }
-        match (self.fault_cause().or(deaf), &self.state) {
-            (Some(cause), State::Fault { cause: old, .. }) if cause == *old => {}
+    /// Does the interface allow us to take part, and does the state agree?
+    pub(super) fn evaluate(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        match (self.fault_cause(), &self.state) {
+            (Some(cause), State::Fault { cause: old }) if cause == *old => {}
             (Some(cause), _) => self.enter_fault(now, cause, cx),
             (None, State::Initialize | State::Fault { .. }) => self.start(now, cx),
             (None, State::Backup { .. } | State::Active { .. }) => {}
@@ -33,7 +24,7 @@ impl Instance {
             Some(p) if !p.running => Some(FaultCause::Down),
             Some(p) if p.mac.is_none() => Some(FaultCause::NotEthernet),
             Some(p) if p.source.is_none() => Some(FaultCause::NoAddress),
-            Some(_) => None,
+            Some(_) => self.deaf.as_ref().map(|deaf| FaultCause::Deaf(deaf.why.clone())),
         }
     }
 
@@ -61,7 +52,7 @@ impl Instance {
             self.resign(cx);
         }
         let text: Text = cut(format_args!("{}", Explain(&cause, &self.config)));
-        self.enter(now, State::Fault { cause, retry_at: None }, format_args!("{text}"), cx);
+        self.enter(now, State::Fault { cause }, format_args!("{text}"), cx);
         self.converge(now, cx);
     }
 
