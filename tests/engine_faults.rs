@@ -184,6 +184,52 @@ fn fsm_5_owner_does_not_obey_a_lower_router() {
 }
 
 #[test]
+fn a_removal_that_was_refused_does_not_outlive_the_instance() {
+    let mut r = active(&Instance { lease: None, ..instance("eth0", 1) });
+    r.refused = Some(Refused::All);
+    r.hear(2, &advert_of(&instance("eth0", 1), OTHER, 200));
+    r.settle();
+    r.refused = None;
+    r.reload(&config(&[]));
+    r.pass(SECOND * 5);
+    assert!(!r.has(2, vip(1)), "nobody looks after it any more");
+}
+
+#[test]
+fn an_instance_that_goes_while_the_kernel_refuses_leaves_nothing() {
+    let lasting = |vips: &[u8]| Instance {
+        addresses: vips.iter().map(|v| vip(*v)).collect(),
+        lease: None,
+        ..instance("eth0", 1)
+    };
+    let mut r = active(&lasting(&[1, 2]));
+    r.refused = Some(Refused::All);
+    r.reload(&config(&[lasting(&[1])]));
+    r.reload(&config(&[]));
+    r.settle();
+    r.refused = None;
+    r.pass(SECOND * 5);
+    assert!(!r.has(2, vip(1)), "law 5: a failed command is retried");
+    assert!(!r.has(2, vip(2)), "law 5: a failed command is retried");
+}
+
+#[test]
+fn a_vip_that_moves_to_another_instance_is_not_taken_from_it() {
+    let with = |vrid, vips: &[u8]| Instance {
+        addresses: vips.iter().map(|v| vip(*v)).collect(),
+        ..instance("eth0", vrid)
+    };
+    let mut r = Router::new(&config(&[with(1, &[1]), with(2, &[2, 3])]));
+    r.pass(SECOND * 10);
+    r.lines.clear();
+    r.reload(&config(&[with(1, &[1, 3]), with(2, &[2])]));
+    assert!(r.has(2, vip(3)), "law 3: not for a moment");
+    r.pass(SECOND * 10);
+    assert!(r.has(2, vip(3)));
+    assert!(r.lines.iter().all(|(_, line)| !line.contains("removed by someone")), "{:?}", r.lines);
+}
+
+#[test]
 fn a_reload_keeps_to_the_interval_that_a_backup_has_learned() {
     let v3 = Instance { version: vipd::model::Version::V3, ..instance("eth0", 1) };
     let mut r = Router::new(&config(std::slice::from_ref(&v3)));

@@ -28,9 +28,9 @@ use self::balance::Balancer;
 use self::history::History;
 use self::links::Links;
 use self::mail::Mailer;
-use self::vrrp::{Instance, Pace};
+use self::vrrp::{Instance, Leftovers, Pace};
 use crate::model::status::{Happening, InstanceState, Snapshot, Stalls};
-use crate::model::{Config, Level, Mail, Name, cut};
+use crate::model::{Cidr, Config, Level, Mail, Name, cut};
 use crate::time::{Duration, Instant};
 use crate::wire::vrrp::{Rung, open};
 use core::fmt;
@@ -69,6 +69,7 @@ pub struct Engine {
     started_at: Instant,
     links: Links,
     instances: Vec<Instance>,
+    leftovers: Leftovers,
     /// The rate of announcements, one for each interface that has had one: (index, pace).
     paces: Vec<(u32, Pace)>,
     /// Packets that belong to no instance, by rung.
@@ -101,6 +102,7 @@ impl Engine {
             started_at: now,
             links: Links::default(),
             instances: config.instances.iter().map(|c| Instance::new(c.clone(), now)).collect(),
+            leftovers: Leftovers::default(),
             paces: Vec::new(),
             drops: [0; Rung::COUNT],
             balancer: Balancer::new(config, now, seed),
@@ -126,6 +128,7 @@ impl Engine {
                 let name = self.links.by_index(index).map(|i| i.link.name);
                 self.links.remove(index);
                 self.paces.retain(|(i, _)| *i != index);
+                self.leftovers.retain(|i| i != index);
                 if let Some(name) = name {
                     self.look_at(now, None, name, actions);
                 }
@@ -151,6 +154,7 @@ impl Engine {
                 }
             }
             Event::AddressResult { index, cidr, op, result } => {
+                self.leftovers.handle_result(now, index, &cidr, op, result);
                 let (instances, mut cx) = self.split(actions);
                 for instance in instances.iter_mut().filter(|i| i.index() == Some(index)) {
                     instance.handle_address_result(now, &cidr, op, result, &mut cx);
@@ -181,7 +185,7 @@ impl Engine {
             Phase::Leaving { give_up_at } => Some(give_up_at),
             Phase::Waiting | Phase::Running | Phase::Left => None,
         };
-        let own = earlier(instances, phase);
+        let own = earlier(earlier(instances, self.leftovers.next_deadline()), phase);
         earlier(own, earlier(self.balancer.next_deadline(), self.mailer.next_deadline()))
     }
 
@@ -280,6 +284,7 @@ impl Engine {
                 instance.tick(now, pace, &mut cx);
             }
         }
+        self.leftovers.tick(now, cx.actions);
         self.balancer.tick(now, &mut cx);
         self.mailer.tick(now, &mut self.history, actions);
     }
@@ -317,7 +322,7 @@ impl Engine {
         &mut self,
         now: Instant,
         index: u32,
-        cidr: &crate::model::Cidr,
+        cidr: &Cidr,
         change: AddressChange,
         actions: &mut Actions,
     ) {
@@ -369,6 +374,7 @@ impl Engine {
 
     fn dump_end(&mut self, now: Instant, actions: &mut Actions) {
         self.links.drop_unseen();
+        self.leftovers.retain(|index| self.links.by_index(index).is_some());
         let first = self.phase == Phase::Waiting;
         if first {
             self.phase = Phase::Running;
@@ -408,14 +414,15 @@ impl Engine {
             router_name: &self.router_name,
         };
         cx.mailer.reconfigure(config.mail.clone());
-        // Whoever goes, goes first: another instance may want its addresses.
         let same = |a: &crate::model::Instance, b: &crate::model::Instance| {
             (&a.interface, a.vrid) == (&b.interface, b.vrid)
         };
         let mut old = core::mem::take(&mut self.instances);
         let left = old.iter().filter_map(Instance::membership).collect();
+        let mut freed: Vec<(u32, Cidr)> = Vec::new();
         for gone in old.iter_mut().filter(|i| !config.instances.iter().any(|c| same(c, &i.config))) {
-            gone.remove(now, &mut cx);
+            let held = gone.remove(now, &mut cx);
+            freed.extend(gone.index().into_iter().flat_map(|index| held.iter().map(move |c| (index, *c))));
             let name = gone.config.name.clone();
             cx.note(now, Level::Note, "instance", &name, format_args!("removed from the configuration"));
         }
@@ -423,7 +430,10 @@ impl Engine {
             match old.iter().position(|i| same(wanted, &i.config)) {
                 Some(at) => {
                     let mut kept = old.swap_remove(at);
-                    kept.reconfigure(now, wanted.clone(), &mut cx);
+                    let held = kept.reconfigure(now, wanted.clone(), &mut cx);
+                    freed.extend(
+                        kept.index().into_iter().flat_map(|index| held.iter().map(move |c| (index, *c))),
+                    );
                     self.instances.push(kept);
                 }
                 None => {
@@ -446,6 +456,25 @@ impl Engine {
             format_args!("{} instances, {} services", config.instances.len(), config.services.len()),
         );
         self.unlisten(left, actions);
+        self.settle(now, freed, actions);
+    }
+
+    /// Addresses that an instance had before a reload go to the one that has them now; those that nobody has go.
+    fn settle(&mut self, now: Instant, mut freed: Vec<(u32, Cidr)>, actions: &mut Actions) {
+        for instance in &self.instances {
+            let index = instance.index().unwrap_or(0);
+            instance.config.addresses.iter().for_each(|cidr| self.leftovers.forget(index, cidr));
+        }
+        freed.retain(|(index, cidr)| {
+            let mut there = self.instances.iter_mut().filter(|i| i.index() == Some(*index));
+            !there.any(|i| i.hand_over(now, cidr))
+        });
+        freed.sort_unstable();
+        for group in freed.chunk_by(|a, b| a.0 == b.0) {
+            let cidrs: Vec<Cidr> = group.iter().map(|(_, cidr)| *cidr).collect();
+            self.leftovers.add(now, group.first().map_or(0, |(index, _)| *index), &cidrs);
+        }
+        self.leftovers.tick(now, actions);
     }
 
     fn shutdown(&mut self, now: Instant, actions: &mut Actions) {
@@ -464,7 +493,9 @@ impl Engine {
     /// Ends the daemon once nothing of ours is left in the kernel.
     fn finish(&mut self, now: Instant, actions: &mut Actions) {
         let Phase::Leaving { give_up_at } = self.phase else { return };
-        let clean = self.instances.iter().all(Instance::is_clean) && self.balancer.is_shut_down();
+        let clean = self.instances.iter().all(Instance::is_clean)
+            && self.leftovers.is_empty()
+            && self.balancer.is_shut_down();
         if clean || give_up_at <= now {
             self.phase = Phase::Left;
             actions.push(Action::Finished);

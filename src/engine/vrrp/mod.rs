@@ -3,6 +3,7 @@
 
 mod active;
 mod announce;
+mod leftovers;
 mod listen;
 mod receive;
 mod rejected;
@@ -11,13 +12,14 @@ mod transition;
 mod vips;
 
 pub(super) use announce::Pace;
+pub(super) use leftovers::Leftovers;
 
 use self::announce::Announce;
 use self::listen::Deaf;
 use self::rejected::Rejected;
 use self::vips::{Noticed, Vips};
 use super::links::Interface;
-use super::{Action, AddressChange, AddressOp, Ctx, Refusal};
+use super::{AddressChange, AddressOp, Ctx, Refusal};
 use crate::model::{self, Authentication, Cidr, Level, Text, Version, cut, status::InstanceState};
 use crate::time::{Duration, Instant};
 use crate::wire::vrrp::{ChecksumForm, Expect, max_addresses};
@@ -340,10 +342,22 @@ impl Instance {
         self.converge(now, cx);
     }
 
-    /// The instance is no more part of the configuration.
-    pub(super) fn remove(&mut self, now: Instant, cx: &mut Ctx<'_>) {
-        self.shutdown(now, cx);
-        self.remove_addresses(now, cx);
+    /// The instance is no more part of the configuration: it resigns, and tells what it leaves on the box.
+    pub(super) fn remove(&mut self, now: Instant, cx: &mut Ctx<'_>) -> Vec<Cidr> {
+        if self.is_active() {
+            self.resign(cx);
+        }
+        self.enter(now, State::Initialize, format_args!("removed"), cx);
+        self.vips.held().collect()
+    }
+
+    /// Another instance had this address and leaves it to us; false: it is not one of ours.
+    pub(super) fn hand_over(&mut self, now: Instant, cidr: &Cidr) -> bool {
+        let is_ours = self.config.addresses.contains(cidr);
+        if is_ours {
+            self.vips.hand_over(now, cidr, self.is_active());
+        }
+        is_ours
     }
 
     /// All batches at once: nobody comes back for the rest.
@@ -355,8 +369,14 @@ impl Instance {
         }
     }
 
-    /// Other parameters for the same virtual router: state, timers and what is on the box stay.
-    pub(super) fn reconfigure(&mut self, now: Instant, config: model::Instance, cx: &mut Ctx<'_>) {
+    /// Other parameters for the same virtual router: state, timers and what is on the box stay. The addresses that are
+    /// no longer its own and on the box are returned.
+    pub(super) fn reconfigure(
+        &mut self,
+        now: Instant,
+        config: model::Instance,
+        cx: &mut Ctx<'_>,
+    ) -> Vec<Cidr> {
         let old = core::mem::replace(&mut self.config, config);
         if old.group != self.config.group {
             self.listen(cx.actions);
@@ -364,13 +384,9 @@ impl Instance {
         if old.checksum != self.config.checksum {
             self.transmit_form = form(&self.config);
         }
+        let mut left = Vec::new();
         if old.addresses != self.config.addresses {
-            let removed = self.vips.reconfigure(&self.config.addresses);
-            if let Some(index) = self.index() {
-                for cidr in removed {
-                    cx.actions.push(Action::RemoveAddress { index, cidr });
-                }
-            }
+            left = self.vips.reconfigure(&self.config.addresses);
             self.converge(now, cx);
         }
         // Their number depends on the version, too.
@@ -406,6 +422,7 @@ impl Instance {
             }
             State::Initialize | State::Fault { .. } => {}
         }
+        left
     }
 
     fn converge(&mut self, now: Instant, cx: &mut Ctx<'_>) {

@@ -147,9 +147,7 @@ impl Instance {
         };
         self.enter(now, state, format_args!("{cause}"), cx);
         self.obey(now, heard, advert);
-        if let Some(index) = self.index() {
-            self.vips.remove_all(now, index, cx.actions);
-        }
+        self.converge(now, cx);
     }
 
     /// FSM-21, FSM-33: a lower router is Active, too. Our advert at once, and our MAC to those that learned

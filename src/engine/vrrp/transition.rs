@@ -103,7 +103,7 @@ impl Instance {
             return;
         }
         self.since = now;
-        self.vips.wake(now);
+        self.vips.start_over(now);
         if before == InstanceState::Active {
             self.counters.released_active = self.counters.released_active.saturating_add(1);
         }

@@ -90,6 +90,14 @@ impl Vips {
         self.converge_at = Some(self.converge_at.map_or(at, |old| old.min(at)));
     }
 
+    /// Another state: what was to wait for its turn is wanted, or not wanted, at once.
+    pub(super) fn start_over(&mut self, now: Instant) {
+        for vip in &mut self.list {
+            vip.not_before = None;
+        }
+        self.wake(now);
+    }
+
     /// There is no interface to change anything on.
     pub(super) fn rest(&mut self) {
         self.converge_at = None;
@@ -136,14 +144,6 @@ impl Vips {
                 actions.push(Action::RemoveAddress { index, cidr });
             }
         }
-    }
-
-    /// Asks for all to be removed, at once: the box is to have no VIP when the next one reads this.
-    pub(super) fn remove_all(&mut self, now: Instant, index: u32, actions: &mut Actions) {
-        for vip in &mut self.list {
-            vip.not_before = None;
-        }
-        self.converge(now, false, index, None, actions);
     }
 
     /// Renews the leases of a batch from `from`; the place to go on from, or `None` when through.
@@ -301,17 +301,34 @@ impl Vips {
         taken
     }
 
-    /// Another list of addresses: those that stay keep what is known of them; the ones to be removed are
-    /// returned.
+    /// Another list of addresses: those that stay keep what is known of them; those of the others that are on the box
+    /// are returned.
     pub(super) fn reconfigure(&mut self, cidrs: &[Cidr]) -> Vec<Cidr> {
-        let old = core::mem::take(&mut self.list);
-        let keep = |cidr: &Cidr| old.iter().find(|v| v.cidr == *cidr).copied();
+        let mut old = core::mem::take(self);
+        let keep = |cidr: &Cidr| old.list.iter().find(|v| v.cidr == *cidr).copied();
         self.list = cidrs.iter().map(|c| keep(c).unwrap_or_else(|| Vip::new(*c))).collect();
-        self.hint = 0;
-        old.iter()
-            .filter(|v| !cidrs.contains(&v.cidr) && !v.foreign && (v.present || v.asked.is_some()))
-            .map(|v| v.cidr)
-            .collect()
+        self.converge_at = old.converge_at;
+        old.list.retain(|v| !cidrs.contains(&v.cidr));
+        old.held().collect()
+    }
+
+    /// Those that are ours and on the box, or may be.
+    pub(super) fn held(&self) -> impl Iterator<Item = Cidr> {
+        self.list.iter().filter(|v| !v.foreign && (v.present || v.asked.is_some())).map(|v| v.cidr)
+    }
+
+    /// Another instance had this one and leaves it on the box. Where it is wanted, it is asked for once more: the lease
+    /// may be another one.
+    pub(super) fn hand_over(&mut self, now: Instant, cidr: &Cidr, wanted: bool) {
+        if let Some(vip) = self.find(cidr) {
+            vip.present |= !wanted;
+            self.wake(now);
+        }
+    }
+
+    /// This one is somebody else's business now.
+    pub(super) fn forget(&mut self, cidr: &Cidr) {
+        self.list.retain(|v| v.cidr != *cidr);
     }
 }
 
@@ -386,7 +403,7 @@ mod tests {
         let (now, mut actions) = (Instant::from_secs(1), Actions::new());
         vips.converge(now, true, 3, None, &mut actions);
         vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
-        vips.remove_all(now, 3, &mut actions);
+        vips.converge(now, false, 3, None, &mut actions);
         vips.handle_result(now, &cidr, AddressOp::Remove, Ok(()));
         assert!(vips.is_clean());
         // Active again before the kernel's notifications of before are read.
@@ -444,7 +461,7 @@ mod tests {
         vips.renew(0, 3, None, &mut actions);
         vips.handle_result(now, &cidr, AddressOp::Add, Err(Refusal::Busy));
         actions.clear();
-        vips.remove_all(now, 3, &mut actions);
+        vips.converge(now, false, 3, None, &mut actions);
         assert!(matches!(actions.take(), Some(Action::RemoveAddress { .. })), "it would stay on a Backup");
     }
 
