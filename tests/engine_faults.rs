@@ -214,6 +214,18 @@ fn an_instance_that_goes_while_the_kernel_refuses_leaves_nothing() {
 }
 
 #[test]
+fn an_address_that_an_owner_leaves_alone_is_taken_off_once_it_is_no_owner() {
+    let mut r = Router::new(&config(&[owner("eth0", 1)]));
+    r.put_address(2, vip(1));
+    r.pass(SECOND);
+    r.set_running(2, false);
+    r.reload(&config(&[instance("eth0", 1)]));
+    r.settle();
+    assert_eq!(r.state(0), InstanceState::Fault);
+    assert!(!r.has(2, vip(1)), "law 3: on the box while not Active");
+}
+
+#[test]
 fn a_vip_that_moves_to_another_instance_is_not_taken_from_it() {
     let with = |vrid, vips: &[u8]| Instance {
         addresses: vips.iter().map(|v| vip(*v)).collect(),
@@ -227,6 +239,29 @@ fn a_vip_that_moves_to_another_instance_is_not_taken_from_it() {
     r.pass(SECOND * 10);
     assert!(r.has(2, vip(3)));
     assert!(r.lines.iter().all(|(_, line)| !line.contains("removed by someone")), "{:?}", r.lines);
+}
+
+#[test]
+fn the_notification_of_our_own_removal_may_be_lost() {
+    let mut r = active(&instance("eth0", 1));
+    // Backup, and Active again; the notifications of it overran.
+    r.hear(2, &advert_of(&instance("eth0", 1), OTHER, 200));
+    r.settle();
+    assert!(!r.has(2, vip(1)));
+    let cidr = vip(1);
+    r.pass(SECOND * 10);
+    assert!(r.has(2, vip(1)));
+    let result = Ok(());
+    let op = vipd::engine::AddressOp::Remove;
+    r.feed(Event::AddressResult { index: 2, cidr, op, result });
+    r.feed(Event::AddressResult { index: 2, cidr, op: vipd::engine::AddressOp::Add, result });
+    r.settle();
+    r.lines.clear();
+    r.dump();
+    r.settle();
+    assert_eq!(r.status(0).addresses[0].put_back, 0, "nobody took it: {:?}", r.lines);
+    r.feed(Event::Address { index: 2, cidr, change: AddressChange::Gone });
+    assert_eq!(r.status(0).addresses[0].put_back, 1, "and this was somebody");
 }
 
 #[test]

@@ -230,11 +230,13 @@ impl Vips {
         owner: bool,
     ) -> Noticed {
         let Some(vip) = self.find(cidr) else { return Noticed::Nothing };
+        vip.seen = true;
         if vip.leaving > 0 {
             return Noticed::Nothing;
         }
-        let was = vip.present;
-        (vip.present, vip.seen) = (true, true);
+        // One that was left alone until a reload is a new one.
+        let was = vip.present && !vip.foreign;
+        vip.present = true;
         vip.foreign = owner && !ours;
         if wanted || was || vip.foreign || vip.asked.is_some() {
             return Noticed::Nothing;
