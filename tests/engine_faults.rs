@@ -171,6 +171,47 @@ fn a_socket_that_failed_is_opened_before_the_router_takes_part() {
 }
 
 #[test]
+fn a_vip_that_is_refused_does_not_silence_the_others_nor_the_log() {
+    let wanted = Instance { addresses: vec![vip(1), vip(2), vip(3)], ..instance("eth0", 1) };
+    let mut r = Router::new(&config(std::slice::from_ref(&wanted)));
+    r.refused = Some(Refused::Adding(vip(2)));
+    r.pass(SECOND * 10);
+    assert!(r.sent.iter().any(|s| s.announces(&vip(3))), "ARP-42: it waits for the one before it");
+    (r.ticks, r.lines) = (0, Vec::new());
+    r.pass(SECOND * 60);
+    assert!(r.ticks < 600, "{} wake-ups a minute", r.ticks);
+    assert!(r.lines.len() <= 10, "{} log lines a minute", r.lines.len());
+    r.refused = None;
+    r.sent.clear();
+    r.pass(SECOND * 3);
+    assert!(r.has(2, vip(2)), "law 5: tried again");
+    assert!(r.sent.iter().any(|s| s.announces(&vip(2))), "ARP-44: announced when it is there");
+}
+
+#[test]
+fn renewals_that_are_refused_do_not_flood_the_log() {
+    let wanted = Instance { addresses: (1..60).map(vip).collect(), ..instance("eth0", 1) };
+    let mut r = active(&wanted);
+    r.refused = Some(Refused::All);
+    r.lines.clear();
+    r.pass(SECOND * 60);
+    assert!(!r.lines.is_empty(), "it is said");
+    assert!(r.lines.len() <= 10, "{} log lines a minute", r.lines.len());
+}
+
+#[test]
+fn somebody_who_takes_a_vip_again_and_again_does_not_flood_the_log() {
+    let mut r = active(&Instance { advert_interval: SECOND, ..instance("eth0", 1) });
+    r.lines.clear();
+    for _ in 0..600 {
+        r.take_address(2, vip(1));
+        r.pass(Duration::from_millis(100));
+    }
+    assert!(r.lines.len() <= 20, "{} log lines a minute", r.lines.len());
+    assert!(r.status(0).addresses[0].put_back > 20, "counted and put back all the same");
+}
+
+#[test]
 fn fsm_5_owner_does_not_obey_a_lower_router() {
     let wanted = Instance { preempt: false, ..owner("eth0", 1) };
     let mut r = active(&wanted);

@@ -16,6 +16,7 @@ mod event;
 mod history;
 mod links;
 mod mail;
+mod quiet;
 mod vrrp;
 
 pub use event::{

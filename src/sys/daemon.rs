@@ -41,8 +41,11 @@ const EXIT_CONFIG: u8 = 2;
 /// More descriptors than probes, connections and sockets can ever want at one time.
 const DESCRIPTORS: rlim_t = 65_536;
 
-/// Runs the daemon until it is told to leave. The exit code: 0 a clean leave, 1 the system refuses what it
-/// needs, 2 the configuration is refused.
+/// Lines about late turns are at least so far apart.
+const STALL_LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Runs the daemon until it is told to leave. The exit code: 0 a clean leave, 1 the system refuses what it needs,
+/// 2 the configuration is refused.
 pub fn run(options: RunOptions) -> u8 {
     lines::start(options.log, options.level);
     let config = match read(&options.config) {
@@ -98,6 +101,7 @@ struct Daemon {
     prober: Prober,
     control: ControlServer,
     frame: Box<[u8]>,
+    stall_logged_at: Option<Instant>,
     finished: bool,
 }
 
@@ -128,6 +132,7 @@ impl Daemon {
             prober: Prober::new(),
             control,
             frame: frame_buffer(),
+            stall_logged_at: None,
             finished: false,
             options,
         })
@@ -223,7 +228,11 @@ impl Daemon {
         let due = deadline.map_or(now, |at| at.max(before));
         if now > due && now - due > self.engine.stall_limit() {
             self.engine.count_stall(now - due);
-            log::warn!("the loop came {} late", now - due);
+            // Each is counted; on a machine that is always late, a line for each would make it later.
+            if self.stall_logged_at.is_none_or(|at| now - at >= STALL_LOG_INTERVAL) {
+                self.stall_logged_at = Some(now);
+                log::warn!("the loop came {} late", now - due);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! What an Active router does from time to time: adverts, leases, announcements.
 
 use super::announce::Pace;
+use super::vips::Turn;
 use super::{Instance, State};
 use crate::engine::Ctx;
 use crate::model::Level;
@@ -59,17 +60,18 @@ impl Instance {
         let Some(usable) = self.usable() else { return };
         let State::Active { announce, .. } = &mut self.state else { return };
         announce.tick(now, &self.config.garp);
-        let vips = &self.vips;
-        announce.slice(now, vips.len(), pace, |at| match vips.get(at).filter(|v| v.is_on_its_way()) {
-            Some(vip) => {
-                if let IpAddr::V4(address) = vip.cidr.address {
+        let vips = &mut self.vips;
+        announce.slice(now, vips.len(), pace, |at| match vips.turn(now, at) {
+            Turn::Now(cidr) => {
+                if let IpAddr::V4(address) = cidr.address {
                     cx.actions.transmit(usable.index, GARP_LEN, |buffer| {
                         emit_garp(usable.mac, address, buffer);
                     });
                 }
                 true
             }
-            None => false,
+            Turn::PassedBy => true,
+            Turn::Soon => false,
         });
     }
 
@@ -81,6 +83,12 @@ impl Instance {
 
     /// Says that VIPs were taken away, and by what.
     pub(super) fn put_back(&mut self, now: Instant, what: fmt::Arguments<'_>, cx: &mut Ctx<'_>) {
+        if let State::Active { announce, .. } = &mut self.state {
+            announce.again(now, &self.config.garp);
+        }
+        if !self.meddling.lets_through(now) {
+            return;
+        }
         let expired = self.has_lapsed(now);
         let by =
             if expired { "the lease ran out while this daemon did not run" } else { "removed by someone" };
@@ -92,9 +100,6 @@ impl Instance {
             &name,
             format_args!("{what} on {}: {by}; put back", self.config.interface),
         );
-        if let State::Active { announce, .. } = &mut self.state {
-            announce.again(now, &self.config.garp);
-        }
     }
 
     pub(super) fn send_advert(&mut self, priority: u8, cx: &mut Ctx<'_>) {

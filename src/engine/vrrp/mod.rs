@@ -17,8 +17,9 @@ pub(super) use leftovers::Leftovers;
 use self::announce::Announce;
 use self::listen::Deaf;
 use self::rejected::Rejected;
-use self::vips::{Noticed, Vips};
+use self::vips::{Answer, Noticed, Vips};
 use super::links::Interface;
+use super::quiet::Quiet;
 use super::{AddressChange, AddressOp, Ctx, Refusal};
 use crate::model::{self, Authentication, Cidr, Level, Text, Version, cut, status::InstanceState};
 use crate::time::{Duration, Instant};
@@ -102,6 +103,7 @@ struct Counters {
     own_address: u32,
     not_ready: u32,
     transmit_failed: u32,
+    address_refused: u32,
 }
 
 /// One virtual router.
@@ -123,6 +125,9 @@ pub(super) struct Instance {
     vips: Vips,
     counters: Counters,
     rejected: Rejected,
+    /// Lines about changes of addresses that the kernel refused, and about others who change them.
+    refusals: Quiet,
+    meddling: Quiet,
     /// When the last lower-priority advert was answered (FSM-33).
     answered_at: Option<Instant>,
     /// The last renewal of the leases, and the last time it came too late: they tell an expired lease from a
@@ -147,6 +152,8 @@ impl Instance {
             vips: Vips::new(&config.addresses),
             counters: Counters::default(),
             rejected: Rejected::new(),
+            refusals: Quiet::default(),
+            meddling: Quiet::default(),
             answered_at: None,
             renewed_at: now,
             lapsed_at: None,
@@ -282,6 +289,7 @@ impl Instance {
         };
         match noticed {
             Noticed::Nothing => {}
+            Noticed::Stray if !self.meddling.lets_through(now) => {}
             Noticed::Stray => cx.note(
                 now,
                 Level::Warning,
@@ -304,19 +312,33 @@ impl Instance {
         result: Result<(), Refusal>,
         cx: &mut Ctx<'_>,
     ) {
-        if let Some(refusal) = self.vips.handle_result(now, cidr, op, result) {
-            let what = match op {
-                AddressOp::Add => "put on",
-                AddressOp::Remove => "taken off",
-            };
-            cx.note(
-                now,
-                Level::Error,
-                "address",
-                &self.config.name,
-                format_args!("{cidr} could not be {what} {}: {refusal}", self.config.interface),
-            );
+        match self.vips.handle_result(now, cidr, op, result) {
+            Answer::Done => {}
+            Answer::Late => {
+                if let State::Active { announce, .. } = &mut self.state {
+                    announce.late(now, &self.config.garp);
+                }
+            }
+            Answer::Refused(refusal) => self.refused(now, cidr, op, refusal, cx),
         }
+    }
+
+    fn refused(&mut self, now: Instant, cidr: &Cidr, op: AddressOp, refusal: Refusal, cx: &mut Ctx<'_>) {
+        self.counters.address_refused = self.counters.address_refused.saturating_add(1);
+        if !self.refusals.lets_through(now) {
+            return;
+        }
+        let what = match op {
+            AddressOp::Add => "put on",
+            AddressOp::Remove => "taken off",
+        };
+        cx.note(
+            now,
+            Level::Error,
+            "address",
+            &self.config.name,
+            format_args!("{cidr} could not be {what} {}: {refusal}", self.config.interface),
+        );
     }
 
     pub(super) fn dump_start(&mut self) {

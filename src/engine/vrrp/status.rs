@@ -52,6 +52,7 @@ impl Instance {
             ("own_address", c.own_address),
             ("not_ready", c.not_ready),
             ("transmit_failed", c.transmit_failed),
+            ("address_refused", c.address_refused),
         ];
         InstanceCounters {
             adverts_received: c.adverts_received,

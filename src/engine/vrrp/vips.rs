@@ -24,6 +24,8 @@ pub(super) struct Vip {
     pub(super) lapsed: bool,
     /// Not before this time may it be put back (one advert interval after the last time).
     not_before: Option<Instant>,
+    /// A round of announcements was of no use to it, because it was refused or had to wait.
+    passed_by: bool,
     seen: bool,
 }
 
@@ -35,6 +37,28 @@ pub(super) struct Vips {
     hint: usize,
     /// When there is something to converge.
     converge_at: Option<Instant>,
+}
+
+/// What an answer of the kernel meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// As expected.
+    Done,
+    /// A VIP is on the box to which the last round of announcements was of no use.
+    Late,
+    /// It could not be done.
+    Refused(Refusal),
+}
+
+/// What a VIP is to a round of announcements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It is on the box, or will be when the frame leaves.
+    Now(Cidr),
+    /// It will be asked for soon; the round waits.
+    Soon,
+    /// It has to wait; the round goes on without it.
+    PassedBy,
 }
 
 /// What a notification meant.
@@ -63,8 +87,16 @@ impl Vips {
         self.list.len()
     }
 
-    pub(super) fn get(&self, at: usize) -> Option<&Vip> {
-        self.list.get(at)
+    /// Is it the turn of number `at` to be announced?
+    pub(super) fn turn(&mut self, now: Instant, at: usize) -> Turn {
+        match self.list.get_mut(at) {
+            Some(vip) if vip.is_on_its_way() => Turn::Now(vip.cidr),
+            Some(vip) if vip.not_before.is_some_and(|at| at > now) => {
+                vip.passed_by = true;
+                Turn::PassedBy
+            }
+            Some(_) | None => Turn::Soon,
+        }
     }
 
     fn find(&mut self, cidr: &Cidr) -> Option<&mut Vip> {
@@ -168,16 +200,16 @@ impl Vips {
         None
     }
 
-    /// The kernel's answer. `Some` = what could not be done.
+    /// The kernel's answer.
     pub(super) fn handle_result(
         &mut self,
         now: Instant,
         cidr: &Cidr,
         op: AddressOp,
         result: Result<(), Refusal>,
-    ) -> Option<Refusal> {
+    ) -> Answer {
         let retry = now + Duration::from_secs(1);
-        let vip = self.find(cidr)?;
+        let Some(vip) = self.find(cidr) else { return Answer::Done };
         // A renewal was not asked by `converge`, and its success is nothing to look into.
         let converging = vip.asked == Some(op);
         if converging {
@@ -186,35 +218,37 @@ impl Vips {
         match (op, result) {
             (AddressOp::Add, Ok(()) | Err(Refusal::Exists)) => {
                 (vip.present, vip.seen) = (true, true);
+                let is_late = core::mem::replace(&mut vip.passed_by, false);
                 if converging {
                     // It may have been asked for by a state that has been left meanwhile.
                     self.wake(now);
                 }
-                None
+                if is_late { Answer::Late } else { Answer::Done }
             }
             (AddressOp::Remove, Ok(())) => {
                 vip.present = false;
                 vip.leaving = vip.leaving.saturating_add(1);
                 self.wake(now);
-                None
+                Answer::Done
             }
             (AddressOp::Remove, Err(Refusal::NotFound | Refusal::NoDevice)) => {
                 vip.present = false;
                 self.wake(now);
-                None
+                Answer::Done
             }
             // The address stays until its lease ends, and the next renewal is not far.
-            (AddressOp::Add, Err(refusal)) if !converging => Some(refusal),
+            (AddressOp::Add, Err(refusal)) if !converging => Answer::Refused(refusal),
             (AddressOp::Add, Err(refusal)) => {
-                vip.present = false;
+                // The round may have announced it already, in vain.
+                (vip.present, vip.passed_by) = (false, true);
                 vip.not_before = Some(retry);
                 self.wake(retry);
-                Some(refusal)
+                Answer::Refused(refusal)
             }
             (AddressOp::Remove, Err(refusal)) => {
                 vip.not_before = Some(retry);
                 self.wake(retry);
-                Some(refusal)
+                Answer::Refused(refusal)
             }
         }
     }
@@ -355,6 +389,7 @@ impl Vip {
             put_back_at: None,
             lapsed: false,
             not_before: None,
+            passed_by: false,
             seen: false,
         }
     }
@@ -396,7 +431,7 @@ mod tests {
         assert_eq!(due, now + SECOND, "within one advert interval");
         vips.converge(due, true, 3, None, &mut actions);
         assert_eq!(adds(&mut actions), 1);
-        assert_eq!(vips.get(0).unwrap().put_back, 2, "counted for the status screen");
+        assert_eq!(vips.iter().next().unwrap().put_back, 2, "counted for the status screen");
     }
 
     #[test]
@@ -412,7 +447,7 @@ mod tests {
         vips.converge(now, true, 3, None, &mut actions);
         vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
         assert_eq!(vips.handle_gone(now, &cidr, true, SECOND, false), Noticed::Nothing);
-        assert_eq!(vips.get(0).unwrap().put_back, 0);
+        assert_eq!(vips.iter().next().unwrap().put_back, 0);
     }
 
     #[test]
@@ -473,7 +508,7 @@ mod tests {
         let (now, mut actions) = (Instant::from_secs(1), Actions::new());
         vips.converge(now, true, 3, None, &mut actions);
         let refused = vips.handle_result(now, &cidr, AddressOp::Add, Err(Refusal::Busy));
-        assert_eq!(refused, Some(Refusal::Busy));
+        assert_eq!(refused, Answer::Refused(Refusal::Busy));
         adds(&mut actions);
         let due = vips.next_deadline().unwrap();
         vips.converge(due, true, 3, None, &mut actions);
