@@ -138,7 +138,8 @@ impl Vips {
     /// The interface is gone and took everything with it.
     pub(super) fn interface_gone(&mut self) {
         for vip in &mut self.list {
-            (vip.present, vip.asked, vip.leaving, vip.foreign) = (false, None, 0, false);
+            vip.set_off();
+            (vip.asked, vip.leaving) = (None, 0);
         }
     }
 
@@ -226,13 +227,13 @@ impl Vips {
                 if is_late { Answer::Late } else { Answer::Done }
             }
             (AddressOp::Remove, Ok(())) => {
-                vip.present = false;
+                vip.set_off();
                 vip.leaving = vip.leaving.saturating_add(1);
                 self.wake(now);
                 Answer::Done
             }
             (AddressOp::Remove, Err(Refusal::NotFound | Refusal::NoDevice)) => {
-                vip.present = false;
+                vip.set_off();
                 self.wake(now);
                 Answer::Done
             }
@@ -240,7 +241,8 @@ impl Vips {
             (AddressOp::Add, Err(refusal)) if !converging => Answer::Refused(refusal),
             (AddressOp::Add, Err(refusal)) => {
                 // The round may have announced it already, in vain.
-                (vip.present, vip.passed_by) = (false, true);
+                vip.set_off();
+                vip.passed_by = true;
                 vip.not_before = Some(retry);
                 self.wake(retry);
                 Answer::Refused(refusal)
@@ -301,8 +303,8 @@ impl Vips {
 
     /// A VIP is gone that we did not take away; when to put it back.
     fn lost(vip: &mut Vip, now: Instant, wanted: bool, interval: Duration) -> Option<Instant> {
-        let was = core::mem::replace(&mut vip.present, false);
-        vip.foreign = false;
+        let was = vip.present;
+        vip.set_off();
         if !was || !wanted {
             return None;
         }
@@ -376,6 +378,11 @@ impl Vip {
             Some(AddressOp::Remove) => false,
             None => self.present,
         }
+    }
+
+    /// What is not there is nobody's: it is put there where it is wanted.
+    fn set_off(&mut self) {
+        (self.present, self.foreign) = (false, false);
     }
 
     fn new(cidr: Cidr) -> Self {
@@ -462,6 +469,20 @@ mod tests {
         vips.converge(now, true, 3, None, &mut actions);
         assert!(actions.is_empty(), "a lease on the operator's own address would take it from him");
         assert!(vips.is_clean());
+    }
+
+    #[test]
+    fn an_owners_address_that_we_removed_is_not_taken_for_there() {
+        let (mut vips, cidr) = vips();
+        let (now, mut actions) = (Instant::from_secs(1), Actions::new());
+        vips.handle_present(now, &cidr, true, false, true);
+        vips.converge(now, false, 3, None, &mut actions);
+        // A dump from before the removal, with another view of who put it there.
+        vips.handle_present(now, &cidr, false, false, true);
+        vips.handle_result(now, &cidr, AddressOp::Remove, Ok(()));
+        actions.clear();
+        vips.converge(now, true, 3, None, &mut actions);
+        assert_eq!(adds(&mut actions), 1, "law 3: Active without its VIP, for ever");
     }
 
     #[test]
