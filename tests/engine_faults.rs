@@ -1,5 +1,5 @@
-//! Recorded inputs that once left a VIP where it should not be, or the loop busy: reloads, interfaces that come and go,
-//! sockets and addresses that the kernel refuses. Each test says what went wrong.
+//! Recorded inputs that once left a VIP where it should not be, or the loop busy: reloads, interfaces that
+//! come and go, sockets and addresses that the kernel refuses. Each test says what went wrong.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, dead_code, reason = "a test")]
 
@@ -109,7 +109,7 @@ fn sock_23_a_group_is_left_with_its_last_instance() {
     let other = Instance { group: Ipv4Addr::new(234, 10, 10, 10), ..instance("eth0", 1) };
     r.reload(&config(&[other.clone(), instance("eth0", 2)]));
     assert_eq!(r.members.len(), 2, "{:?}", r.members);
-    r.reload(&config(&[other.clone()]));
+    r.reload(&config(std::slice::from_ref(&other)));
     assert_eq!(r.members.iter().map(|m| m.1).collect::<Vec<_>>(), [other.group]);
     r.reload(&config(&[]));
     assert!(r.members.is_empty(), "its socket goes on reading for nobody");

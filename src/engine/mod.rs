@@ -460,7 +460,8 @@ impl Engine {
         self.settle(now, freed, actions);
     }
 
-    /// Addresses that an instance had before a reload go to the one that has them now; those that nobody has go.
+    /// Addresses that an instance had before a reload go to the one that has them now; those that nobody
+    /// has go.
     fn settle(&mut self, now: Instant, mut freed: Vec<(u32, Cidr)>, actions: &mut Actions) {
         for instance in &self.instances {
             let index = instance.index().unwrap_or(0);

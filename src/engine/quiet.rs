@@ -1,4 +1,5 @@
-//! Keeps one kind of line from flooding the log; what it withholds is counted where the status screen shows it.
+//! Keeps one kind of line from flooding the log; what it withholds is counted where the status screen shows
+//! it.
 
 use crate::time::{Duration, Instant};
 

@@ -44,8 +44,8 @@ const DESCRIPTORS: rlim_t = 65_536;
 /// Lines about late turns are at least so far apart.
 const STALL_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Runs the daemon until it is told to leave. The exit code: 0 a clean leave, 1 the system refuses what it needs,
-/// 2 the configuration is refused.
+/// Runs the daemon until it is told to leave. The exit code: 0 a clean leave, 1 the system refuses what it
+/// needs, 2 the configuration is refused.
 pub fn run(options: RunOptions) -> u8 {
     lines::start(options.log, options.level);
     let config = match read(&options.config) {

@@ -80,8 +80,8 @@ impl Announce {
         self.refresh_at = (garp.refresh > Duration::ZERO).then(|| now + garp.refresh);
     }
 
-    /// A VIP is there that a round has passed by: tells all once more from where the round is, so that many late ones
-    /// do not begin it again and again.
+    /// A VIP is there that a round has passed by: tells all once more from where the round is, so that many
+    /// late ones do not begin it again and again.
     pub(super) fn late(&mut self, now: Instant, garp: &Garp) {
         if self.rounds == 0 {
             self.again(now, garp);
@@ -112,8 +112,9 @@ impl Announce {
         }
     }
 
-    /// The VIPs to announce now, one call a frame: round robin, never a VIP's second frame before every VIP's first
-    /// (ARP-42). `send(index)` is false where that VIP is about to be put on the box: the slice ends there for now.
+    /// The VIPs to announce now, one call a frame: round robin, never a VIP's second frame before every
+    /// VIP's first (ARP-42). `send(index)` is false where that VIP is about to be put on the box: the slice
+    /// ends there for now.
     pub(super) fn slice(
         &mut self,
         now: Instant,

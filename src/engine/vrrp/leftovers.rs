@@ -1,11 +1,13 @@
-//! Addresses that a reload left without an instance: taken off the box, and tried again where that is refused (law 5).
+//! Addresses that a reload left without an instance: taken off the box, and tried again where that is
+//! refused (law 5).
 
 use super::vips::Vips;
 use crate::engine::{Actions, AddressOp, Refusal};
 use crate::model::Cidr;
 use crate::time::Instant;
 
-/// The addresses, by interface index; at most those of one configuration for each reload that the kernel refuses.
+/// The addresses, by interface index; at most those of one configuration for each reload that the kernel
+/// refuses.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Leftovers {
     list: Vec<(u32, Vips)>,

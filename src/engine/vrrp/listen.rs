@@ -1,4 +1,5 @@
-//! The socket of the instance's interface: held while the interface is there, tried again where it was refused.
+//! The socket of the instance's interface: held while the interface is there, tried again where it was
+//! refused.
 
 use super::Instance;
 use super::State;
@@ -12,8 +13,8 @@ const RETRY_DELAY: Duration = Duration::from_secs(2);
 /// A refusal comes at once; so long after a try it has not been refused.
 const TRY_TIMEOUT: Duration = Duration::from_millis(10);
 
-/// The socket was refused. It is a matter of the interface, whatever the state: without an ear a Backup would become a
-/// second Active.
+/// The socket was refused. It is a matter of the interface, whatever the state: without an ear a Backup
+/// would become a second Active.
 #[derive(Debug)]
 pub(super) struct Deaf {
     pub(super) why: Text,

@@ -257,8 +257,8 @@ impl Instance {
         }
     }
 
-    /// The interface is gone, or has another name: the others are told and the addresses taken away, as far as that can
-    /// still be done there (FSM-40, RTNL-41). What takes its place begins anew.
+    /// The interface is gone, or has another name: the others are told and the addresses taken away, as far
+    /// as that can still be done there (FSM-40, RTNL-41). What takes its place begins anew.
     fn leave_interface(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         self.enter_fault(now, FaultCause::Missing, cx);
         self.remove_addresses(now, cx);
@@ -391,8 +391,8 @@ impl Instance {
         }
     }
 
-    /// Other parameters for the same virtual router: state, timers and what is on the box stay. The addresses that are
-    /// no longer its own and on the box are returned.
+    /// Other parameters for the same virtual router: state, timers and what is on the box stay. The
+    /// addresses that are no longer its own and on the box are returned.
     pub(super) fn reconfigure(
         &mut self,
         now: Instant,

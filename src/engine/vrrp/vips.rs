@@ -339,8 +339,8 @@ impl Vips {
         taken
     }
 
-    /// Another list of addresses: those that stay keep what is known of them; those of the others that are on the box
-    /// are returned.
+    /// Another list of addresses: those that stay keep what is known of them; those of the others that are
+    /// on the box are returned.
     pub(super) fn reconfigure(&mut self, cidrs: &[Cidr]) -> Vec<Cidr> {
         let mut old = core::mem::take(self);
         let keep = |cidr: &Cidr| old.list.iter().find(|v| v.cidr == *cidr).copied();
@@ -355,8 +355,8 @@ impl Vips {
         self.list.iter().filter(|v| !v.foreign && (v.present || v.asked.is_some())).map(|v| v.cidr)
     }
 
-    /// Another instance had this one and leaves it on the box. Where it is wanted, it is asked for once more: the lease
-    /// may be another one.
+    /// Another instance had this one and leaves it on the box. Where it is wanted, it is asked for once
+    /// more: the lease may be another one.
     pub(super) fn hand_over(&mut self, now: Instant, cidr: &Cidr, wanted: bool) {
         if let Some(vip) = self.find(cidr) {
             vip.present |= !wanted;
