@@ -36,19 +36,21 @@ pub fn measure(table: &mut Table, subjects: &[Subject], quick: bool) {
 /// Median of samples over two seconds, so that a probe under way is in some of them.
 fn put(table: &mut Table, subject: Subject, what: &str, running: &mut Running) {
     let daemon = running.daemon();
-    let (mut pss, mut private, mut count) = (Vec::new(), Vec::new(), 0);
+    let (mut pss, mut anonymous, mut count) = (Vec::new(), Vec::new(), 0);
     for _ in 0..20 {
         pss.push(daemon.kilobytes("smaps_rollup", "Pss"));
-        private.push(
-            daemon.kilobytes("smaps_rollup", "Private_Dirty")
-                + daemon.kilobytes("smaps_rollup", "Private_Clean"),
-        );
+        anonymous.push(daemon.kilobytes("smaps_rollup", "Pss_Anon"));
         count = count.max(daemon.pids().len());
         sleep(Duration::from_millis(100));
     }
     let remark = "all processes; keepalived: VRRP only, its checker needs IPVS";
     table.put(&format!("{what}, PSS"), subject, table::kilobytes(pss), remark);
-    table.put(&format!("{what}, private"), subject, table::kilobytes(private), "without shared libraries");
+    table.put(
+        &format!("{what}, of it anonymous"),
+        subject,
+        table::kilobytes(anonymous),
+        "heap and stack: what a bigger binary does not add to",
+    );
     table.put(&format!("{what}, processes"), subject, count.to_string(), "");
 }
 
