@@ -361,6 +361,17 @@ fn fsm_19_priority_zero_while_active_is_answered() {
     b.advert(HIGHER, 0);
     assert_eq!(b.did(), [Did::Advert(100)]);
     assert_eq!(b.wait(Duration::from_secs(5)), Some(Duration::from_secs(1)), "Adver_Timer starts again");
+    b.did();
+    for _ in 0..100 {
+        b.advert(HIGHER, 0);
+    }
+    assert_eq!(b.did(), [Did::Advert(100)], "SEC-9: one out for one in would be an amplifier");
+    assert_eq!(
+        b.wait(Duration::from_secs(5)),
+        Some(Duration::from_millis(10)),
+        "what was held back is said soon, before a Backup's skew time is over"
+    );
+    assert_eq!(b.wait(Duration::from_secs(5)), Some(Duration::from_secs(1)));
 }
 
 #[test]

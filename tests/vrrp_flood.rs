@@ -169,6 +169,20 @@ fn ten_thousand_lower_adverts_a_second() {
     assert!(lan.a.has(VIP));
 }
 
+/// SEC-9: resignations, too, are answered at a limited rate only.
+#[test]
+fn thousand_resignations_a_second() {
+    let Some(lan) = lan() else { return };
+    let _one_at_a_time = HEAVY.lock();
+    let _a = active(&lan);
+    let start = Instant::now();
+    let sent = lan.injector().flood(&[Advert::new(3, 51, 0, 50, VIP).frame()], 1000, Duration::from_secs(2));
+    let times = lan.capture.advert_times('a', 51, start);
+    let longest = times.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(FLOOD);
+    assert!(longest <= INTERVAL + INTERVAL / 10, "longest gap {longest:?}");
+    assert!(times.len() < 220, "SEC-9: {} adverts for {sent} resignations", times.len());
+}
+
 /// The same for a Backup: its timer runs on, and it becomes Active on time.
 #[test]
 fn bad_packets_do_not_hold_a_backup_down() {

@@ -130,6 +130,8 @@ pub(super) struct Instance {
     meddling: Quiet,
     /// When the last lower-priority advert was answered (FSM-33).
     answered_at: Option<Instant>,
+    /// When the last resignation was answered (SEC-9).
+    asserted_at: Option<Instant>,
     /// The last renewal of the leases, and the last time it came too late: they tell an expired lease from a
     /// VIP that somebody took away.
     renewed_at: Instant,
@@ -155,6 +157,7 @@ impl Instance {
             refusals: Quiet::default(),
             meddling: Quiet::default(),
             answered_at: None,
+            asserted_at: None,
             renewed_at: now,
             lapsed_at: None,
             config,

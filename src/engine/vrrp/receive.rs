@@ -11,6 +11,10 @@ use core::cmp::Ordering;
 /// router that hears us steps down after the first answer, and one that does not is not helped by more.
 const ANSWER_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Resignations are answered at most this often (SEC-9). An answer that this holds back leaves when the time
+/// is over, so that no Backup takes the silence for our end.
+const ASSERT_INTERVAL: Duration = Duration::from_millis(10);
+
 /// What a valid advert means to the state machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rank {
@@ -72,7 +76,7 @@ impl Instance {
             }
             // FSM-16: the timer keeps running.
             (State::Backup { .. }, Rank::Lower) => self.rival = Some(heard),
-            (State::Active { .. }, Rank::Resign) => self.assert_active(now, cx),
+            (State::Active { .. }, Rank::Resign) => self.answer_resign(now, cx),
             (State::Active { .. }, Rank::Higher | Rank::EqualHigherAddress) => {
                 self.yield_to(now, heard, &advert, cx)
             }
@@ -127,6 +131,19 @@ impl Instance {
     }
 
     /// FSM-19: another router leaves; we say that we are here.
+    fn answer_resign(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        let free_at = self.asserted_at.map_or(now, |at| at + ASSERT_INTERVAL);
+        if free_at <= now {
+            self.asserted_at = Some(now);
+            self.assert_active(now, cx);
+        } else if let State::Active { advert_at, .. } = &mut self.state
+            && *advert_at > free_at
+        {
+            *advert_at = free_at;
+            self.asserted_at = Some(free_at);
+        }
+    }
+
     fn assert_active(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         self.send_advert(self.config.priority.get(), cx);
         let interval = self.config.advert_interval;
