@@ -83,7 +83,7 @@ impl Rtnl {
     pub fn process(&mut self, now: Instant, poll: &PollSet, sink: &mut dyn FnMut(Event<'static>)) {
         let is_readable = self.slot.is_none_or(|slot| poll.is_ready(slot));
         self.monitor.handle_timeout(now);
-        if is_readable || self.monitor.is_dumping() {
+        if is_readable || self.monitor.is_dumping() || self.monitor.is_congested() {
             self.read(now, sink);
         } else {
             self.ask(now, sink);

@@ -83,6 +83,11 @@ impl Monitor {
         self.dump.is_some()
     }
 
+    /// Is the queue to be read to its end, whatever the poll says?
+    pub(super) const fn is_congested(&self) -> bool {
+        self.is_congested
+    }
+
     pub(super) fn want_dump(&mut self) {
         self.wanted = true;
         self.interruptions = 0;

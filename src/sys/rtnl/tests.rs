@@ -181,6 +181,15 @@ fn b88_overrun_is_noticed_and_healed_by_a_dump() {
 }
 
 #[test]
+fn b88_overrun_whose_queue_ended_with_the_turn_is_healed_too() {
+    in_namespace(|bed| {
+        // The turn's last message was the last of the queue, so nobody has seen it empty.
+        bed.rtnl.monitor.handle_overrun();
+        bed.until("the end of the dump", SECOND * 5, |event| matches!(event, Event::DumpEnd));
+    });
+}
+
+#[test]
 fn b87_b89_foreign_and_cut_datagrams_are_no_news() {
     in_namespace(|bed| {
         // As if another process told that the loopback interface were gone.
