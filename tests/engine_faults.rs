@@ -316,3 +316,16 @@ fn a_reload_keeps_to_the_interval_that_a_backup_has_learned() {
     let after = r.engine.next_deadline().unwrap();
     assert_eq!(before - after, SECOND * 5, "FSM-3: the skew is a part of the learned interval");
 }
+
+#[test]
+fn rtnl_27_interface_that_is_renamed_brings_what_is_on_it() {
+    let mut r = Router::bare(&config(&[instance("eth0", 1)]));
+    r.links.insert(2, link(2, "lan0"));
+    r.addresses.insert((2, base(2)), false);
+    r.addresses.insert((2, vip(1)), true);
+    r.dump();
+    r.set_link(link(2, "eth0"));
+    r.settle();
+    assert_eq!(r.state(0), InstanceState::Backup);
+    assert!(!r.has(2, vip(1)), "law 3: on the box while not Active, for as long as nobody reloads");
+}

@@ -124,6 +124,10 @@ impl Engine {
                 if self.links.set(link) {
                     self.look_at(now, before, link.name, actions);
                 }
+                // Under its old name nobody kept in mind which VIPs are on it.
+                if before.is_some_and(|name| name != link.name) {
+                    actions.push(Action::Redump);
+                }
             }
             Event::LinkGone { index } => {
                 let name = self.links.by_index(index).map(|i| i.link.name);
