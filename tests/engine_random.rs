@@ -1,7 +1,7 @@
-//! Random events against the engine: interfaces, addresses, frames good and bad, refusals, reloads, time, and at the
-//! end the leave. Held after every step: no panic, no deadline that a tick does not move, a bad frame changes nothing.
-//! Held after every rest: a VIP is on the box exactly while its instance is Active, and groups are those of the
-//! instances. `VIPD_SEED=n` runs one seed alone.
+//! Random events against the engine: interfaces, addresses, frames good and bad, refusals, reloads, time,
+//! and at the end the leave. Held after every step: no panic, no deadline that a tick does not move, a bad
+//! frame changes nothing. Held after every rest: a VIP is on the box exactly while its instance is Active,
+//! and groups are those of the instances. `VIPD_SEED=n` runs one seed alone.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, dead_code, reason = "a test")]
 
@@ -24,7 +24,8 @@ const STEPS: u64 = 120;
 const SECOND: Duration = Duration::from_secs(1);
 const NAMES: [&str; 3] = ["eth0", "eth1", "lan0"];
 const GROUPS: [Ipv4Addr; 2] = [Ipv4Addr::new(224, 0, 0, 18), Ipv4Addr::new(234, 10, 10, 10)];
-/// Nobody else's interval is above 1 s, and the lowest priority waits for less than 4 s: by then all is decided.
+/// Nobody else's interval is above 1 s, and the lowest priority waits for less than 4 s: by then all is
+/// decided.
 const REST: Duration = Duration::from_secs(12);
 
 #[test]
