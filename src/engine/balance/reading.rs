@@ -135,8 +135,7 @@ impl Reconciler {
     /// Begins a reading that is due.
     pub(super) fn start_reading(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         let due = self.reader.next_deadline().is_some_and(|at| now >= at);
-        if !due || self.family != Family::Ready || self.rows.iter().flatten().all(|row| row.wanted.is_none())
-        {
+        if !due || self.family != Family::Ready || !self.wants_any() {
             return;
         }
         self.reader.full = now >= self.reader.audit_at;

@@ -166,6 +166,11 @@ impl Reconciler {
         self.by_key.is_empty()
     }
 
+    /// Is any service wanted? If not, there is nothing to read for.
+    pub(super) fn wants_any(&self) -> bool {
+        self.rows.iter().flatten().any(|row| row.wanted.is_some())
+    }
+
     /// After a change of the configuration: what was refused is tried at once.
     pub(super) fn retry_all_now(&mut self, now: Instant) {
         for row in self.rows.iter_mut().flatten().filter(|row| row.retry_at.is_some()) {
@@ -232,7 +237,7 @@ impl Reconciler {
             Family::Unneeded => None,
             Family::Resolving { ask_at } | Family::Absent { ask_at, .. } => Some(*ask_at),
             Family::Ready => {
-                let reading = if self.is_empty() { None } else { self.reader.next_deadline() };
+                let reading = self.reader.next_deadline().filter(|_| self.wants_any());
                 earlier(earlier(self.answer_by(), self.retry_at), reading)
             }
         }

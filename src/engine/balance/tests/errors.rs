@@ -195,6 +195,24 @@ fn a_refusal_is_counted_shown_and_tried_again_after_a_pause() {
     assert!(bed.snapshot().problems.is_empty());
 }
 
+#[test]
+fn a_refused_deletion_of_the_last_service_does_not_spin() {
+    let mut bed = Bed::started(&s1());
+    bed.kernel.refuse.push(("-10.0.0.100", Refusal::NotPermitted));
+    bed.go(100.0);
+    bed.reload(&Config::default());
+    for _ in 0..100 {
+        let Some(at) = bed.balancer.next_deadline() else { break };
+        bed.now = bed.now.max(at);
+        bed.tick();
+    }
+    assert!(bed.now > Instant::from_secs(1500), "at {}: a deadline that nobody moves", bed.now);
+    bed.kernel.refuse.clear();
+    bed.go(10_000.0);
+    assert_eq!(bed.kernel.text(), [""; 0], "and then it goes");
+    assert_eq!(bed.balancer.next_deadline(), None, "nothing is left to do");
+}
+
 /// One destination that the kernel refuses for good does not hold up the others.
 #[test]
 fn a_refused_destination_does_not_stop_its_neighbours() {
