@@ -13,6 +13,8 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+/// A worker that has not said hello this long after its start is killed.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// A worker without a conversation goes home after this.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// A worker that is not back this long after its deadline is killed. It keeps the deadline itself, so one
@@ -42,7 +44,7 @@ pub(super) struct Crew<W> {
     /// No worker is started before this.
     start_at: Instant,
     backoff: Duration,
-    /// Why no worker could be started last time.
+    /// Why the last start of a worker came to nothing.
     trouble: Option<Reason>,
     /// What the workers' confinement lacks, as last logged.
     lacking: Option<ReportText>,
@@ -52,12 +54,14 @@ struct Worker<W> {
     child: Child,
     pair: OwnedFd,
     state: State<W>,
-    /// Its hello was read. A second one would be a way to fill the log.
-    greeted: bool,
     slot: Option<usize>,
 }
 
 enum State<W> {
+    /// Its hello is awaited. Until then it gets no conversation: its start would take from the server's time.
+    Starting {
+        kill_at: Instant,
+    },
     Idle {
         retire_at: Instant,
     },
@@ -113,9 +117,8 @@ impl<W: Copy + PartialEq> Crew<W> {
         let token = self.next_token;
         let left = if now < deadline { deadline - now } else { Duration::ZERO };
         job::stamp(job, token, left - HEAD_START.min(left / 8));
-        // One turn for each idle worker that turns out to be dead, and one for a new one.
-        for _ in 0..=WORKERS_MAX {
-            let index = self.idle().or_else(|| self.start(now)).ok_or(NotTaken::Busy)?;
+        // Idle workers may turn out to be dead, each once.
+        while let Some(index) = self.idle() {
             let Some(worker) = self.workers.get_mut(index).and_then(Option::as_mut) else { break };
             match pair::send(worker.pair.as_fd(), job, Some(socket)) {
                 Ok(()) => {
@@ -130,6 +133,7 @@ impl<W: Copy + PartialEq> Crew<W> {
                 Err(error) => return Err(NotTaken::Refused(error)),
             }
         }
+        self.start(now);
         Err(NotTaken::Busy)
     }
 
@@ -156,7 +160,7 @@ impl<W: Copy + PartialEq> Crew<W> {
         let workers = self.workers.iter().flatten().filter_map(|worker| match worker.state {
             State::Idle { retire_at } => Some(retire_at),
             State::Talking { .. } => None,
-            State::Late { kill_at, .. } => Some(kill_at),
+            State::Starting { kill_at } | State::Late { kill_at, .. } => Some(kill_at),
         });
         workers.chain(start).min()
     }
@@ -203,8 +207,9 @@ impl<W: Copy + PartialEq> Crew<W> {
             };
             let idle = State::Idle { retire_at: now + IDLE_TIMEOUT };
             match (report, &worker.state) {
-                (Some(report), _) if report.verdict == Verdict::Hello && !worker.greeted => {
-                    worker.greeted = true;
+                (Some(report), State::Starting { .. }) if report.verdict == Verdict::Hello => {
+                    worker.state = idle;
+                    self.trouble = None;
                     tell(&mut self.lacking, report.reason);
                 }
                 (Some(report), State::Talking { token, whose, .. })
@@ -222,6 +227,7 @@ impl<W: Copy + PartialEq> Crew<W> {
                     self.died(now, index);
                     sink(whose, None);
                 }
+                (_, State::Starting { .. }) => self.fail_to_start(now, index),
                 (_, State::Idle { .. } | State::Late { .. }) => self.died(now, index),
             }
         }
@@ -236,8 +242,9 @@ impl<W: Copy + PartialEq> Crew<W> {
                     self.leaving.push(worker.child);
                 }
             }
+            State::Starting { kill_at } if kill_at <= now => self.fail_to_start(now, index),
             State::Late { kill_at, .. } if kill_at <= now => self.kill(index),
-            State::Idle { .. } | State::Talking { .. } | State::Late { .. } => {}
+            State::Starting { .. } | State::Idle { .. } | State::Talking { .. } | State::Late { .. } => {}
         }
     }
 
@@ -259,6 +266,11 @@ impl<W: Copy + PartialEq> Crew<W> {
         self.back_off(now);
     }
 
+    fn fail_to_start(&mut self, now: Instant, index: usize) {
+        self.trouble = Some(cut(format_args!("no worker: it ended before it was ready")));
+        self.died(now, index);
+    }
+
     fn back_off(&mut self, now: Instant) {
         self.start_at = now + self.backoff;
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
@@ -266,7 +278,7 @@ impl<W: Copy + PartialEq> Crew<W> {
 
     fn low_count(&self) -> usize {
         let is_low = |worker: &&Worker<W>| match worker.state {
-            State::Idle { .. } => false,
+            State::Starting { .. } | State::Idle { .. } => false,
             State::Talking { low, .. } | State::Late { low, .. } => low,
         };
         self.workers.iter().flatten().filter(is_low).count()
@@ -278,21 +290,22 @@ impl<W: Copy + PartialEq> Crew<W> {
         self.workers.iter().position(|worker| worker.as_ref().is_some_and(is_idle))
     }
 
-    fn start(&mut self, now: Instant) -> Option<usize> {
-        let index = self.workers.iter().position(Option::is_none).filter(|_| self.start_at <= now)?;
+    /// One at a time: each start keeps the loop until the program runs (law 1).
+    fn start(&mut self, now: Instant) {
+        let is_starting = |worker: &Worker<W>| matches!(worker.state, State::Starting { .. });
+        if now < self.start_at || self.workers.iter().flatten().any(is_starting) {
+            return;
+        }
+        let Some(place) = self.workers.iter_mut().find(|place| place.is_none()) else { return };
         match spawn(&self.program) {
             Ok((child, pair)) => {
-                self.trouble = None;
-                let state = State::Idle { retire_at: now + IDLE_TIMEOUT };
-                *self.workers.get_mut(index)? =
-                    Some(Worker { child, pair, state, greeted: false, slot: None });
-                Some(index)
+                let state = State::Starting { kill_at: now + START_TIMEOUT };
+                *place = Some(Worker { child, pair, state, slot: None });
             }
             Err(error) => {
                 log::warn!("cannot start a worker: {error}");
                 self.trouble = Some(cut(format_args!("no worker: {error}")));
                 self.back_off(now);
-                None
             }
         }
     }
