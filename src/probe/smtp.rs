@@ -5,7 +5,7 @@
 
 use super::talk::{self, Stop};
 use super::{Deadline, Ending};
-use crate::limits::SMTP_LINE_MAX;
+use crate::limits::{MAIL_ADDRESS_MAX, SMTP_LINE_MAX};
 use crate::model::{Reason, cut};
 use crate::time::Duration;
 use crate::wire::job::SmtpTask;
@@ -63,7 +63,7 @@ fn check(task: &SmtpTask<'_>) -> Result<(), &'static str> {
 /// May this stand between the angle brackets of `MAIL FROM:<>`? Not more than that.
 fn is_address(text: &str) -> bool {
     !text.is_empty()
-        && text.len() <= 254
+        && text.len() <= MAIL_ADDRESS_MAX
         && !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '<' || c == '>')
 }
 
