@@ -47,8 +47,7 @@ pub(super) fn get(task: &HttpTask<'_>, timeout: Duration, stream: TcpStream, dea
         // HC-15: without a digest the status has decided. Not so when the page trickles (HC-1).
         (Err(NoPage::Stopped(Stop::Closed | Stop::Reset | Stop::TooLarge)), None) => Ending::passed(status),
         (Err(NoPage::Stopped(stop)), _) => {
-            let words = stop.words("page not complete", "in the middle of the page", timeout);
-            Ending::failed(status, format_args!("{words}"))
+            stopped(status, stop, "page not complete", "in the middle of the page", timeout)
         }
         (Err(NoPage::Malformed(error)), _) => {
             Ending::failed(status, format_args!("malformed page: {}", plain(&error)))
@@ -101,7 +100,7 @@ fn no_header(error: &Error, seen: &Seen, timeout: Duration) -> Ending {
                 0 => ("no reply", "before a reply"),
                 _ => ("header not complete", "in the middle of the header"),
             };
-            Ending::failed(0, format_args!("{}", stop.words(what, place, timeout)))
+            stopped(0, stop, what, place, timeout)
         }
         (None, Error::LargeResponseHeader(..)) => {
             Ending::failed(0, format_args!("header larger than {} KiB", HEADER_MAX >> 10))
@@ -112,6 +111,17 @@ fn no_header(error: &Error, seen: &Seen, timeout: Duration) -> Ending {
         // Nothing was read, nothing went wrong on the socket: the request itself could not be made.
         (None, error) if bytes == 0 => Ending::not_run(format_args!("cannot ask for this page: {error}")),
         (None, error) => Ending::failed(0, format_args!("{error}")),
+    }
+}
+
+/// The conversation was stopped: by the server, or (HC-4) by this host.
+fn stopped(status: u16, stop: Stop, what: &'static str, place: &'static str, timeout: Duration) -> Ending {
+    let words = stop.words(what, place, timeout);
+    match stop {
+        Stop::Local(_) => Ending::not_run(format_args!("{words}")),
+        Stop::Late | Stop::Closed | Stop::Reset | Stop::TooLarge | Stop::Other(_) => {
+            Ending::failed(status, format_args!("{words}"))
+        }
     }
 }
 
@@ -187,7 +197,7 @@ impl Handed {
             Stop::Late => Error::Timeout(Timeout::Global),
             Stop::Closed | Stop::TooLarge => Error::Io(ErrorKind::Other.into()),
             Stop::Reset => Error::Io(ErrorKind::ConnectionReset.into()),
-            Stop::Other(kind) => Error::Io(kind.into()),
+            Stop::Other(kind) | Stop::Local(kind) => Error::Io(kind.into()),
         }
     }
 }

@@ -17,8 +17,10 @@ pub(super) enum Stop {
     Reset,
     /// More bytes than are read of one reply (HC-2).
     TooLarge,
-    /// Something local or rare.
+    /// Something rare.
     Other(ErrorKind),
+    /// This host did not let us; no verdict on the other end (HC-4).
+    Local(ErrorKind),
 }
 
 impl Stop {
@@ -39,6 +41,7 @@ impl Stop {
                     Stop::Reset => write!(f, "connection reset {place}"),
                     Stop::TooLarge => f.write_str("page larger than 1 MiB"),
                     Stop::Other(kind) => write!(f, "{kind} {place}"),
+                    Stop::Local(kind) => write!(f, "cannot talk: {kind}"),
                 }
             }
         }
@@ -49,7 +52,7 @@ impl Stop {
 /// Reads something, at most `buffer`.
 pub(super) fn read(mut stream: &TcpStream, deadline: Deadline, buffer: &mut [u8]) -> Result<usize, Stop> {
     loop {
-        stream.set_read_timeout(Some(wait(deadline)?.into())).map_err(|e| Stop::Other(e.kind()))?;
+        stream.set_read_timeout(Some(wait(deadline)?.into())).map_err(|e| Stop::Local(e.kind()))?;
         match stream.read(buffer) {
             Ok(0) => return Err(Stop::Closed),
             Ok(len) => return Ok(len),
@@ -61,7 +64,7 @@ pub(super) fn read(mut stream: &TcpStream, deadline: Deadline, buffer: &mut [u8]
 /// Writes all of `bytes`.
 pub(super) fn write(mut stream: &TcpStream, deadline: Deadline, mut bytes: &[u8]) -> Result<(), Stop> {
     while !bytes.is_empty() {
-        stream.set_write_timeout(Some(wait(deadline)?.into())).map_err(|e| Stop::Other(e.kind()))?;
+        stream.set_write_timeout(Some(wait(deadline)?.into())).map_err(|e| Stop::Local(e.kind()))?;
         match stream.write(bytes) {
             Ok(len) => bytes = bytes.get(len..).unwrap_or(&[]),
             Err(error) => retry(error.kind())?,
@@ -76,11 +79,16 @@ fn wait(deadline: Deadline) -> Result<Duration, Stop> {
     Ok(left.max(Duration::from_millis(1)))
 }
 
-/// Again (the deadline decides), or the end.
-fn retry(kind: ErrorKind) -> Result<(), Stop> {
+/// Again (the deadline decides), or the end. What the network says is the other end's affair, what this
+/// host lacks is not.
+pub(super) fn retry(kind: ErrorKind) -> Result<(), Stop> {
     match kind {
         ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(()),
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Err(Stop::Reset),
+        ErrorKind::PermissionDenied
+        | ErrorKind::OutOfMemory
+        | ErrorKind::Unsupported
+        | ErrorKind::InvalidInput => Err(Stop::Local(kind)),
         other => Err(Stop::Other(other)),
     }
 }

@@ -125,6 +125,26 @@ fn digest_is_of_the_decoded_page_hc12() {
     );
 }
 
+/// What a filter of system calls that lacks one, or a host without memory, would look like.
+#[test]
+fn what_this_host_refuses_is_no_verdict_on_the_server_hc4() {
+    let mut buffer = [0; limits::JOB_MAX];
+    let timeout = Duration::from_millis(400);
+    let ranges = [(200, 200)].into_iter();
+    let len = emit_http(&mut buffer, timeout, "127.0.0.1:80", "/", ranges, None).unwrap();
+    stamp(&mut buffer[..len], 9, timeout);
+    let no_socket: std::os::fd::OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
+    let report = run(&Job::parse(&buffer[..len]).unwrap(), no_socket.into(), clock);
+    assert_eq!(report.verdict, Verdict::NotRun, "all servers would go down: {}", report.reason);
+    assert!(report.reason.starts_with("cannot talk: "), "{}", report.reason);
+    for kind in [ErrorKind::PermissionDenied, ErrorKind::OutOfMemory, ErrorKind::Unsupported] {
+        assert_eq!(talk::retry(kind), Err(Stop::Local(kind)), "{kind}: all servers would go down");
+    }
+    for kind in [ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable, ErrorKind::ConnectionRefused] {
+        assert_eq!(talk::retry(kind), Err(Stop::Other(kind)), "{kind}: a dead server would stay up");
+    }
+}
+
 #[test]
 fn b105_b106_closed_at_once_and_reset() {
     fails(None, b"", "closed before a reply");
