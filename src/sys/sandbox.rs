@@ -39,7 +39,11 @@ pub(super) fn confine() -> ReportText {
     step("empty network", unshare(CloneFlags::CLONE_NEWNET));
     step("empty root", empty_root());
     step("limits", limits());
-    step("own user", own_user());
+    let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+    step("no rights to regain", empty_bounding_set());
+    step("no groups", setgroups(&[]));
+    step("own group", setresgid(gid, gid, gid));
+    step("own user", setresuid(uid, uid, uid));
     step("no capabilities", no_capabilities());
     step("not dumpable", nix::sys::prctl::set_dumpable(false));
     step("parent-death signal", nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL));
@@ -90,10 +94,9 @@ fn limits() -> nix::Result<()> {
     Ok(())
 }
 
-fn own_user() -> nix::Result<()> {
-    let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-    // The bounding set can be cut only while CAP_SETPCAP is there. The highest capability is told by the
-    // first that is refused with EINVAL.
+/// It can be cut only while CAP_SETPCAP is there, so before the change of user. The highest capability is
+/// told by the first that is refused with EINVAL.
+fn empty_bounding_set() -> nix::Result<()> {
     for capability in 0..64 {
         // SAFETY: prctl with numbers only.
         match Errno::result(unsafe { prctl(libc::PR_CAPBSET_DROP, capability) }) {
@@ -102,21 +105,23 @@ fn own_user() -> nix::Result<()> {
             Err(error) => return Err(error),
         }
     }
-    setgroups(&[])?;
-    setresgid(gid, gid, gid)?;
-    setresuid(uid, uid, uid)
+    Ok(())
 }
 
 /// Drops what a change of user did not: it may have been refused, or not been one.
 fn no_capabilities() -> nix::Result<()> {
     // SAFETY: prctl with numbers only. A kernel before 4.3 has no ambient set: EINVAL is no loss.
     let _ = unsafe { prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong) };
-    // linux/capability.h, version 3: a header of version and pid, then effective, permitted and
-    // inheritable, each in two halves.
-    let header: [u32; 2] = [0x2008_0522, 0];
-    let none: [u32; 6] = [0; 6];
+    set_capabilities(&[0; 6])
+}
+
+/// linux/capability.h: version 3, and the pid, 0 for this process.
+const CAPABILITY_HEADER: [u32; 2] = [0x2008_0522, 0];
+
+/// Effective, permitted and inheritable ones, first their lower halves, then their upper ones.
+fn set_capabilities(sets: &[u32; 6]) -> nix::Result<()> {
     // SAFETY: both arrays are as long as the kernel wants them for this version.
-    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) };
+    let result = unsafe { libc::syscall(libc::SYS_capset, CAPABILITY_HEADER.as_ptr(), sets.as_ptr()) };
     Errno::result(result).map(drop)
 }
 
@@ -130,7 +135,7 @@ unsafe fn prctl(option: libc::c_int, argument: libc::c_ulong) -> libc::c_int {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
     use nix::unistd::{ForkResult, fork};
 
     /// What a confined process can still do, one bit each.
@@ -159,19 +164,54 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_confined_process_can_do_nothing_but_talk() {
-        // SAFETY: the child makes system calls and nothing else; it does not allocate.
+    /// Runs `test` in a child: its exit code, and the user that it was in the end. `test` makes system calls
+    /// and nothing else: it must not allocate.
+    fn in_child(test: impl FnOnce() -> u8) -> (i32, String) {
+        // SAFETY: as said.
         match unsafe { fork() }.unwrap() {
-            ForkResult::Child => {
-                confine();
-                // SAFETY: ends the child without the harness's exit handlers.
-                unsafe { libc::_exit(i32::from(abilities())) }
-            }
+            // SAFETY: ends the child without the harness's exit handlers.
+            ForkResult::Child => unsafe { libc::_exit(i32::from(test())) },
             ForkResult::Parent { child } => {
-                let end = waitpid(child, None).unwrap();
-                assert_eq!(end, WaitStatus::Exited(child, 0), "law 6; the exit code says what it can do");
+                // The filter lets it not ask for its user, but it can be seen of the zombie.
+                waitid(Id::Pid(child), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
+                let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap();
+                let user = status.lines().find_map(|line| line.strip_prefix("Uid:\t")).unwrap();
+                match waitpid(child, None).unwrap() {
+                    WaitStatus::Exited(_, code) => (code, user.to_string()),
+                    other => panic!("{other:?}"),
+                }
             }
         }
+    }
+
+    #[test]
+    fn a_confined_process_can_do_nothing_but_talk() {
+        let (code, _) = in_child(|| {
+            confine();
+            abilities()
+        });
+        assert_eq!(code, 0, "law 6; the exit code says what it can do");
+    }
+
+    /// As in a container whose root has no CAP_SETPCAP.
+    #[test]
+    fn a_step_that_fails_does_not_keep_the_next_ones_from_being_taken() {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("SKIPPED: only root can become another user");
+            return;
+        }
+        let (code, user) = in_child(|| {
+            let mut sets = [0; 6];
+            // SAFETY: both arrays are as long as the kernel wants them for this version.
+            unsafe { libc::syscall(libc::SYS_capget, CAPABILITY_HEADER.as_ptr(), sets.as_mut_ptr()) };
+            // CAP_SETPCAP is 8 (linux/capability.h).
+            sets[0] &= !(1 << 8);
+            sets[1] &= !(1 << 8);
+            let result = set_capabilities(&sets);
+            confine();
+            u8::from(result.is_err())
+        });
+        assert_eq!(code, 0, "the test could not give up its right");
+        assert_eq!(user, "65534\t65534\t65534\t65534", "law 6: it stays root, for lack of another right");
     }
 }
