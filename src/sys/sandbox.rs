@@ -138,7 +138,9 @@ mod tests {
     use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
     use nix::unistd::{ForkResult, fork};
 
-    /// What a confined process can still do, one bit each.
+    static LINGER: libc::linger = libc::linger { l_onoff: 1, l_linger: 100 };
+
+    /// What a confined process can still do, one bit each. Descriptor 0 is a socket.
     fn abilities() -> u8 {
         let can = |result: libc::c_long| u8::from(result >= 0);
         let path = c"/etc/passwd".as_ptr();
@@ -161,6 +163,14 @@ mod tests {
                         0,
                     ) != libc::MAP_FAILED,
                 ) << 6
+                | can(libc::syscall(
+                    libc::SYS_setsockopt,
+                    zero,
+                    libc::SOL_SOCKET,
+                    libc::SO_LINGER,
+                    &raw const LINGER,
+                    size_of_val(&LINGER),
+                )) << 7
         }
     }
 
@@ -186,7 +196,10 @@ mod tests {
 
     #[test]
     fn a_confined_process_can_do_nothing_but_talk() {
+        let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         let (code, _) = in_child(|| {
+            // SAFETY: a plain system call.
+            unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&socket), 0) };
             confine();
             abilities()
         });

@@ -23,7 +23,6 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_sendmsg,
     libc::SYS_recvfrom,
     libc::SYS_sendto,
-    libc::SYS_setsockopt,
     libc::SYS_getsockopt,
     libc::SYS_shutdown,
     libc::SYS_fcntl,
@@ -135,17 +134,23 @@ fn program(architecture: u32) -> Result<Program, heapless::CapacityError> {
     for call in ALLOWED.iter().chain(ALLOWED_TOO) {
         program.extend_from_slice(&[skip_unless(libc::BPF_JEQ, *call as u32, 1), allow])?;
     }
-    // The low half of mmap's third argument, its protection.
+    // The low half of the third argument: mmap's protection, setsockopt's option.
     let low_half = if cfg!(target_endian = "big") { 4 } else { 0 };
-    let protection = offset_of!(libc::seccomp_data, args) + 2 * size_of::<u64>() + low_half;
-    program.extend_from_slice(&[
-        skip_unless(libc::BPF_JEQ, MAP as u32, 4),
-        load(protection),
-        skip_unless(libc::BPF_JSET, libc::PROT_EXEC as u32, 1),
-        refuse,
-        allow,
-        refuse,
-    ])?;
+    let third = offset_of!(libc::seccomp_data, args) + 2 * size_of::<u64>() + low_half;
+    for (call, test, unwanted) in [
+        (MAP, libc::BPF_JSET, libc::PROT_EXEC),
+        // The loop may be the last to close a conversation's socket, and a close that lingers waits.
+        (libc::SYS_setsockopt, libc::BPF_JEQ, libc::SO_LINGER),
+    ] {
+        program.extend_from_slice(&[
+            skip_unless(libc::BPF_JEQ, call as u32, 4),
+            load(third),
+            skip_unless(test, unwanted as u32, 1),
+            refuse,
+            allow,
+        ])?;
+    }
+    program.extend_from_slice(&[refuse])?;
     Ok(program)
 }
 
