@@ -251,7 +251,7 @@ fn a_stopped_probe_says_nothing() {
 }
 
 #[test]
-fn idle_workers_go_home() {
+fn idle_workers_are_ended() {
     let mut bench = Bench::new();
     bench.start(0, server(good), &http(), 2000, true);
     bench.until_ended(1);
@@ -259,6 +259,18 @@ fn idle_workers_go_home() {
     bench.jump(61_000);
     bench.run_for(300);
     assert_eq!(bench.workers(), [], "memory is for those who need it");
+}
+
+#[test]
+fn an_idle_worker_that_does_not_go_home_is_killed() {
+    let mut bench = Bench::new();
+    bench.start(0, server(good), &http(), 2000, true);
+    bench.until_ended(1);
+    let [worker] = bench.workers()[..] else { panic!("one conversation, one worker") };
+    nix::sys::signal::kill(worker, nix::sys::signal::SIGSTOP).unwrap();
+    bench.jump(61_000);
+    bench.run_for(300);
+    assert_eq!(bench.workers(), [], "one that was taken over would stay for ever");
 }
 
 #[test]

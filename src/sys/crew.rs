@@ -1,5 +1,5 @@
 //! The workers as the loop sees them: started on demand, given one conversation at a time, killed when
-//! they do not come back, sent home when there is nothing to do.
+//! they do not come back and when there is nothing to do.
 
 use super::pair;
 use super::poll::{Interest, PollSet};
@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 
 /// A worker that has not said hello this long after its start is killed.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
-/// A worker without a conversation goes home after this.
+/// A worker without a conversation is ended after this.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// A worker that is not back this long after its deadline is killed. It keeps the deadline itself, so one
 /// that is killed is stopped, starved, or taken over.
@@ -38,7 +38,7 @@ pub(super) struct Program {
 pub(super) struct Crew<W> {
     program: Program,
     workers: [Option<Worker<W>>; WORKERS_MAX],
-    /// Killed or sent home, not reaped yet.
+    /// Killed, not reaped yet.
     leaving: Vec<Child>,
     next_token: u32,
     /// No worker is started before this.
@@ -236,12 +236,8 @@ impl<W: Copy + PartialEq> Crew<W> {
     fn tick(&mut self, now: Instant, index: usize) {
         let Some(worker) = self.workers.get(index).and_then(Option::as_ref) else { return };
         match worker.state {
-            State::Idle { retire_at } if retire_at <= now => {
-                if let Some(worker) = self.workers.get_mut(index).and_then(Option::take) {
-                    // Its end of the pair goes with it; that sends it home.
-                    self.leaving.push(worker.child);
-                }
-            }
+            // Killed, not asked: it has talked to strangers, and may not listen any more.
+            State::Idle { retire_at } if retire_at <= now => self.kill(index),
             State::Starting { kill_at } if kill_at <= now => self.fail_to_start(now, index),
             State::Late { kill_at, .. } if kill_at <= now => self.kill(index),
             State::Starting { .. } | State::Idle { .. } | State::Talking { .. } | State::Late { .. } => {}
@@ -284,7 +280,7 @@ impl<W: Copy + PartialEq> Crew<W> {
         self.workers.iter().flatten().filter(is_low).count()
     }
 
-    /// The first idle one, always: the others get old and go home.
+    /// The first idle one, always: the others get old and are ended.
     fn idle(&self) -> Option<usize> {
         let is_idle = |worker: &Worker<W>| matches!(worker.state, State::Idle { .. });
         self.workers.iter().position(|worker| worker.as_ref().is_some_and(is_idle))
