@@ -32,6 +32,8 @@ pub struct Prober {
     /// Conversations given to workers so far, wrapping.
     given: u32,
     scratch: Box<[u8; JOB_MAX]>,
+    /// Wall-clock µs at the start: the letters' numbers, which begin with 1 each time, are told apart by it.
+    born_micros: u128,
 }
 
 /// What is kept of a checker from probe to probe.
@@ -94,6 +96,7 @@ impl Prober {
             checkers: Vec::new(),
             given: 0,
             scratch: Box::new([0; JOB_MAX]),
+            born_micros: since_epoch().as_micros(),
         }
     }
 
@@ -194,12 +197,10 @@ impl Prober {
 
     fn smtp_job(&mut self, letter: &Letter, mail: &Mail, router_name: &str) -> Result<usize, Outcome> {
         let host = host_name(mail.helo.as_deref().unwrap_or(router_name));
-        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let since_epoch = since_epoch.unwrap_or_default();
         let mut message_id = heapless::String::<{ NAME_MAX + 64 }>::new();
-        let (micros, process) = (since_epoch.as_micros(), std::process::id());
-        let _ = write!(message_id, "<{micros}.{process}.{}@{host}>", letter.id);
-        let date = rfc5322(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX));
+        // The same at each try: where the answer to the first one was lost, the mail arrives twice.
+        let _ = write!(message_id, "<{}.{}.{}@{host}>", self.born_micros, std::process::id(), letter.id);
+        let date = rfc5322(i64::try_from(since_epoch().as_secs()).unwrap_or(i64::MAX));
         let envelope = Envelope {
             helo: &host,
             from: &mail.from,
@@ -439,6 +440,11 @@ fn outcome(owner: Owner, report: Report) -> Outcome {
         Verdict::Failed => Outcome::Failed(report.reason),
         Verdict::NotRun | Verdict::Hello => Outcome::NotRun(report.reason),
     }
+}
+
+/// The wall clock, for names and dates that people read; nothing is decided by it (law 7).
+fn since_epoch() -> std::time::Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// A name as HELO and Message-ID take it: what is no letter, digit, dot or hyphen becomes a hyphen.
