@@ -66,7 +66,7 @@ impl Ctx<'_> {
 /// The core of the daemon.
 #[derive(Debug)]
 pub struct Engine {
-    router_name: Name,
+    desk: Desk,
     started_at: Instant,
     links: Links,
     instances: Vec<Instance>,
@@ -76,10 +76,23 @@ pub struct Engine {
     /// Packets that belong to no instance, by rung.
     drops: [u32; Rung::COUNT],
     balancer: Balancer,
-    mailer: Mailer,
-    history: History,
     stalls: Stalls,
     phase: Phase,
+}
+
+/// What all parts of the engine write on.
+#[derive(Debug)]
+struct Desk {
+    history: History,
+    mailer: Mailer,
+    router_name: Name,
+    host_name: Name,
+}
+
+impl Desk {
+    fn cx<'a>(&'a mut self, actions: &'a mut Actions) -> Ctx<'a> {
+        Ctx { history: &mut self.history, mailer: &mut self.mailer, actions, router_name: &self.router_name }
+    }
 }
 
 /// Where the daemon is in its life.
@@ -98,8 +111,14 @@ impl Engine {
     /// An engine that begins with the first [`Event::DumpEnd`]. `host_name` serves where the configuration
     /// names no router; `seed` spreads the first probes.
     pub fn new(config: &Config, host_name: &str, seed: u32, now: Instant) -> Self {
+        let host_name: Name = cut(format_args!("{host_name}"));
         Engine {
-            router_name: router_name(config, host_name),
+            desk: Desk {
+                history: History::new(),
+                mailer: Mailer::new(config.mail.clone()),
+                router_name: config.global.router_name.clone().unwrap_or_else(|| host_name.clone()),
+                host_name,
+            },
             started_at: now,
             links: Links::default(),
             instances: config.instances.iter().map(|c| Instance::new(c.clone(), now)).collect(),
@@ -107,8 +126,6 @@ impl Engine {
             paces: Vec::new(),
             drops: [0; Rung::COUNT],
             balancer: Balancer::new(config, now, seed),
-            mailer: Mailer::new(config.mail.clone()),
-            history: History::new(),
             stalls: Stalls::default(),
             phase: Phase::Waiting,
         }
@@ -153,28 +170,28 @@ impl Engine {
                 }
             }
             Event::ListenFailed { index, why } => {
-                let (instances, mut cx) = self.split(actions);
-                for instance in instances.iter_mut().filter(|i| i.index() == Some(index)) {
+                let mut cx = self.desk.cx(actions);
+                for instance in self.instances.iter_mut().filter(|i| i.index() == Some(index)) {
                     instance.handle_deaf(now, &why, &mut cx);
                 }
             }
             Event::AddressResult { index, cidr, op, result } => {
                 self.leftovers.handle_result(now, index, &cidr, op, result);
-                let (instances, mut cx) = self.split(actions);
-                for instance in instances.iter_mut().filter(|i| i.index() == Some(index)) {
+                let mut cx = self.desk.cx(actions);
+                for instance in self.instances.iter_mut().filter(|i| i.index() == Some(index)) {
                     instance.handle_address_result(now, &cidr, op, result, &mut cx);
                 }
             }
             Event::Ipvs(event) => {
-                let (balancer, mut cx) = self.split_balancer(actions);
-                balancer.handle_ipvs(now, event, &mut cx);
+                let mut cx = self.desk.cx(actions);
+                self.balancer.handle_ipvs(now, event, &mut cx);
             }
             Event::Probe { id, outcome, took } => {
-                let (balancer, mut cx) = self.split_balancer(actions);
-                balancer.handle_probe(now, id, outcome, took, &mut cx);
+                let mut cx = self.desk.cx(actions);
+                self.balancer.handle_probe(now, id, outcome, took, &mut cx);
             }
             Event::Mail { id, result } => {
-                self.mailer.handle_result(now, id, result, &mut self.history, actions);
+                self.desk.mailer.handle_result(now, id, result, &mut self.desk.history, actions);
             }
             Event::Reload(config) => self.reload(now, *config, actions),
             Event::Shutdown => self.shutdown(now, actions),
@@ -191,7 +208,7 @@ impl Engine {
             Phase::Waiting | Phase::Running | Phase::Left => None,
         };
         let own = earlier(earlier(instances, self.leftovers.next_deadline()), phase);
-        earlier(own, earlier(self.balancer.next_deadline(), self.mailer.next_deadline()))
+        earlier(own, earlier(self.balancer.next_deadline(), self.desk.mailer.next_deadline()))
     }
 
     /// The shortest advert interval, or 100 ms: a turn of the loop later than that is a stall.
@@ -212,22 +229,22 @@ impl Engine {
 
     /// The letter of an [`Action::SendMail`] and where it goes.
     pub fn letter(&self, id: u32) -> Option<(&Letter, &Mail)> {
-        Some((self.mailer.letter(id)?, self.mailer.settings()?))
+        Some((self.desk.mailer.letter(id)?, self.desk.mailer.settings()?))
     }
 
     /// The text of an [`Action::Note`]; `None` once it was pushed out.
     pub fn note(&self, number: u32) -> Option<&Note> {
-        self.history.get(number)
+        self.desk.history.get(number)
     }
 
     /// Name of this router.
     pub fn router_name(&self) -> &str {
-        &self.router_name
+        &self.desk.router_name
     }
 
     /// The last events, newest first.
     pub fn happenings(&self, now: Instant) -> Vec<Happening> {
-        self.history.happenings(now)
+        self.desk.history.happenings(now)
     }
 
     /// The states of the instances, in the order of the configuration; cheaper than a snapshot.
@@ -238,7 +255,7 @@ impl Engine {
     /// All that `vipd status` tells.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let mut snapshot = Snapshot {
-            router_name: self.router_name.clone(),
+            router_name: self.desk.router_name.clone(),
             up: now - self.started_at,
             instances: self.instances.iter().map(|i| i.status(now)).collect(),
             stalls: self.stalls,
@@ -259,22 +276,22 @@ impl Engine {
             )));
         }
         self.balancer.fill(now, &mut snapshot);
-        self.mailer.fill(now, &mut snapshot);
+        self.desk.mailer.fill(now, &mut snapshot);
         snapshot
     }
 
     // ---- events
 
     fn tick(&mut self, now: Instant, actions: &mut Actions) {
-        // Adverts first: whatever else is due waits a few microseconds more.
-        let mut cx = Ctx {
-            history: &mut self.history,
-            mailer: &mut self.mailer,
-            actions,
-            router_name: &self.router_name,
-        };
+        // Adverts first: whatever else is due, other instances' announcements among it, waits a little more.
+        let mut cx = self.desk.cx(actions);
         for instance in &mut self.instances {
-            if instance.next_deadline().is_none_or(|at| at > now) {
+            if instance.next_deadline().is_some_and(|at| at <= now) {
+                instance.tick(now, &mut cx);
+            }
+        }
+        for instance in &mut self.instances {
+            if !instance.has_announcements(now) {
                 continue;
             }
             let index = instance.index().unwrap_or(0);
@@ -286,12 +303,12 @@ impl Engine {
                 }
             };
             if let Some((_, pace)) = self.paces.get_mut(at) {
-                instance.tick(now, pace, &mut cx);
+                instance.announce(now, pace, &mut cx);
             }
         }
         self.leftovers.tick(now, cx.actions);
         self.balancer.tick(now, &mut cx);
-        self.mailer.tick(now, &mut self.history, actions);
+        self.desk.mailer.tick(now, &mut self.desk.history, actions);
     }
 
     fn handle_frame(
@@ -308,10 +325,10 @@ impl Engine {
         };
         let rung = match envelope {
             Ok(envelope) => {
-                let (instances, mut cx) = self.split(actions);
+                let mut cx = self.desk.cx(actions);
                 let ours =
                     |i: &&mut Instance| i.index() == Some(index) && i.config.vrid.get() == envelope.vrid();
-                match instances.iter_mut().find(ours) {
+                match self.instances.iter_mut().find(ours) {
                     Some(instance) => return instance.handle_packet(now, &envelope, &mut cx),
                     None => Rung::UnknownVrid,
                 }
@@ -335,8 +352,8 @@ impl Engine {
         let Some(name) = self.links.by_index(index).map(|i| i.link.name) else { return };
         // By name: before the first whole telling no instance has an index, yet what an earlier run left
         // counts.
-        let (instances, mut cx) = self.split(actions);
-        for instance in instances.iter_mut().filter(|i| name == i.config.interface) {
+        let mut cx = self.desk.cx(actions);
+        for instance in self.instances.iter_mut().filter(|i| name == i.config.interface) {
             instance.handle_address(now, cidr, change, &mut cx);
         }
         if changed {
@@ -350,12 +367,7 @@ impl Engine {
         if self.phase != Phase::Running {
             return;
         }
-        let mut cx = Ctx {
-            history: &mut self.history,
-            mailer: &mut self.mailer,
-            actions,
-            router_name: &self.router_name,
-        };
+        let mut cx = self.desk.cx(actions);
         let mut left = Vec::new();
         for instance in &mut self.instances {
             if name == instance.config.interface || old.is_some_and(|o| o == instance.config.interface) {
@@ -384,12 +396,7 @@ impl Engine {
         if first {
             self.phase = Phase::Running;
         }
-        let mut cx = Ctx {
-            history: &mut self.history,
-            mailer: &mut self.mailer,
-            actions,
-            router_name: &self.router_name,
-        };
+        let mut cx = self.desk.cx(actions);
         let mut left = Vec::new();
         for instance in &mut self.instances {
             if self.phase == Phase::Running {
@@ -400,8 +407,8 @@ impl Engine {
         }
         self.unlisten(left, actions);
         if first {
-            let (balancer, mut cx) = self.split_balancer(actions);
-            balancer.start(now, &mut cx);
+            let mut cx = self.desk.cx(actions);
+            self.balancer.start(now, &mut cx);
         }
     }
 
@@ -409,15 +416,9 @@ impl Engine {
         if matches!(self.phase, Phase::Leaving { .. } | Phase::Left) {
             return;
         }
-        if let Some(name) = &config.global.router_name {
-            self.router_name = name.clone();
-        }
-        let mut cx = Ctx {
-            history: &mut self.history,
-            mailer: &mut self.mailer,
-            actions,
-            router_name: &self.router_name,
-        };
+        let host_name = &self.desk.host_name;
+        self.desk.router_name = config.global.router_name.clone().unwrap_or_else(|| host_name.clone());
+        let mut cx = self.desk.cx(actions);
         cx.mailer.reconfigure(config.mail.clone());
         let same = |a: &crate::model::Instance, b: &crate::model::Instance| {
             (&a.interface, a.vrid) == (&b.interface, b.vrid)
@@ -488,12 +489,12 @@ impl Engine {
             return;
         }
         self.phase = Phase::Leaving { give_up_at: now + SHUTDOWN_TIMEOUT };
-        let (instances, mut cx) = self.split(actions);
-        for instance in instances {
+        let mut cx = self.desk.cx(actions);
+        for instance in &mut self.instances {
             instance.shutdown(now, &mut cx);
         }
-        let (balancer, mut cx) = self.split_balancer(actions);
-        balancer.shutdown(now, &mut cx);
+        let mut cx = self.desk.cx(actions);
+        self.balancer.shutdown(now, &mut cx);
     }
 
     /// Ends the daemon once nothing of ours is left in the kernel.
@@ -507,28 +508,4 @@ impl Engine {
             actions.push(Action::Finished);
         }
     }
-
-    fn split<'a>(&'a mut self, actions: &'a mut Actions) -> (&'a mut Vec<Instance>, Ctx<'a>) {
-        let cx = Ctx {
-            history: &mut self.history,
-            mailer: &mut self.mailer,
-            actions,
-            router_name: &self.router_name,
-        };
-        (&mut self.instances, cx)
-    }
-
-    fn split_balancer<'a>(&'a mut self, actions: &'a mut Actions) -> (&'a mut Balancer, Ctx<'a>) {
-        let cx = Ctx {
-            history: &mut self.history,
-            mailer: &mut self.mailer,
-            actions,
-            router_name: &self.router_name,
-        };
-        (&mut self.balancer, cx)
-    }
-}
-
-fn router_name(config: &Config, host_name: &str) -> Name {
-    config.global.router_name.clone().unwrap_or_else(|| cut(format_args!("{host_name}")))
 }

@@ -143,16 +143,20 @@ impl Daemon {
         log::info!("vipd {} starts with {}", env!("CARGO_PKG_VERSION"), self.options.config.display());
         self.rtnl.start_dump();
         super::ready::notify("READY=1");
+        let mut code = EXIT_DONE;
         while !self.finished {
             if let Err(e) = self.turn() {
-                log::error!("poll: {e}");
-                return EXIT_FAILED;
+                // Deaf, it must not stay Active: resign and take the addresses away with what still works.
+                log::error!("poll: {e}; leaving");
+                self.feed(clock::now(), Event::Shutdown);
+                code = EXIT_FAILED;
+                break;
             }
         }
         super::ready::notify("STOPPING=1");
         self.prober.shutdown();
         log::info!("vipd leaves");
-        EXIT_DONE
+        code
     }
 
     /// One turn. The order is that of the module's rules: what has arrived is heard before a timer may fire,

@@ -56,7 +56,8 @@ impl Instance {
         }
     }
 
-    pub(super) fn announce(&mut self, now: Instant, pace: &mut Pace, cx: &mut Ctx<'_>) {
+    /// The announcements of this turn.
+    pub(in crate::engine) fn announce(&mut self, now: Instant, pace: &mut Pace, cx: &mut Ctx<'_>) {
         let Some(usable) = self.usable() else { return };
         let State::Active { announce, .. } = &mut self.state else { return };
         announce.tick(now, &self.config.garp);

@@ -206,8 +206,8 @@ impl Instance {
         [own, deaf, self.vips.next_deadline()].into_iter().flatten().min()
     }
 
-    /// Does what is due.
-    pub(super) fn tick(&mut self, now: Instant, pace: &mut Pace, cx: &mut Ctx<'_>) {
+    /// Does what is due, but for announcements.
+    pub(super) fn tick(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         match &self.state {
             State::Initialize | State::Fault { .. } => {}
             State::Backup { active_down_at, .. } if *active_down_at <= now => {
@@ -226,7 +226,14 @@ impl Instance {
             self.converge(now, cx);
         }
         self.renew(now, cx);
-        self.announce(now, pace, cx);
+    }
+
+    /// Is [`Self::announce`] due?
+    pub(super) fn has_announcements(&self, now: Instant) -> bool {
+        match &self.state {
+            State::Active { announce, .. } => announce.next_deadline().is_some_and(|at| at <= now),
+            State::Initialize | State::Backup { .. } | State::Fault { .. } => false,
+        }
     }
 
     /// The interface was looked at anew: `None` = it is gone.
