@@ -4,16 +4,12 @@
 //! say when a dump was disturbed (IPVS-48), so what is read of a row that had a command on its way proves
 //! nothing.
 
-use super::reconcile::{Family, Reconciler, doubled};
+use super::reconcile::{Family, RETRY_MAX, RETRY_MIN, Reconciler, doubled};
 use super::table::{Fault, Knowledge};
 use crate::engine::{Ctx, IpvsRequest, Refusal, event::earlier};
 use crate::model::Level;
 use crate::time::{Duration, Instant};
 use crate::wire::ipvs::{DestinationEntry, Service, ServiceKey};
-
-/// Pause before a dump that failed is tried again, doubled up to `RETRY_MAX`.
-const RETRY_MIN: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// Where a reading is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

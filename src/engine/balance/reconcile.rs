@@ -14,9 +14,9 @@ use crate::time::{Duration, Instant};
 use crate::wire::ipvs::{Service, ServiceKey};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Pause before a refused command is tried again, doubled up to `RETRY_MAX`.
-const RETRY_MIN: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Pause before a refused command, or a dump that failed, is tried again, doubled up to `RETRY_MAX`.
+pub(super) const RETRY_MIN: Duration = Duration::from_secs(1);
+pub(super) const RETRY_MAX: Duration = Duration::from_secs(30);
 /// Pause before the family is looked for again, doubled up to `RESOLVE_MAX`.
 const RESOLVE_MIN: Duration = Duration::from_secs(5);
 const RESOLVE_MAX: Duration = Duration::from_secs(60);
