@@ -115,6 +115,18 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    /// Each suggestion takes longer than the line took to read; a reload reads in the loop (law 1).
+    #[test]
+    fn what_is_only_counted_gets_no_suggestion() {
+        let text: String = (0..50_000).map(|i| format!("k{i} = 1\n")).collect();
+        let start = std::time::Instant::now();
+        let (config, diagnostics) = parse(&text, "f");
+        assert!(start.elapsed().as_secs() < 3, "the adverts would wait for {:?}", start.elapsed());
+        assert!(config.is_none());
+        assert_eq!(diagnostics.errors(), 50_000, "all are counted");
+        assert!(diagnostics.iter().all(|d| d.what.starts_with("unknown key `k")), "those kept are whole");
+    }
+
     /// The hint "belongs in ..." reads from `KEYS`; a key that is read but not listed there would never be
     /// hinted at.
     #[test]

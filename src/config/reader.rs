@@ -197,6 +197,10 @@ impl<'t> Table<'t> {
         for (key, _) in self.entries.iter() {
             let word: &str = key.get_ref();
             if !self.asked.contains(&word) {
+                if report.is_full() {
+                    report.error(key.span().start, "", "");
+                    continue;
+                }
                 let (what, hint) = unknown_key(word, self.name, &self.asked);
                 hints.push(hint.clone());
                 report.error(key.span().start, what, hint);

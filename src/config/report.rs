@@ -1,6 +1,7 @@
 //! Where findings are gathered: byte offsets in, `line:col` out.
 
 use super::line::is_header;
+use crate::limits;
 use crate::model::{Diagnostic, Diagnostics, Level};
 use std::collections::BTreeSet;
 
@@ -115,6 +116,11 @@ impl<'a> Report<'a> {
     /// Is anything refused so far?
     pub(super) fn has_errors(&self) -> bool {
         self.list.has_errors()
+    }
+
+    /// Is there so much refused that more is only counted?
+    pub(super) fn is_full(&self) -> bool {
+        self.list.errors() >= limits::DIAGNOSTICS_MAX
     }
 
     /// All of it, in the order of the text.
