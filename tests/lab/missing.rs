@@ -4,8 +4,10 @@ use crate::daemon::status;
 use crate::s1::{SERVICE, WEB47, WEB57};
 use crate::stage::{Outcome, Stage, ensure};
 use crate::table;
-use crate::topology::{Lab, SKEW, SLACK, VIP1};
+use crate::topology::{Lab, SKEW, SLACK, THREE_ADVERTS, VIP1};
 use nix::sys::signal::Signal;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_gettime, clock_settime};
 use std::time::Duration;
 
 /// Loads the kernel's IPVS; does nothing where it is loaded.
@@ -43,6 +45,16 @@ fn steps(lab: &mut Lab) -> Outcome {
         stage.say(format!("   log: {}", logged.join("\n        ")));
         ensure(logged.len() == 1, || format!("{} log lines: {log}", logged.len()))
     })?;
+    stage.step("the clock is set an hour forward, then two back: nothing happens (B-70)", || {
+        let history = lab.a.daemon()?.log();
+        for hours in [1, -2, 1] {
+            step_clock(hours)?;
+            std::thread::sleep(THREE_ADVERTS + SKEW);
+            lab.only(&lab.a, VIP1)?;
+        }
+        let after = lab.a.daemon()?.log();
+        ensure(after == history, || format!("something was logged: {}", after.replacen(&history, "", 1)))
+    })?;
     stage.step("the active vipd ends: the other takes over, without IPVS", || {
         lab.a.daemon()?.end(Signal::SIGTERM)?;
         lab.a.answers = false;
@@ -56,4 +68,11 @@ fn steps(lab: &mut Lab) -> Outcome {
         lab.spread(VIP1, &[("web 47", 10), ("web 57", 20)])?;
         lab.screens()
     })
+}
+
+/// Moves the guest's clock; this scenario runs alone, so that nobody else is misled.
+fn step_clock(hours: i64) -> Outcome {
+    let now = clock_gettime(ClockId::CLOCK_REALTIME).map_err(|e| e.to_string())?;
+    let then = TimeSpec::new(now.tv_sec() + hours * 3600, now.tv_nsec());
+    clock_settime(ClockId::CLOCK_REALTIME, then).map_err(|e| format!("clock_settime: {e}"))
 }
