@@ -80,8 +80,11 @@ fn main() -> ExitCode {
         results.push(play(&("missing", "vipd before the kernel's IPVS is there", missing::run), loud));
     }
     missing::load_ipvs();
-    let chosen: Vec<&Scenario> =
-        SCENARIOS.iter().filter(|s| names.is_empty() || names.contains(&s.0)).collect();
+    let chosen: Vec<&Scenario> = if names.is_empty() {
+        SCENARIOS.iter().collect()
+    } else {
+        names.iter().filter_map(|name| SCENARIOS.iter().find(|s| s.0 == *name)).collect()
+    };
     if loud {
         results.extend(chosen.into_iter().map(|scenario| play(scenario, true)));
     } else {
