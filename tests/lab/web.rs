@@ -117,7 +117,7 @@ fn read_page(mut stream: TcpStream, address: SocketAddr, timeout: Duration) -> s
     stream.read_to_end(&mut reply)?;
     let reply = String::from_utf8_lossy(&reply);
     match reply.split_once("\r\n\r\n") {
-        Some((_, page)) => Ok(page.to_string()),
+        Some((_, page)) => Ok(page.trim_end().to_string()),
         None => Err(ErrorKind::UnexpectedEof.into()),
     }
 }
