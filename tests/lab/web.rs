@@ -83,8 +83,8 @@ fn serve_page(mut stream: TcpStream, page: &str) {
             Ok(count) => request.extend(&bytes[..count]),
         }
     }
-    let reply =
-        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}", page.len());
+    let length = page.len() + 1;
+    let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{page}\n");
     let _ = stream.write_all(reply.as_bytes());
 }
 
