@@ -136,6 +136,13 @@ fn every_kind_in(lab: &mut Lab) -> Outcome {
             "[[service]]\nname = \"{scheduler}\"\naddress = \"{VIP1}:{port}\"\nprotocol = \"{protocol}\"\n\
              scheduler = \"{scheduler}\"\n"
         );
+        // Persistence for the first two, one of them for whole nets of clients.
+        let (option, flags) = match index {
+            0 => ("persistence = \"50s\"\n", " persistent 50"),
+            1 => ("persistence = { timeout = \"6m\", prefix = 24 }\n", " persistent 360 mask 255.255.255.0"),
+            _ => ("", ""),
+        };
+        text += option;
         for (host, forward, weight) in [(47, "nat", 1), (57, "direct", 2), (67, "tunnel", 3)] {
             // Direct routing and tunnels keep the port.
             text += &format!(
@@ -144,7 +151,7 @@ fn every_kind_in(lab: &mut Lab) -> Outcome {
             );
         }
         wanted.push(Entry {
-            service: format!("{} {VIP1}:{port} {scheduler}", protocol.to_uppercase()),
+            service: format!("{} {VIP1}:{port} {scheduler}{flags}", protocol.to_uppercase()),
             destinations: vec![
                 format!("192.168.234.47:{port} Masq 1"),
                 format!("192.168.234.57:{port} Route 2"),
@@ -155,7 +162,7 @@ fn every_kind_in(lab: &mut Lab) -> Outcome {
     lab.a.config = format!("/tmp/{}.toml", lab.a.host.name);
     std::fs::write(&lab.a.config, text).map_err(|error| error.to_string())?;
     let stage = lab.stage;
-    stage.step("13 schedulers, 3 forwarding methods, TCP and UDP", || {
+    stage.step("13 schedulers, 3 forwarding methods, TCP and UDP, persistence", || {
         lab.a.start()?;
         let sorted = |mut entries: Vec<Entry>| {
             entries.sort_by(|a, b| a.service.cmp(&b.service));
@@ -180,11 +187,11 @@ fn every_kind_in(lab: &mut Lab) -> Outcome {
             })
             .map(drop)
     })?;
-    stage.step("SIGTERM: the table is empty", || {
+    stage.step("SIGTERM: what is somebody else's stays, the rest goes", || {
+        lab.a.host.output("ipvsadm", &["-A", "-t", "10.9.9.9:99", "-s", "rr"])?;
         let (took, code) = lab.a.daemon()?.end(nix::sys::signal::Signal::SIGTERM)?;
         stage.say(format!("   ended after {:.2} s with {code:?}", took.as_secs_f64()));
         ensure(code == Some(0), || format!("exit status {code:?}"))?;
-        let table = lab.a.table()?;
-        ensure(table.is_empty(), || format!("left over: {table:?}"))
+        is(&lab.a.table()?, "TCP 10.9.9.9:99 rr", &[])
     })
 }
