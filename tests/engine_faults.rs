@@ -116,6 +116,20 @@ fn sock_23_a_group_is_left_with_its_last_instance() {
 }
 
 #[test]
+fn a_group_that_is_refused_stops_only_those_who_want_it() {
+    let other = Instance { group: Ipv4Addr::new(234, 10, 10, 10), ..instance("eth0", 1) };
+    let mut r = Router::new(&config(&[other.clone(), instance("eth0", 2)]));
+    r.pass(SECOND * 10);
+    r.feed(Event::ListenFailed {
+        index: 2,
+        group: other.group,
+        why: vipd::model::cut(format_args!("no room")),
+    });
+    assert_eq!(r.state(0), InstanceState::Fault);
+    assert_eq!(r.state(1), InstanceState::Active, "its socket is sound");
+}
+
+#[test]
 fn an_owner_that_cannot_listen_does_not_take_the_vip_every_two_seconds() {
     let mut r = Router::bare(&config(&[owner("eth0", 1)]));
     r.links.insert(2, link(2, "eth0"));

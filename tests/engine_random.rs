@@ -265,7 +265,8 @@ impl World {
         self.router.feed(Event::Shutdown);
         let index = 2;
         if self.random.percent(50) {
-            self.router.feed(Event::ListenFailed { index, why: cut(format_args!("late")) });
+            let group = vipd::wire::vrrp::GROUP;
+            self.router.feed(Event::ListenFailed { index, group, why: cut(format_args!("late")) });
             self.router.dump();
             let config = self.config.clone();
             self.router.reload(&config);

@@ -53,6 +53,8 @@ pub enum Event<'a> {
     ListenFailed {
         /// Interface index.
         index: u32,
+        /// Multicast group.
+        group: Ipv4Addr,
         /// Why.
         why: Text,
     },

@@ -169,9 +169,10 @@ impl Engine {
                     instance.handle_transmit_failed();
                 }
             }
-            Event::ListenFailed { index, why } => {
+            Event::ListenFailed { index, group, why } => {
                 let mut cx = self.desk.cx(actions);
-                for instance in self.instances.iter_mut().filter(|i| i.index() == Some(index)) {
+                let is_deaf = |i: &&mut Instance| i.index() == Some(index) && i.config.group == group;
+                for instance in self.instances.iter_mut().filter(is_deaf) {
                     instance.handle_deaf(now, &why, &mut cx);
                 }
             }

@@ -312,7 +312,7 @@ impl Daemon {
                 }
                 Action::Listen { index, group } => {
                     if let Err(why) = self.packets.listen(index, group) {
-                        self.pending.push_back(Event::ListenFailed { index, why });
+                        self.pending.push_back(Event::ListenFailed { index, group, why });
                     }
                 }
                 Action::Unlisten { index, group } => self.packets.unlisten(index, group),

@@ -179,9 +179,9 @@ impl Router {
                         self.pending.push_back(Event::TransmitFailed { index, refusal: Refusal::Down });
                     }
                 }
-                Action::Listen { index, .. } if self.is_deaf || !self.links.contains_key(&index) => {
+                Action::Listen { index, group } if self.is_deaf || !self.links.contains_key(&index) => {
                     let why = cut(format_args!("packet socket: out of memory"));
-                    self.pending.push_back(Event::ListenFailed { index, why });
+                    self.pending.push_back(Event::ListenFailed { index, group, why });
                 }
                 Action::Listen { index, group } => _ = self.members.insert((index, group)),
                 Action::Unlisten { index, group } => _ = self.members.remove(&(index, group)),
