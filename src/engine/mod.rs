@@ -430,8 +430,13 @@ impl Engine {
         for gone in old.iter_mut().filter(|i| !config.instances.iter().any(|c| same(c, &i.config))) {
             let held = gone.remove(now, &mut cx);
             freed.extend(gone.index().into_iter().flat_map(|index| held.iter().map(move |c| (index, *c))));
-            let name = gone.config.name.clone();
-            cx.note(now, Level::Note, "instance", &name, format_args!("removed from the configuration"));
+            cx.note(
+                now,
+                Level::Note,
+                "instance",
+                &gone.config.name,
+                format_args!("removed from the configuration"),
+            );
         }
         for wanted in &config.instances {
             match old.iter().position(|i| same(wanted, &i.config)) {

@@ -22,18 +22,16 @@ impl Instance {
         *advert_at = if late < interval { *advert_at + interval } else { now + interval };
         if overslept {
             announce.again(now, &self.config.garp);
-            let name = self.config.name.clone();
             cx.note(
                 now,
                 Level::Warning,
                 "instance",
-                &name,
+                &self.config.name,
                 format_args!("this daemon did not run for {late} while Active: announcing again"),
             );
         }
         if let Some(text) = self.rejected.unlogged(now, &self.config) {
-            let name = self.config.name.clone();
-            cx.note(now, Level::Warning, "instance", &name, format_args!("{text}"));
+            cx.note(now, Level::Warning, "instance", &self.config.name, format_args!("{text}"));
         }
     }
 
@@ -93,12 +91,11 @@ impl Instance {
         let expired = self.has_lapsed(now);
         let by =
             if expired { "the lease ran out while this daemon did not run" } else { "removed by someone" };
-        let name = self.config.name.clone();
         cx.note(
             now,
             Level::Warning,
             "address",
-            &name,
+            &self.config.name,
             format_args!("{what} on {}: {by}; put back", self.config.interface),
         );
     }

@@ -424,12 +424,12 @@ impl Instance {
         // Their number depends on the version, too.
         self.list_addresses();
         let (version, priority) = (self.config.version, self.config.priority.get());
+        let down_interval = self.down_interval(self.config.advert_interval);
         match &mut self.state {
             State::Backup { active_down_at, active_adver_interval } => {
                 if old.advert_interval != self.config.advert_interval || old.version != self.config.version {
                     *active_adver_interval = self.config.advert_interval;
-                    let skew = skew(version, priority, self.config.advert_interval);
-                    *active_down_at = now + self.config.advert_interval * 3 + skew;
+                    *active_down_at = now + down_interval;
                 } else {
                     let before = skew(version, old.priority.get(), *active_adver_interval);
                     let after = skew(version, priority, *active_adver_interval);

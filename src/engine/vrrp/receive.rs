@@ -184,12 +184,11 @@ impl Instance {
             announce.again(now, &garp);
         }
         if first {
-            let name = self.config.name.clone();
             cx.note(
                 now,
                 model::Level::Warning,
                 "instance",
-                &name,
+                &self.config.name,
                 format_args!(
                     "{} ({}) was Active, too, with priority {}: told it to step down",
                     heard.address,

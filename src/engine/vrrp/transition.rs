@@ -108,12 +108,11 @@ impl Instance {
             self.counters.released_active = self.counters.released_active.saturating_add(1);
         }
         let level = if after == InstanceState::Fault { Level::Error } else { Level::Note };
-        let name = self.config.name.clone();
         cx.note(
             now,
             level,
             "instance",
-            &name,
+            &self.config.name,
             format_args!("{} -> {}: {}", before.word(), after.word(), self.cause),
         );
         self.mail(now, before, after, cx);
