@@ -8,6 +8,9 @@ mod catalogue;
 mod frame;
 #[path = "bad_input/mutate.rs"]
 mod mutate;
+#[path = "sim/random.rs"]
+#[allow(dead_code, reason = "others use the rest of it")]
+mod random;
 #[path = "bad_input/router.rs"]
 mod router;
 #[path = "bad_input/storm.rs"]

@@ -2,29 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "sim/random.rs"]
+#[allow(dead_code, reason = "others use the rest of it")]
+mod random;
+
+use random::Random;
 use vipd::config::{parse, parse_bytes};
 
 const S1: &str = include_str!("../configs/s1-router-27.toml");
 const S2: &str = include_str!("../configs/s2-router-27.toml");
 /// Of each of the two files.
 const ROUNDS: u64 = 10_000;
-
-/// SplitMix64 (Steele, Lea, Flood 2014): the same damage on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(n.max(1)).unwrap()).unwrap()
-    }
-}
 
 /// What mistakes are made of.
 const PIECES: &[&str] = &[
@@ -82,28 +70,28 @@ const PIECES: &[&str] = &[
 
 fn damaged(right: &str, random: &mut Random) -> Vec<u8> {
     let mut text = right.as_bytes().to_vec();
-    for _ in 0..=random.below(4) {
-        let at = random.below(text.len() + 1);
-        let to = (at + random.below(12)).min(text.len());
-        let piece = PIECES[random.below(PIECES.len())].bytes();
-        match random.below(8) {
+    for _ in 0..=random.index(4) {
+        let at = random.index(text.len() + 1);
+        let to = (at + random.index(12)).min(text.len());
+        let piece = PIECES[random.index(PIECES.len())].bytes();
+        match random.index(8) {
             0 => drop(text.drain(at..to)),
             1 | 2 => drop(text.splice(at..at, piece)),
             3 => drop(text.splice(at..to, piece)),
             4 => text.truncate(at.max(1)),
             5 => {
                 if let Some(byte) = text.get_mut(at) {
-                    *byte ^= 1 << random.below(8);
+                    *byte ^= 1 << random.index(8);
                 }
             }
             6 => {
                 let mut lines: Vec<Vec<u8>> = text.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
-                let (a, b) = (random.below(lines.len()), random.below(lines.len()));
+                let (a, b) = (random.index(lines.len()), random.index(lines.len()));
                 lines.swap(a, b);
                 text = lines.join(&b'\n');
             }
             _ => {
-                let copy = text[at..(at + random.below(200)).min(text.len())].to_vec();
+                let copy = text[at..(at + random.index(200)).min(text.len())].to_vec();
                 drop(text.splice(at..at, copy));
             }
         }
@@ -122,7 +110,7 @@ fn a_damaged_s2_is_refused_or_right_but_never_silent() {
 }
 
 fn damage(right: &str, seed: u64) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let (mut refused, mut taken) = (0u32, 0u32);
     for round in 0..ROUNDS {
         let bytes = damaged(right, &mut random);
@@ -157,7 +145,7 @@ fn damage(right: &str, seed: u64) {
 /// A configuration that was taken says the same again: reading depends on nothing but the text.
 #[test]
 fn reading_twice_gives_the_same() {
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     for _ in 0..500 {
         let bytes = damaged(S1, &mut random);
         if let Ok(text) = core::str::from_utf8(&bytes) {

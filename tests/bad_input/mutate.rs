@@ -2,17 +2,18 @@
 
 use crate::catalogue::{G1, G2, G4, G5};
 use crate::frame::{Frame, checksum, hex};
+use crate::random::Random;
 
 /// Makes damaged frames; the same seed makes the same frames.
 pub(crate) struct Mutator {
-    state: u64,
+    random: Random,
     originals: Vec<Vec<u8>>,
 }
 
 impl Mutator {
     pub(crate) fn new(seed: u64) -> Mutator {
         let originals = [G1, G2, G4, G5].map(|message| Frame::new(hex(message)).bytes());
-        Mutator { state: seed, originals: originals.to_vec() }
+        Mutator { random: Random::new(seed), originals: originals.to_vec() }
     }
 
     /// The next frame: some damage, then perhaps checksums put right, so that the upper rungs are reached
@@ -56,13 +57,7 @@ impl Mutator {
 
     /// 0..`limit`, or 0 where that is empty.
     fn below(&mut self, limit: usize) -> usize {
-        // SplitMix64.
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        if limit == 0 { 0 } else { (z % limit as u64) as usize }
+        self.random.index(limit)
     }
 }
 

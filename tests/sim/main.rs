@@ -15,6 +15,7 @@
 mod checker;
 mod faults;
 mod node;
+#[allow(dead_code, reason = "others use the rest of it")]
 mod random;
 mod world;
 

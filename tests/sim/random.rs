@@ -23,6 +23,11 @@ impl Random {
         self.next() % n
     }
 
+    /// A place in a list of `len`; 0 where that is empty.
+    pub(crate) fn index(&mut self, len: usize) -> usize {
+        (self.next() % len.max(1) as u64) as usize
+    }
+
     /// True `percent` times in a hundred.
     pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
