@@ -90,12 +90,20 @@ fn serve_page(mut stream: TcpStream, page: &str) {
 
 /// The page at `address`, asked for from the calling thread's namespace.
 pub fn get(address: SocketAddr, timeout: Duration) -> std::io::Result<String> {
-    read_page(TcpStream::connect_timeout(&address, timeout)?, address, timeout)
+    get_from(fresh_port(), address, timeout)
 }
 
-/// As [`get`], from this port of the client. IPVS remembers a connection for a minute by its client's port,
-/// and drops what comes from that port for a destination that is gone; a client that requests without pause
-/// would sooner or later come from such a port.
+/// A port that no request came from for long. IPVS remembers a connection for two minutes by its client's
+/// port: what comes from there again goes to the old destination without being scheduled, and is dropped
+/// where that is gone.
+fn fresh_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u16 = 1024;
+    let span = u32::from(u16::MAX - FIRST);
+    FIRST + (NEXT.fetch_add(1, Ordering::SeqCst) % span) as u16
+}
+
+/// As [`get`], from this port of the client.
 fn get_from(port: u16, address: SocketAddr, timeout: Duration) -> std::io::Result<String> {
     use nix::sys::socket as net;
     let SocketAddr::V4(to) = address else { return Err(ErrorKind::Unsupported.into()) };
@@ -148,9 +156,9 @@ impl Client {
         let thread = std::thread::spawn(move || {
             host.enter();
             let running = Arc::new(AtomicU32::new(0));
-            for port in (1024..u16::MAX).cycle().take_while(|_| !ended.load(Ordering::SeqCst)) {
+            while !ended.load(Ordering::SeqCst) {
                 if pace.is_zero() {
-                    one_request(&list, || get_from(port, address, timeout));
+                    one_request(&list, || get(address, timeout));
                     continue;
                 }
                 let next = Instant::now() + pace;
