@@ -194,7 +194,7 @@ impl Router {
                 self.answer(Event::AddressResult { index, cidr, op: AddressOp::Add, result: Ok(()) });
                 self.answer(Event::Address { index, cidr, change });
             }
-            Action::RemoveAddress { index, cidr } => {
+            Action::RemoveAddress { index, cidr, .. } => {
                 self.answer(Event::AddressResult { index, cidr, op: AddressOp::Remove, result: Ok(()) });
                 self.answer(Event::Address { index, cidr, change: AddressChange::Gone });
             }
@@ -204,9 +204,22 @@ impl Router {
             }
             Action::StartProbe(id) => self.probes.push((now + Duration::from_millis(20), id)),
             Action::StopProbe(id) => self.probes.retain(|(_, p)| *p != id),
-            Action::Redump
-            | Action::Listen { .. }
-            | Action::Unlisten { .. }
+            Action::TransmitPacket { .. }
+            | Action::WatchRoutes { .. }
+            | Action::ChangeRoute { .. }
+            | Action::ChangeRule { .. }
+            | Action::MakeMacvlan { .. }
+            | Action::SetLink { .. }
+            | Action::RemoveLink { .. }
+            | Action::HoldSetting { .. }
+            | Action::ReleaseSetting { .. }
+            | Action::SettingsSettled
+            | Action::Run(_)
+            | Action::StopRun(_)
+            | Action::Fifo { .. }
+            | Action::Redump
+            | Action::Listen(_)
+            | Action::Unlisten(_)
             | Action::SendMail { .. }
             | Action::Note { .. }
             | Action::Finished => {}

@@ -110,10 +110,23 @@ impl Bench {
                     self.did.push(Did::Remove);
                     results.push((cidr, AddressOp::Remove));
                 }
-                Action::Listen { .. } => self.did.push(Did::Listen),
+                Action::Listen(_) => self.did.push(Did::Listen),
                 Action::Finished => self.did.push(Did::Finished),
                 Action::Note { number } => assert!(self.engine.note(number).is_some(), "a note has its text"),
-                Action::Unlisten { .. }
+                Action::TransmitPacket { .. }
+                | Action::WatchRoutes { .. }
+                | Action::ChangeRoute { .. }
+                | Action::ChangeRule { .. }
+                | Action::MakeMacvlan { .. }
+                | Action::SetLink { .. }
+                | Action::RemoveLink { .. }
+                | Action::HoldSetting { .. }
+                | Action::ReleaseSetting { .. }
+                | Action::SettingsSettled
+                | Action::Run(_)
+                | Action::StopRun(_)
+                | Action::Fifo { .. }
+                | Action::Unlisten(_)
                 | Action::Redump
                 | Action::Ipvs { .. }
                 | Action::StartProbe(_)

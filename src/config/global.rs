@@ -13,7 +13,7 @@ pub(super) fn global(mut table: Table<'_>, report: &mut Report<'_>) -> (Global, 
     let router_name = table.parsed("router_name", values::name, report).map(|name| name.value);
     let group = table.parsed("multicast_group4", values::group4, report).map(|group| group.value);
     table.finish(report);
-    (Global { router_name }, group)
+    (Global { router_name, ..Global::default() }, group)
 }
 
 /// `[mail]`.

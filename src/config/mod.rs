@@ -107,6 +107,7 @@ fn document(entries: &DeTable<'_>, report: &mut Report<'_>) -> Config {
         instances: instances.into_iter().filter_map(|draft| draft.instance).collect(),
         services: services.into_iter().filter_map(|draft| draft.service).collect(),
         ipvs,
+        ..Config::default()
     }
 }
 

@@ -5,7 +5,8 @@ use super::report::{At, Report};
 use super::values;
 use crate::limits;
 use crate::model::{
-    AuthPass, Authentication, ChecksumForm, Cidr, Garp, IfName, Instance, Name, Priority, Version, Vrid,
+    AuthPass, Authentication, ChecksumForm, Cidr, Family, Garp, IfName, Instance, Name, Priority, Version,
+    Vrid,
 };
 use crate::time::Duration;
 use std::collections::BTreeSet;
@@ -50,19 +51,17 @@ pub(super) fn instance(mut table: Table<'_>, group: Option<Ipv4Addr>, report: &m
     table.finish(report);
     let instance = match (&name, &interface, vrid) {
         (Some(name), Some(interface), Some(vrid)) => Some(Instance {
-            name: name.value.clone(),
-            interface: interface.value.clone(),
-            vrid: vrid.value,
             version,
             priority,
             advert_interval,
             preempt,
             authentication,
-            group: own_group.or(group).unwrap_or(GROUP),
-            addresses: addresses.iter().map(|address| address.value).collect(),
+            group: own_group.or(group).unwrap_or(GROUP).into(),
+            addresses: addresses.iter().map(|address| address.value.into()).collect(),
             checksum,
             garp,
             lease,
+            ..Instance::new(name.value.clone(), interface.value.clone(), vrid.value, Family::V4)
         }),
         _ => None,
     };
@@ -227,6 +226,7 @@ fn garp(mut table: Table<'_>, report: &mut Report<'_>) -> Garp {
         delay: delay.map_or(default.delay, |delay| delay.value),
         repeat: repeat.and_then(|repeat| u8::try_from(repeat.value).ok()).unwrap_or(default.repeat),
         refresh: refresh.map_or(default.refresh, |refresh| refresh.value),
+        ..default
     }
 }
 

@@ -5,7 +5,7 @@ use crate::model::status::{
     AddressStatus, Happening, InstanceCounters, InstanceState, InstanceStatus, IpvsStatus, MailStatus,
     PeerStatus, RejectedPeer, ServerStatus, ServiceStatus, Snapshot, Stalls,
 };
-use crate::model::{Cidr, Forwarding, Level, Protocol, Version, cut};
+use crate::model::{Cidr, Family, Forwarding, Level, Protocol, Version, cut};
 use crate::time::Duration;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -27,11 +27,21 @@ pub(super) fn instance(called: &str, vrid: u8, state: InstanceState, vip_address
         interface: name("ens37"),
         vrid,
         version: Version::V2,
+        family: Family::V4,
+        group: None,
         state,
         since: secs(3 * 86_400 + 4 * 3600),
         cause: name("no advert for 3.6s"),
         priority: 100,
         effective_priority: 100,
+        contributions: Vec::new(),
+        faults: Vec::new(),
+        waits: None,
+        peers: Vec::new(),
+        virtual_mac: None,
+        rivals: 0,
+        active_mac: None,
+        routes: Vec::new(),
         advert_interval: secs(1),
         active_router: match state {
             InstanceState::Backup => Some(PeerStatus {
@@ -102,6 +112,7 @@ pub(super) fn s1() -> Snapshot {
         mail: Some(MailStatus { sent: 2, ..MailStatus::default() }),
         stalls: Stalls::default(),
         dropped: Vec::new(),
+        ..Snapshot::default()
     }
 }
 
@@ -201,11 +212,21 @@ impl Random {
             interface: self.text::<{ limits::IFNAME_MAX }>(),
             vrid: self.next() as u8,
             version: if self.chance(50) { Version::V2 } else { Version::V3 },
+            family: Family::V4,
+            group: None,
             state,
             since: self.duration(),
             cause: self.text(),
             priority: self.next() as u8,
             effective_priority: self.next() as u8,
+            contributions: Vec::new(),
+            faults: Vec::new(),
+            waits: None,
+            peers: Vec::new(),
+            virtual_mac: None,
+            rivals: 0,
+            active_mac: None,
+            routes: Vec::new(),
             advert_interval: self.duration(),
             active_router: self.chance(50).then(|| PeerStatus {
                 address: self.ip(),
@@ -294,6 +315,7 @@ impl Random {
             }),
             stalls: Stalls { count: self.u32(), worst: self.duration() },
             dropped: vec![("vlan", self.u32())],
+            ..Snapshot::default()
         }
     }
 }

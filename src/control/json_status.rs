@@ -10,7 +10,8 @@ use crate::model::status::{
 /// `{"schema":1,...}` on one line. The patterns below name every field, so that a new one cannot be
 /// forgotten.
 pub(super) fn status(snapshot: &Snapshot) -> String {
-    let Snapshot { router_name, up, instances, services, problems, ipvs, mail, stalls, dropped } = snapshot;
+    let Snapshot { router_name, up, instances, services, problems, ipvs, mail, stalls, dropped, .. } =
+        snapshot;
     let mut json = Json::default();
     json.object(|json| {
         json.key("schema").number(SCHEMA);
@@ -77,6 +78,7 @@ fn instance(json: &mut Json, instance: &InstanceStatus) {
         addresses,
         counters,
         rejected,
+        ..
     } = instance;
     json.object(|json| {
         json.key("name").text(name);
@@ -133,6 +135,7 @@ fn counters(json: &mut Json, counters: &InstanceCounters) {
         other_checksum_form,
         interval_differs,
         dropped,
+        ..
     } = counters;
     json.object(|json| {
         json.key("adverts_received").number(*adverts_received);

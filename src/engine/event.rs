@@ -1,11 +1,15 @@
 //! What comes in and what goes out.
 
 use crate::limits;
-use crate::model::{CheckKind, Cidr, Config, IfName, Reason, Text};
+use crate::model::{
+    AddressOptions, CheckKind, Cidr, Command, Config, FifoKind, IfName, Reason, Route, RouteKind, Rule,
+    Scope, Text,
+};
 use crate::time::{Duration, Instant};
 use crate::wire::ipvs::{Destination, DestinationEntry, Service, ServiceKey};
+use crate::wire::vrrp::Family;
 use core::ops::Range;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 /// Something that happened. `'a`: bytes are borrowed from the caller's buffer.
 #[derive(Debug)]
@@ -28,8 +32,24 @@ pub enum Event<'a> {
         /// There, or gone.
         change: AddressChange,
     },
-    /// The kernel's links and addresses are about to be told anew: at start, and after lost notifications.
-    /// What is not told until `DumpEnd` is gone.
+    /// A route came or went. Told only after [`Action::WatchRoutes`].
+    Route {
+        /// The route.
+        route: KernelRoute,
+        /// There (new, or told by a dump), or gone.
+        is_present: bool,
+    },
+    /// A policy rule came or went. Told only after [`Action::WatchRoutes`].
+    Rule {
+        /// The rule, as far as it can be configured.
+        rule: Rule,
+        /// Its FRA_PROTOCOL is ours.
+        ours: bool,
+        /// There (new, or told by a dump), or gone.
+        is_present: bool,
+    },
+    /// The kernel's links and addresses (and routes and rules, where they are watched) are about to be told
+    /// anew: at start, and after lost notifications. What is not told until `DumpEnd` is gone.
     DumpStart,
     /// All has been told.
     DumpEnd,
@@ -51,10 +71,8 @@ pub enum Event<'a> {
     },
     /// [`Action::Listen`] could not be done.
     ListenFailed {
-        /// Interface index.
-        index: u32,
-        /// Multicast group.
-        group: Ipv4Addr,
+        /// Which ear.
+        ear: Ear,
         /// Why.
         why: Text,
     },
@@ -68,6 +86,51 @@ pub enum Event<'a> {
         op: AddressOp,
         /// How it went.
         result: Result<(), Refusal>,
+    },
+    /// Result of [`Action::ChangeRoute`] or [`Action::ChangeRule`].
+    RouteResult {
+        /// That of the action.
+        token: u32,
+        /// How it went.
+        result: Result<(), Refusal>,
+    },
+    /// Result of [`Action::MakeMacvlan`], [`Action::SetLink`] or [`Action::RemoveLink`]: only failures are
+    /// told, success is seen by [`Event::Link`].
+    LinkFailed {
+        /// Name of the link.
+        name: LinkName,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A program of [`Action::Run`] ended.
+    Ran {
+        /// As in the action. A result with an id that was given up changes nothing.
+        id: RunId,
+        /// How.
+        outcome: RunOutcome,
+        /// From its start to its end.
+        took: Duration,
+    },
+    /// The number in a tracked file; told at start, after a reload and at every change.
+    TrackedFile {
+        /// Index in `Config::tracks`.
+        track: usize,
+        /// Its number; 0 where the file is not there. An error where it holds no number.
+        value: Result<i32, Reason>,
+    },
+    /// How many processes a tracker counts; told at start, after a reload and at every change.
+    TrackedProcess {
+        /// Index in `Config::tracks`.
+        track: usize,
+        /// How many, or why they cannot be counted.
+        count: Result<u32, Reason>,
+    },
+    /// The operator wants an instance to leave Active, or to come back (`vipd resign`, `vipd restore`).
+    Resign {
+        /// Index in `Config::instances`.
+        instance: usize,
+        /// For how long; zero ends it at once. `Duration::MAX`: until `vipd restore`.
+        wanted_for: Duration,
     },
     /// From the kernel's IPVS.
     Ipvs(IpvsEvent),
@@ -123,12 +186,128 @@ pub struct Link {
     pub index: u32,
     /// Name.
     pub name: LinkName,
+    /// IFF_UP: wanted up.
+    pub up: bool,
     /// IFF_UP and IFF_RUNNING (RTNL-40).
     pub running: bool,
     /// Ethernet address; `None` where there is none of 6 bytes, or IFF_NOARP (ARP-5).
     pub mac: Option<[u8; 6]>,
     /// MTU in bytes.
     pub mtu: u32,
+    /// What kind of device it is.
+    pub kind: LinkKind,
+}
+
+/// What kind of device a link is, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LinkKind {
+    /// Anything else.
+    #[default]
+    Other,
+    /// A macvlan.
+    Macvlan {
+        /// Index of its parent; 0 where that is in another namespace.
+        parent: u32,
+        /// Mode private (VMAC-10).
+        is_private: bool,
+    },
+    /// A port of a bridge: no interface for VRRP (ARP-51).
+    BridgePort {
+        /// Index of the bridge.
+        bridge: u32,
+    },
+}
+
+/// What an instance listens on: a packet socket on an interface, for one family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ear {
+    /// Interface index.
+    pub index: u32,
+    /// IPv4 or IPv6.
+    pub family: Family,
+    /// Multicast group; `None`: unicast to us alone.
+    pub group: Option<IpAddr>,
+    /// Tell the network by IGMP or MLD; false on a macvlan, where only the filter of the device is set
+    /// (SOCK-21).
+    pub joins: bool,
+}
+
+/// A route as the kernel tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelRoute {
+    /// Where to; 0/0 for the default route.
+    pub destination: Cidr,
+    /// Kind; `None` for one that cannot be configured.
+    pub kind: Option<RouteKind>,
+    /// Next hop.
+    pub gateway: Option<IpAddr>,
+    /// Interface index; 0: none.
+    pub index: u32,
+    /// Preferred source.
+    pub source: Option<IpAddr>,
+    /// Table.
+    pub table: u32,
+    /// Metric; 0: none.
+    pub metric: u32,
+    /// Scope.
+    pub scope: Scope,
+    /// Its rtm_protocol is ours: a vipd put it there.
+    pub ours: bool,
+}
+
+/// A setting of an interface that is changed while somebody needs it (VMAC-32). All are set to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Setting {
+    /// `net.ipv4.conf.X.arp_ignore`.
+    ArpIgnore,
+    /// `net.ipv4.conf.X.arp_filter`.
+    ArpFilter,
+    /// `net.ipv4.conf.X.promote_secondaries`.
+    PromoteSecondaries,
+}
+
+/// One run of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunId {
+    /// For whom.
+    pub owner: RunOwner,
+    /// Grows with each run.
+    pub serial: u32,
+}
+
+/// For whom a program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RunOwner {
+    /// A tracker's script: index in `Config::tracks`.
+    Track(u32),
+    /// A queue of notifications.
+    Notify(u32),
+    /// The `pre_active` hook of an instance.
+    PreActive(u32),
+    /// A service that runs while an instance is Active.
+    Supervised(u32),
+}
+
+/// What is to be run; `Engine::run_spec` builds it from current parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct RunSpec<'a> {
+    /// The program, its arguments, its user and its deadline.
+    pub command: &'a Command,
+    /// More arguments, after its own.
+    pub arguments: &'a [Text],
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// By itself, with this code.
+    Exited(i32),
+    /// By a signal that was not ours.
+    Killed(i32),
+    /// By us, at its deadline.
+    TimedOut,
+    /// It could not be started: errno.
+    NotStarted(i32),
 }
 
 /// A name that can be copied.
@@ -234,10 +413,16 @@ impl core::fmt::Display for Refusal {
 /// One probe of one checker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProbeId {
-    /// Which checker: stable between two reloads, below the number of servers with a check.
+    /// Which checker: stable between two reloads, below the number of servers with a check; a path tracker
+    /// is [`ProbeId::PATH`] + its index in `Config::tracks`.
     pub checker: u32,
     /// Grows with each probe and each reload.
     pub serial: u32,
+}
+
+impl ProbeId {
+    /// Path trackers' checkers begin here.
+    pub const PATH: u32 = 1 << 30;
 }
 
 /// What a probe is to do; `Engine::probe_spec` builds it from current parameters.
@@ -252,6 +437,10 @@ pub struct ProbeSpec<'a> {
     /// Was the server up when the probe was started? Those go first where workers are short, so that hung
     /// servers cannot delay the detection of a new failure.
     pub was_up: bool,
+    /// Source address of the probe; the kernel's choice where not given.
+    pub source: Option<IpAddr>,
+    /// It leaves through this interface; the kernel's choice where not given.
+    pub interface: Option<&'a IfName>,
 }
 
 /// A mail to hand over. The loop adds date and addresses.
@@ -286,21 +475,19 @@ pub enum Action {
         /// Where its bytes are.
         frame: Range<usize>,
     },
-    /// Open a VRRP socket on an interface and hold the group's membership. Several groups on one interface:
+    /// Send an IP packet (header and all; `actions.bytes(range)`) the way the kernel's routes say, out of an
+    /// interface: adverts to unicast peers.
+    TransmitPacket {
+        /// Interface index.
+        index: u32,
+        /// Where its bytes are.
+        packet: Range<usize>,
+    },
+    /// Open a VRRP socket on an interface and hold the group's membership. Several ears on one interface:
     /// one action each. Done twice: no harm.
-    Listen {
-        /// Interface index.
-        index: u32,
-        /// Multicast group.
-        group: Ipv4Addr,
-    },
+    Listen(Ear),
     /// The reverse.
-    Unlisten {
-        /// Interface index.
-        index: u32,
-        /// Multicast group.
-        group: Ipv4Addr,
-    },
+    Unlisten(Ear),
     /// Put an address on an interface, or renew it.
     AddAddress {
         /// Interface index.
@@ -309,6 +496,8 @@ pub enum Action {
         cidr: Cidr,
         /// Whole seconds; `None` = for ever.
         lease: Option<Duration>,
+        /// The rest; `None`: the defaults.
+        options: Option<Box<AddressOptions>>,
     },
     /// Take an address off an interface.
     RemoveAddress {
@@ -316,6 +505,99 @@ pub enum Action {
         index: u32,
         /// The address.
         cidr: Cidr,
+        /// Its peer, which is a part of its identity.
+        peer: Option<Cidr>,
+    },
+    /// From now on tell routes, rules, or both, by notifications and by dumps. What is watched for the first
+    /// time is told by a dump at once.
+    WatchRoutes {
+        /// Routes.
+        routes: bool,
+        /// Rules.
+        rules: bool,
+    },
+    /// Add (or replace) or remove a route.
+    ChangeRoute {
+        /// Comes back in [`Event::RouteResult`].
+        token: u32,
+        /// Which way.
+        op: AddressOp,
+        /// Interface index of the route; 0: none.
+        index: u32,
+        /// The route; its own `interface` has no meaning here.
+        route: Box<Route>,
+    },
+    /// Add or remove a rule.
+    ChangeRule {
+        /// Comes back in [`Event::RouteResult`].
+        token: u32,
+        /// Which way.
+        op: AddressOp,
+        /// The rule.
+        rule: Box<Rule>,
+    },
+    /// Make a macvlan in private mode, leave it down, and set it up for a virtual router (VMAC-10, VMAC-20,
+    /// VMAC-31, design §4). One of that name that is a private macvlan of that parent and MAC is taken as it
+    /// is, but set up anew; any other is left alone (`Refusal::Exists`).
+    MakeMacvlan {
+        /// Index of the parent.
+        parent: u32,
+        /// Its name.
+        name: LinkName,
+        /// Its MAC.
+        mac: [u8; 6],
+        /// Family of the virtual router.
+        family: Family,
+        /// It carries IPv6 addresses, too.
+        with_ipv6: bool,
+    },
+    /// Bring a link up or down.
+    SetLink {
+        /// Its index.
+        index: u32,
+        /// Its name, for the answer.
+        name: LinkName,
+        /// Up?
+        up: bool,
+    },
+    /// Remove a macvlan of ours.
+    RemoveLink {
+        /// Its index.
+        index: u32,
+        /// Its name, for the answer.
+        name: LinkName,
+    },
+    /// Set a setting of an interface to 1. The first one who holds it saves what was there, in memory and in
+    /// the run-time directory.
+    HoldSetting {
+        /// Index of the interface.
+        index: u32,
+        /// Its name.
+        name: LinkName,
+        /// Which.
+        setting: Setting,
+    },
+    /// The last one who releases it puts back what was there.
+    ReleaseSetting {
+        /// Index of the interface.
+        index: u32,
+        /// Its name.
+        name: LinkName,
+        /// Which.
+        setting: Setting,
+    },
+    /// All that is held since the start has been held: settings that an earlier run left are put back.
+    SettingsSettled,
+    /// Run a program; `Engine::run_spec(id)` says which.
+    Run(RunId),
+    /// End a program: SIGTERM to its group, SIGKILL 2 s later. No event comes of it.
+    StopRun(RunId),
+    /// Write a line (without its end) into the FIFOs of this kind, and into those of all kinds.
+    Fifo {
+        /// Which.
+        kind: FifoKind,
+        /// The line.
+        line: Text,
     },
     /// Tell links and addresses anew: [`Event::DumpStart`] to [`Event::DumpEnd`].
     Redump,

@@ -145,10 +145,18 @@ impl Interface {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::LinkName;
+    use crate::engine::{LinkKind, LinkName};
 
     fn link(index: u32) -> Link {
-        Link { index, name: LinkName::new("eth0"), running: true, mac: Some([2; 6]), mtu: 1500 }
+        Link {
+            index,
+            name: LinkName::new("eth0"),
+            up: true,
+            running: true,
+            mac: Some([2; 6]),
+            mtu: 1500,
+            kind: LinkKind::Other,
+        }
     }
 
     fn cidr(text: &str) -> Cidr {

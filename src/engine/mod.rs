@@ -13,22 +13,31 @@
 
 mod balance;
 mod event;
+mod group;
 mod history;
 mod links;
 mod mail;
+mod notify;
 mod quiet;
+mod routes;
+mod standing;
+mod track;
 mod vrrp;
 
 pub use event::{
-    Action, Actions, AddressChange, AddressOp, Event, IpvsEvent, IpvsRequest, Letter, Link, LinkName,
-    Outcome, ProbeId, ProbeSpec, Refusal,
+    Action, Actions, AddressChange, AddressOp, Ear, Event, IpvsEvent, IpvsRequest, KernelRoute, Letter, Link,
+    LinkKind, LinkName, Outcome, ProbeId, ProbeSpec, Refusal, RunId, RunOutcome, RunOwner, RunSpec, Setting,
 };
 pub use history::Note;
 
 use self::balance::Balancer;
+use self::group::Group;
 use self::history::History;
 use self::links::Links;
 use self::mail::Mailer;
+use self::notify::Notifier;
+use self::routes::Routes;
+use self::track::Trackers;
 use self::vrrp::{Instance, Leftovers, Pace};
 use crate::model::status::{Happening, InstanceState, Snapshot, Stalls};
 use crate::model::{Cidr, Config, Level, Mail, Name, cut};
@@ -36,15 +45,17 @@ use crate::time::{Duration, Instant};
 use crate::wire::vrrp::{Rung, open};
 use core::fmt;
 use event::earlier;
-use std::net::Ipv4Addr;
 
 /// A clean leave that is not through by then ends all the same.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Whose routes the static ones are, in notes.
+const STATIC: &str = "static";
 
 /// What the parts of the engine work with, all at once.
 struct Ctx<'a> {
     history: &'a mut History,
     mailer: &'a mut Mailer,
+    notifier: &'a mut Notifier,
     actions: &'a mut Actions,
     router_name: &'a str,
 }
@@ -70,6 +81,9 @@ pub struct Engine {
     started_at: Instant,
     links: Links,
     instances: Vec<Instance>,
+    groups: Vec<Group>,
+    trackers: Trackers,
+    static_routes: Routes,
     leftovers: Leftovers,
     /// The rate of announcements, one for each interface that has had one: (index, pace).
     paces: Vec<(u32, Pace)>,
@@ -85,13 +99,20 @@ pub struct Engine {
 struct Desk {
     history: History,
     mailer: Mailer,
+    notifier: Notifier,
     router_name: Name,
     host_name: Name,
 }
 
 impl Desk {
     fn cx<'a>(&'a mut self, actions: &'a mut Actions) -> Ctx<'a> {
-        Ctx { history: &mut self.history, mailer: &mut self.mailer, actions, router_name: &self.router_name }
+        Ctx {
+            history: &mut self.history,
+            mailer: &mut self.mailer,
+            notifier: &mut self.notifier,
+            actions,
+            router_name: &self.router_name,
+        }
     }
 }
 
@@ -116,12 +137,16 @@ impl Engine {
             desk: Desk {
                 history: History::new(),
                 mailer: Mailer::new(config.mail.clone()),
+                notifier: Notifier::new(config),
                 router_name: config.global.router_name.clone().unwrap_or_else(|| host_name.clone()),
                 host_name,
             },
             started_at: now,
             links: Links::default(),
             instances: config.instances.iter().map(|c| Instance::new(c.clone(), now)).collect(),
+            groups: config.groups.iter().map(|c| Group::new(c.clone(), now)).collect(),
+            trackers: Trackers::new(&config.tracks, now),
+            static_routes: Routes::new(&config.static_routes, &config.static_rules, None),
             leftovers: Leftovers::default(),
             paces: Vec::new(),
             drops: [0; Rung::COUNT],
@@ -159,6 +184,8 @@ impl Engine {
             Event::DumpStart => {
                 self.links.forget_seen();
                 self.instances.iter_mut().for_each(Instance::dump_start);
+                self.trackers.dump_start();
+                self.static_routes.dump_start();
             }
             Event::DumpEnd => self.dump_end(now, actions),
             Event::Frame { index, bytes, truncated } => {
@@ -169,9 +196,9 @@ impl Engine {
                     instance.handle_transmit_failed();
                 }
             }
-            Event::ListenFailed { index, group, why } => {
+            Event::ListenFailed { ear, why } => {
                 let mut cx = self.desk.cx(actions);
-                let is_deaf = |i: &&mut Instance| i.index() == Some(index) && i.config.group == group;
+                let is_deaf = |i: &&mut Instance| i.membership() == Some(ear);
                 for instance in self.instances.iter_mut().filter(is_deaf) {
                     instance.handle_deaf(now, &why, &mut cx);
                 }
@@ -183,9 +210,59 @@ impl Engine {
                     instance.handle_address_result(now, &cidr, op, result, &mut cx);
                 }
             }
+            Event::Route { route, is_present } => {
+                self.trackers.handle_route(now, &route, is_present, &self.links);
+                let mut cx = self.desk.cx(actions);
+                self.static_routes.handle_route(now, &route, is_present, &self.links, STATIC, &mut cx);
+                for i in &mut self.instances {
+                    i.routes.handle_route(now, &route, is_present, &self.links, &i.config.name, &mut cx);
+                }
+            }
+            Event::Rule { rule, ours, is_present } => {
+                let mut cx = self.desk.cx(actions);
+                self.static_routes.handle_rule(now, &rule, ours, is_present, STATIC, &mut cx);
+                for i in &mut self.instances {
+                    i.routes.handle_rule(now, &rule, ours, is_present, &i.config.name, &mut cx);
+                }
+            }
+            Event::RouteResult { token, result } => {
+                let mut cx = self.desk.cx(actions);
+                if !self.static_routes.handle_result(now, token, result, STATIC, &mut cx) {
+                    for i in &mut self.instances {
+                        if i.routes.handle_result(now, token, result, &i.config.name, &mut cx) {
+                            break;
+                        }
+                    }
+                }
+            }
+            Event::LinkFailed { name, refusal } => {
+                let mut cx = self.desk.cx(actions);
+                for instance in &mut self.instances {
+                    instance.handle_link_failed(now, &name, refusal, &mut cx);
+                }
+            }
+            Event::Ran { id, outcome, took } => self.handle_ran(now, id, outcome, took, actions),
+            Event::TrackedFile { track, value } => {
+                let mut cx = self.desk.cx(actions);
+                self.trackers.handle_file(now, track, value, &mut cx);
+            }
+            Event::TrackedProcess { track, count } => {
+                let mut cx = self.desk.cx(actions);
+                self.trackers.handle_process(now, track, count, &mut cx);
+            }
+            Event::Resign { instance, wanted_for } => {
+                let mut cx = self.desk.cx(actions);
+                if let Some(instance) = self.instances.get_mut(instance) {
+                    instance.handle_resign(now, wanted_for, &mut cx);
+                }
+            }
             Event::Ipvs(event) => {
                 let mut cx = self.desk.cx(actions);
                 self.balancer.handle_ipvs(now, event, &mut cx);
+            }
+            Event::Probe { id, outcome, took } if id.checker >= ProbeId::PATH => {
+                let mut cx = self.desk.cx(actions);
+                self.trackers.handle_probe(now, id, &outcome, took, &mut cx);
             }
             Event::Probe { id, outcome, took } => {
                 let mut cx = self.desk.cx(actions);
@@ -197,6 +274,7 @@ impl Engine {
             Event::Reload(config) => self.reload(now, *config, actions),
             Event::Shutdown => self.shutdown(now, actions),
         }
+        self.follow(now, actions);
         // Whatever it was, it may have been the last thing to wait for.
         self.finish(now, actions);
     }
@@ -209,6 +287,8 @@ impl Engine {
             Phase::Waiting | Phase::Running | Phase::Left => None,
         };
         let own = earlier(earlier(instances, self.leftovers.next_deadline()), phase);
+        let own = earlier(own, earlier(self.trackers.next_deadline(), self.static_routes.next_deadline()));
+        let own = earlier(own, self.desk.notifier.next_deadline());
         earlier(own, earlier(self.balancer.next_deadline(), self.desk.mailer.next_deadline()))
     }
 
@@ -225,7 +305,16 @@ impl Engine {
 
     /// What a probe is to do; `None` once its server is gone.
     pub fn probe_spec(&self, id: ProbeId) -> Option<ProbeSpec<'_>> {
-        self.balancer.probe_spec(id)
+        if id.checker >= ProbeId::PATH { self.trackers.probe_spec(id) } else { self.balancer.probe_spec(id) }
+    }
+
+    /// What is to be run; `None` once it is gone.
+    pub fn run_spec(&self, id: RunId) -> Option<RunSpec<'_>> {
+        match id.owner {
+            RunOwner::Track(_) => self.trackers.run_spec(id),
+            RunOwner::Notify(_) | RunOwner::Supervised(_) => self.desk.notifier.run_spec(id),
+            RunOwner::PreActive(number) => self.instances.get(number as usize)?.run_spec(id),
+        }
     }
 
     /// The letter of an [`Action::SendMail`] and where it goes.
@@ -259,6 +348,9 @@ impl Engine {
             router_name: self.desk.router_name.clone(),
             up: now - self.started_at,
             instances: self.instances.iter().map(|i| i.status(now)).collect(),
+            groups: self.group_status(now),
+            trackers: self.tracker_status(now),
+            runs: self.desk.notifier.status(now),
             stalls: self.stalls,
             dropped: Rung::ALL
                 .iter()
@@ -308,6 +400,16 @@ impl Engine {
             }
         }
         self.leftovers.tick(now, cx.actions);
+        if self.phase != Phase::Waiting {
+            for i in &mut self.instances {
+                if i.routes.next_deadline().is_some_and(|at| at <= now) {
+                    i.routes.converge(now, &self.links, &i.config.name, &mut cx);
+                }
+            }
+            self.static_routes.converge(now, &self.links, STATIC, &mut cx);
+        }
+        self.trackers.tick(now, &mut cx);
+        cx.notifier.tick(now, cx.actions);
         self.balancer.tick(now, &mut cx);
         self.desk.mailer.tick(now, &mut self.desk.history, actions);
     }
@@ -380,12 +482,12 @@ impl Engine {
     }
 
     /// Leaves those groups of `left` that no instance listens on any more.
-    fn unlisten(&self, mut left: Vec<(u32, Ipv4Addr)>, actions: &mut Actions) {
+    fn unlisten(&self, mut left: Vec<Ear>, actions: &mut Actions) {
         left.sort_unstable();
         left.dedup();
-        for (index, group) in left {
-            if !self.instances.iter().any(|i| i.membership() == Some((index, group))) {
-                actions.push(Action::Unlisten { index, group });
+        for ear in left {
+            if !self.instances.iter().any(|i| i.membership() == Some(ear)) {
+                actions.push(Action::Unlisten(ear));
             }
         }
     }
@@ -406,8 +508,13 @@ impl Engine {
             }
             instance.dump_end(now, &mut cx);
         }
+        self.trackers.dump_end(now);
+        self.static_routes.dump_end(now, STATIC, &mut cx);
+        self.trackers.look(now, &self.links, &mut cx);
         self.unlisten(left, actions);
         if first {
+            self.static_routes.want(now, true);
+            self.watch_routes(actions);
             let mut cx = self.desk.cx(actions);
             self.balancer.start(now, &mut cx);
         }
@@ -457,6 +564,9 @@ impl Engine {
                 }
             }
         }
+        self.trackers.reconfigure(now, &config.tracks, &mut cx);
+        self.static_routes.reconfigure(now, &config.static_routes, &config.static_rules, None);
+        cx.notifier.reconfigure(now, &config, cx.actions);
         self.balancer.reload(now, &config, &mut cx);
         // Addresses that are new to us may be on the box already.
         cx.actions.push(Action::Redump);
@@ -467,8 +577,44 @@ impl Engine {
             "",
             format_args!("{} instances, {} services", config.instances.len(), config.services.len()),
         );
+        self.regroup(now, &config.groups);
+        self.watch_routes(actions);
         self.unlisten(left, actions);
         self.settle(now, freed, actions);
+    }
+
+    /// Asks for notifications of routes and rules where anybody needs them.
+    fn watch_routes(&self, actions: &mut Actions) {
+        let (mut routes, mut rules) = self.static_routes.wants();
+        routes |= self.trackers.wants_routes();
+        for (r, p) in self.instances.iter().map(|i| i.routes.wants()) {
+            (routes, rules) = (routes || r, rules || p);
+        }
+        if routes || rules {
+            actions.push(Action::WatchRoutes { routes, rules });
+        }
+    }
+
+    fn handle_ran(
+        &mut self,
+        now: Instant,
+        id: RunId,
+        outcome: RunOutcome,
+        took: Duration,
+        actions: &mut Actions,
+    ) {
+        let mut cx = self.desk.cx(actions);
+        match id.owner {
+            RunOwner::Track(_) => self.trackers.handle_ran(now, id, outcome, took, &mut cx),
+            RunOwner::Notify(_) | RunOwner::Supervised(_) => {
+                cx.notifier.handle_ran(now, id, outcome, took, cx.actions);
+            }
+            RunOwner::PreActive(number) => {
+                if let Some(instance) = self.instances.get_mut(number as usize) {
+                    instance.handle_ran(now, id, outcome, took, &mut cx);
+                }
+            }
+        }
     }
 
     /// Addresses that an instance had before a reload go to the one that has them now; those that nobody
@@ -476,7 +622,7 @@ impl Engine {
     fn settle(&mut self, now: Instant, mut freed: Vec<(u32, Cidr)>, actions: &mut Actions) {
         for instance in &self.instances {
             let index = instance.index().unwrap_or(0);
-            instance.config.addresses.iter().for_each(|cidr| self.leftovers.forget(index, cidr));
+            instance.config.all_addresses().for_each(|a| self.leftovers.forget(index, &a.cidr));
         }
         freed.retain(|(index, cidr)| {
             let mut there = self.instances.iter_mut().filter(|i| i.index() == Some(*index));
@@ -499,7 +645,9 @@ impl Engine {
         for instance in &mut self.instances {
             instance.shutdown(now, &mut cx);
         }
+        self.static_routes.want(now, false);
         let mut cx = self.desk.cx(actions);
+        self.static_routes.converge(now, &self.links, STATIC, &mut cx);
         self.balancer.shutdown(now, &mut cx);
     }
 
@@ -508,6 +656,8 @@ impl Engine {
         let Phase::Leaving { give_up_at } = self.phase else { return };
         let clean = self.instances.iter().all(Instance::is_clean)
             && self.leftovers.is_empty()
+            && self.static_routes.is_clean()
+            && self.desk.notifier.is_idle()
             && self.balancer.is_shut_down();
         if clean || give_up_at <= now {
             self.phase = Phase::Left;

@@ -87,6 +87,19 @@ pub enum CheckKind {
     Tcp,
     /// Success = the page comes with a wanted status and digest (HC-11).
     Http(HttpCheck),
+    /// Success = an echo reply. The port of the address has no meaning.
+    Ping,
+    /// Success = an answer without an error, by UDP.
+    Dns(DnsCheck),
+}
+
+/// What a DNS probe asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsCheck {
+    /// The name, without the last dot; empty for the root.
+    pub name: String,
+    /// Record type, as on the wire: A 1, NS 2, SOA 6, AAAA 28, ...
+    pub kind: u16,
 }
 
 /// What an HTTP probe asks for and wants.

@@ -4,19 +4,29 @@
 //! is going on at run time; [`status`] holds the plain shapes in which the engine tells it and `control`
 //! prints it.
 
+mod address;
 mod balance;
 mod diagnostic;
 mod net;
+mod notify;
 pub mod status;
+mod track;
 mod vrrp;
 
+pub use address::{AddressOptions, Route, RouteKind, Rule, RuleAction, Scope, TABLE_MAIN, VirtualAddress};
+
 pub use balance::{
-    Check, CheckKind, Forwarding, HttpCheck, Persistence, Protocol, Scheduler, Server, Service, Sorry,
-    StatusRange,
+    Check, CheckKind, DnsCheck, Forwarding, HttpCheck, Persistence, Protocol, Scheduler, Server, Service,
+    Sorry, StatusRange,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 pub use net::{Cidr, IfName, Name, Reason, Text, cut};
-pub use vrrp::{AuthPass, Authentication, ChecksumForm, Garp, Instance, Priority, Version, Vrid};
+pub use notify::{Command, Fifo, FifoKind, Fifos, Notify, Realtime, Supervised};
+pub use track::{Track, TrackKind, TrackUse};
+pub use vrrp::{
+    AntiReplay, AuthPass, Authentication, ChecksumForm, Family, Garp, GarpForm, Hmac, HmacKey, HmacMode,
+    Instance, Peer, Priority, SyncGroup, Unicast, Version, VirtualMac, Vrid, default_group, virtual_mac,
+};
 
 use crate::time::Duration;
 use std::net::SocketAddr;
@@ -28,8 +38,23 @@ pub struct Config {
     pub global: Global,
     /// `[mail]`; `None` sends none.
     pub mail: Option<Mail>,
-    /// `[[vrrp]]`, in the order of the file; names are unique, and so is (interface, VRID).
+    /// `[[vrrp]]`, in the order of the file; names are unique, and so is (interface, family, VRID) but for
+    /// unicast instances without a common peer.
     pub instances: Vec<Instance>,
+    /// `[[sync_group]]`, in the order of the file.
+    pub groups: Vec<SyncGroup>,
+    /// `[[track]]`, in the order of the file.
+    pub tracks: Vec<Track>,
+    /// `[static]`: on the box as long as the daemon runs. Each names its interface.
+    pub static_addresses: Vec<VirtualAddress>,
+    /// `[static]`.
+    pub static_routes: Vec<Route>,
+    /// `[static]`.
+    pub static_rules: Vec<Rule>,
+    /// `[notify]`.
+    pub fifos: Fifos,
+    /// `[realtime]`.
+    pub realtime: Realtime,
     /// `[[service]]`, in the order of the file; names and keys are unique.
     pub services: Vec<Service>,
     /// `[ipvs]`.
@@ -41,6 +66,12 @@ pub struct Config {
 pub struct Global {
     /// Name of this router in mails and on the status screen; the host name where not given (`None`).
     pub router_name: Option<Name>,
+    /// Gratuitous ARPs and NAs a second on these interfaces (ARP-42); `limits::ANNOUNCE_PER_SECOND` on others.
+    pub announce_rates: Vec<(IfName, u32)>,
+    /// Also run when the daemon starts, before anything else is done, for at most its timeout.
+    pub start_script: Option<Command>,
+    /// Also run when the daemon has left, for at most its timeout.
+    pub stop_script: Option<Command>,
 }
 
 /// `[mail]`: where state changes are told.

@@ -2,7 +2,9 @@
 //!
 //! Everything is an age or a length of time, never a date: these boxes have no clock worth the name.
 
-use super::{Cidr, Forwarding, IfName, Name, Protocol, Reason, Scheduler, Text, Version, diagnostic::Level};
+use super::{
+    Cidr, Family, Forwarding, IfName, Name, Protocol, Reason, Scheduler, Text, Version, diagnostic::Level,
+};
 use crate::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,6 +17,12 @@ pub struct Snapshot {
     pub up: Duration,
     /// In the order of the configuration.
     pub instances: Vec<InstanceStatus>,
+    /// In the order of the configuration.
+    pub groups: Vec<GroupStatus>,
+    /// In the order of the configuration.
+    pub trackers: Vec<TrackerStatus>,
+    /// Programs that were run for notifications, hooks and services: only those that have run or wait.
+    pub runs: Vec<RunStatus>,
     /// In the order of the configuration.
     pub services: Vec<ServiceStatus>,
     /// What somebody should do something about, each with what to do.
@@ -73,8 +81,12 @@ pub struct InstanceStatus {
     pub interface: IfName,
     /// Its VRID.
     pub vrid: u8,
+    /// Family of its adverts.
+    pub family: Family,
     /// Its protocol version.
     pub version: Version,
+    /// Its sync group.
+    pub group: Option<Name>,
     /// Its state.
     pub state: InstanceState,
     /// Time in that state.
@@ -85,13 +97,29 @@ pub struct InstanceStatus {
     pub priority: u8,
     /// Priority in use (differs where trackers say so).
     pub effective_priority: u8,
+    /// What makes the difference: (tracker, contribution), zeros left out. `80 = 130 - 50 wan`.
+    pub contributions: Vec<(Name, i32)>,
+    /// All reasons for Fault; the first is the `cause`. Empty in other states.
+    pub faults: Vec<Text>,
+    /// What it waits for, where that is not a silent Active router: `preempts in 12s`, `start delay, 3s left`.
+    pub waits: Option<Text>,
     /// Interval between our adverts.
     pub advert_interval: Duration,
+    /// Unicast peers; empty with multicast.
+    pub peers: Vec<IpAddr>,
+    /// Name and MAC of its macvlan.
+    pub virtual_mac: Option<(IfName, [u8; 6])>,
+    /// Others that claimed to be Active while we were: how often, and the last one (split brain).
+    pub rivals: u32,
+    /// MAC of the last of them, or of the Active router that we obey.
+    pub active_mac: Option<[u8; 6]>,
     /// Backup: the Active router, as its adverts say, even where we shall take over from it. Active: another
     /// router that claimed to be Active, too, and when it did so last.
     pub active_router: Option<PeerStatus>,
     /// The VIPs and whether each is on the box.
     pub addresses: Vec<AddressStatus>,
+    /// Its routes and rules, likewise.
+    pub routes: Vec<RouteStatus>,
     /// Counters.
     pub counters: InstanceCounters,
     /// Last few senders whose packets were dropped, and why.
@@ -133,6 +161,76 @@ pub struct AddressStatus {
     pub put_back: u32,
 }
 
+/// One virtual route or rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteStatus {
+    /// As a person would write it.
+    pub text: Text,
+    /// Is it in the kernel's table?
+    pub present: bool,
+    /// How often somebody else removed it and it was put back.
+    pub put_back: u32,
+}
+
+/// One sync group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupStatus {
+    /// Its name.
+    pub name: Name,
+    /// Its state: that of its members, or why they differ for the moment.
+    pub state: InstanceState,
+    /// Time in that state.
+    pub since: Duration,
+    /// Its members.
+    pub members: Vec<Name>,
+}
+
+/// One tracker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackerStatus {
+    /// Its name.
+    pub name: Name,
+    /// `interface`, `script`, `file`, `process`, `address`, `route` or `path`.
+    pub kind: &'static str,
+    /// `None`: not known yet.
+    pub up: Option<bool>,
+    /// The number of a file, how many processes.
+    pub value: Option<i64>,
+    /// Time in that state.
+    pub since: Duration,
+    /// Why it is down: `exited with 1`, `no answer in 1s`; empty while it is up.
+    pub reason: Reason,
+    /// How long ago the last run or probe ended, and how long it took.
+    pub last: Option<(Duration, Duration)>,
+    /// Runs or probes that passed.
+    pub passed: u32,
+    /// Runs or probes that failed.
+    pub failed: u32,
+    /// Who uses it.
+    pub used_by: Vec<Name>,
+}
+
+/// A queue of programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunStatus {
+    /// For whom: an instance, a group, a service of this box.
+    pub subject: Name,
+    /// `notify`, `pre_active`, `service`.
+    pub what: &'static str,
+    /// Is one running now, and for how long?
+    pub running: Option<Duration>,
+    /// How many wait.
+    pub waiting: u32,
+    /// How many were passed over because a newer state came.
+    pub collapsed: u32,
+    /// How the last one ended: `exited with 1`, `killed after 10s`; empty before the first.
+    pub outcome: Text,
+    /// Did it fail?
+    pub failed: bool,
+    /// How long ago it ended, and how long it took.
+    pub last: Option<(Duration, Duration)>,
+}
+
 /// Counters of an instance. `dropped` has one counter for each rung of the ladder (protocols §1.7).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InstanceCounters {
@@ -148,6 +246,10 @@ pub struct InstanceCounters {
     pub priority_zero_received: u32,
     /// Resignations sent.
     pub priority_zero_sent: u32,
+    /// Adverts with a good HMAC trailer received.
+    pub signed_received: u32,
+    /// Adverts without a good one, accepted because of the mode.
+    pub unsigned_accepted: u32,
     /// Valid adverts of lower priority heard while Active.
     pub lower_priority_received: u32,
     /// Adverts whose address list differs from ours (accepted all the same; RX-19).

@@ -12,7 +12,7 @@ use super::rtnl::Rtnl;
 use super::signals::{Signals, Wish};
 use crate::config;
 use crate::control::{Reply, Request};
-use crate::engine::{Action, Actions, AddressOp, Engine, Event};
+use crate::engine::{Action, Actions, AddressOp, Engine, Event, Refusal, RunOutcome};
 use crate::limits;
 use crate::model::{Config, Level};
 use crate::time::{Duration, Instant};
@@ -271,11 +271,11 @@ impl Daemon {
     fn drain(&mut self, now: Instant) {
         while let Some(action) = self.actions.take() {
             match action {
-                Action::AddAddress { index, cidr, lease } => {
+                Action::AddAddress { index, cidr, lease, options: _ } => {
                     self.rtnl.queue_address(AddressOp::Add, index, cidr, lease);
                     continue;
                 }
-                Action::RemoveAddress { index, cidr } => {
+                Action::RemoveAddress { index, cidr, peer: _ } => {
                     self.rtnl.queue_address(AddressOp::Remove, index, cidr, None);
                     continue;
                 }
@@ -310,12 +310,31 @@ impl Daemon {
                         self.pending.push_back(Event::TransmitFailed { index, refusal });
                     }
                 }
-                Action::Listen { index, group } => {
-                    if let Err(why) = self.packets.listen(index, group) {
-                        self.pending.push_back(Event::ListenFailed { index, group, why });
+                Action::Listen(ear) => {
+                    if let Err(why) = self.packets.listen(&ear) {
+                        self.pending.push_back(Event::ListenFailed { ear, why });
                     }
                 }
-                Action::Unlisten { index, group } => self.packets.unlisten(index, group),
+                Action::Unlisten(ear) => self.packets.unlisten(&ear),
+                Action::TransmitPacket { index, .. } => {
+                    self.flush_addresses(now);
+                    self.pending.push_back(Event::TransmitFailed { index, refusal: Refusal::Invalid });
+                }
+                Action::WatchRoutes { .. } | Action::SettingsSettled => {}
+                Action::HoldSetting { .. } | Action::ReleaseSetting { .. } => {}
+                Action::ChangeRoute { token, .. } | Action::ChangeRule { token, .. } => {
+                    self.pending.push_back(Event::RouteResult { token, result: Err(Refusal::Invalid) });
+                }
+                Action::MakeMacvlan { name, .. }
+                | Action::SetLink { name, .. }
+                | Action::RemoveLink { name, .. } => {
+                    self.pending.push_back(Event::LinkFailed { name, refusal: Refusal::Invalid });
+                }
+                Action::Run(id) => {
+                    let outcome = RunOutcome::NotStarted(0);
+                    self.pending.push_back(Event::Ran { id, outcome, took: Duration::ZERO });
+                }
+                Action::StopRun(_) | Action::Fifo { .. } => {}
                 Action::Redump => self.rtnl.start_dump(),
                 Action::Finished => self.finished = true,
             }

@@ -3,13 +3,13 @@
 
 use super::errno::refusal_of;
 use super::poll::{Interest, PollSet};
-use crate::engine::Refusal;
+use crate::engine::{Ear, Refusal};
 use crate::limits;
 use crate::model::{Text, cut};
 use crate::wire::ipv4::{PROTOCOL, multicast_mac};
 use core::mem::{size_of, zeroed};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 /// A frame that was read: its interface, its length in the buffer, and whether the kernel had more.
@@ -55,7 +55,10 @@ impl PacketSockets {
         clippy::result_large_err,
         reason = "it goes into an event, and happens once an interface at most"
     )]
-    pub fn listen(&mut self, index: u32, group: Ipv4Addr) -> Result<(), Text> {
+    pub fn listen(&mut self, ear: &Ear) -> Result<(), Text> {
+        let (index, Some(IpAddr::V4(group))) = (ear.index, ear.group) else {
+            return Err(cut(format_args!("not in this build yet")));
+        };
         let say = |what: &str, e: io::Error| cut(format_args!("{what}: {e}"));
         let at = match self.ports.iter().position(|p| p.index == index) {
             Some(at) => at,
@@ -86,7 +89,8 @@ impl PacketSockets {
     }
 
     /// Leaves a group; with the last one, the interface.
-    pub fn unlisten(&mut self, index: u32, group: Ipv4Addr) {
+    pub fn unlisten(&mut self, ear: &Ear) {
+        let (index, Some(IpAddr::V4(group))) = (ear.index, ear.group) else { return };
         let Some(at) = self.ports.iter().position(|p| p.index == index) else { return };
         let Some(port) = self.ports.get_mut(at) else { return };
         port.groups.retain(|g| *g != group);

@@ -36,6 +36,26 @@ pub(super) const AUTH_PASS: u8 = 1;
 /// Largest v3 interval in centiseconds (PKT-11).
 pub(super) const CENTISECONDS_MAX: u16 = 0x0fff;
 
+/// Address family of an advert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Family {
+    /// IPv4.
+    #[default]
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// That of an address.
+    pub const fn of(address: core::net::IpAddr) -> Self {
+        match address {
+            core::net::IpAddr::V4(_) => Family::V4,
+            core::net::IpAddr::V6(_) => Family::V6,
+        }
+    }
+}
+
 /// Protocol version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {

@@ -70,7 +70,7 @@ impl Router {
                     let result = Event::AddressResult { index, cidr, op, result: Ok(()) };
                     self.engine.handle(self.now, result, &mut self.actions);
                 }
-                Action::RemoveAddress { index, cidr } => {
+                Action::RemoveAddress { index, cidr, .. } => {
                     let change = AddressChange::Gone;
                     self.engine.handle(self.now, Event::Address { index, cidr, change }, &mut self.actions);
                     let op = vipd::engine::AddressOp::Remove;
@@ -78,8 +78,21 @@ impl Router {
                     self.engine.handle(self.now, result, &mut self.actions);
                 }
                 Action::Note { .. } => self.notes += 1,
-                Action::Redump | Action::Listen { .. } | Action::Unlisten { .. } | Action::Finished => {}
-                Action::Ipvs { .. }
+                Action::Redump | Action::Listen(_) | Action::Unlisten(_) | Action::Finished => {}
+                Action::TransmitPacket { .. }
+                | Action::WatchRoutes { .. }
+                | Action::ChangeRoute { .. }
+                | Action::ChangeRule { .. }
+                | Action::MakeMacvlan { .. }
+                | Action::SetLink { .. }
+                | Action::RemoveLink { .. }
+                | Action::HoldSetting { .. }
+                | Action::ReleaseSetting { .. }
+                | Action::SettingsSettled
+                | Action::Run(_)
+                | Action::StopRun(_)
+                | Action::Fifo { .. }
+                | Action::Ipvs { .. }
                 | Action::StartProbe(_)
                 | Action::StopProbe(_)
                 | Action::SendMail { .. } => panic!("nothing of the kind is configured: {action:?}"),

@@ -14,21 +14,9 @@ const TICKS_MAX: usize = 1000;
 
 /// An instance with a VIP `10.0.0.VRID/32`.
 pub(crate) fn instance(interface: &str, vrid: u8) -> Instance {
-    Instance {
-        name: cut(format_args!("{interface}-{vrid}")),
-        interface: cut(format_args!("{interface}")),
-        vrid: Vrid::new(vrid).unwrap(),
-        version: Version::V2,
-        priority: Priority::new(100).unwrap(),
-        advert_interval: Duration::from_secs(1),
-        preempt: true,
-        authentication: Authentication::None,
-        group: vrrp::GROUP,
-        addresses: vec![vip(vrid)],
-        checksum: ChecksumForm::PseudoHeader,
-        garp: Garp::default(),
-        lease: Some(Duration::from_secs(3)),
-    }
+    let name = cut(format_args!("{interface}-{vrid}"));
+    let (interface, vrid) = (cut(format_args!("{interface}")), Vrid::new(vrid).unwrap());
+    Instance { addresses: vec![vip(vrid.get()).into()], ..Instance::new(name, interface, vrid, Family::V4) }
 }
 
 pub(crate) fn vip(last: u8) -> Cidr {
@@ -50,7 +38,7 @@ pub(crate) fn advert_of(config: &Instance, from: Ipv4Addr, priority: u8) -> Vec<
         checksum_form: vrrp::ChecksumForm::PseudoHeader,
     };
     let mut bytes = vec![0; advert.frame_len()];
-    advert.emit_frame([2, 0, 0, 0, 0, 1], from, config.group, 1, &mut bytes);
+    advert.emit_frame([2, 0, 0, 0, 0, 1], from, vrrp::GROUP, 1, &mut bytes);
     bytes
 }
 
@@ -86,7 +74,7 @@ pub(crate) struct Router {
     pub(crate) links: BTreeMap<u32, Link>,
     /// What is on the box, and whether a vipd put it there.
     pub(crate) addresses: BTreeMap<(u32, Cidr), bool>,
-    pub(crate) members: BTreeSet<(u32, Ipv4Addr)>,
+    pub(crate) members: BTreeSet<Ear>,
     /// Refuses adding this address (and with `Refuse::All` every change).
     pub(crate) refused: Option<Refused>,
     pub(crate) is_deaf: bool,
@@ -179,14 +167,14 @@ impl Router {
                         self.pending.push_back(Event::TransmitFailed { index, refusal: Refusal::Down });
                     }
                 }
-                Action::Listen { index, group } if self.is_deaf || !self.links.contains_key(&index) => {
+                Action::Listen(ear) if self.is_deaf || !self.links.contains_key(&ear.index) => {
                     let why = cut(format_args!("packet socket: out of memory"));
-                    self.pending.push_back(Event::ListenFailed { index, group, why });
+                    self.pending.push_back(Event::ListenFailed { ear, why });
                 }
-                Action::Listen { index, group } => _ = self.members.insert((index, group)),
-                Action::Unlisten { index, group } => _ = self.members.remove(&(index, group)),
+                Action::Listen(ear) => _ = self.members.insert(ear),
+                Action::Unlisten(ear) => _ = self.members.remove(&ear),
                 Action::AddAddress { index, cidr, .. } => self.change(index, cidr, AddressOp::Add),
-                Action::RemoveAddress { index, cidr } => self.change(index, cidr, AddressOp::Remove),
+                Action::RemoveAddress { index, cidr, .. } => self.change(index, cidr, AddressOp::Remove),
                 Action::Redump => self.queue_dump(),
                 Action::Ipvs { token, request } => {
                     if request == IpvsRequest::Resolve {
@@ -197,6 +185,19 @@ impl Router {
                     self.pending.push_back(Event::Ipvs(IpvsEvent::Done { token, result }));
                 }
                 Action::StartProbe(_) | Action::StopProbe(_) => {}
+                Action::TransmitPacket { .. }
+                | Action::WatchRoutes { .. }
+                | Action::ChangeRoute { .. }
+                | Action::ChangeRule { .. }
+                | Action::MakeMacvlan { .. }
+                | Action::SetLink { .. }
+                | Action::RemoveLink { .. }
+                | Action::HoldSetting { .. }
+                | Action::ReleaseSetting { .. }
+                | Action::SettingsSettled
+                | Action::Run(_)
+                | Action::StopRun(_)
+                | Action::Fifo { .. } => {}
                 Action::SendMail { id } => {
                     self.mails += 1;
                     self.pending.push_back(Event::Mail { id, result: Ok(()) });

@@ -246,8 +246,21 @@ impl Node {
                     let refused = random.percent(self.refuse_percent) || self.never_removes;
                     results.push((cidr, AddressOp::Remove, refused, None));
                 }
-                Action::Listen { .. }
-                | Action::Unlisten { .. }
+                Action::TransmitPacket { .. }
+                | Action::WatchRoutes { .. }
+                | Action::ChangeRoute { .. }
+                | Action::ChangeRule { .. }
+                | Action::MakeMacvlan { .. }
+                | Action::SetLink { .. }
+                | Action::RemoveLink { .. }
+                | Action::HoldSetting { .. }
+                | Action::ReleaseSetting { .. }
+                | Action::SettingsSettled
+                | Action::Run(_)
+                | Action::StopRun(_)
+                | Action::Fifo { .. }
+                | Action::Listen(_)
+                | Action::Unlisten(_)
                 | Action::Redump
                 | Action::Ipvs { .. }
                 | Action::StartProbe(_)

@@ -214,6 +214,8 @@ impl Balancer {
             kind: &check.kind,
             timeout: check.timeout,
             was_up: server.up,
+            source: None,
+            interface: None,
         })
     }
 

@@ -47,6 +47,10 @@ pub(super) fn tell_server(now: Instant, service: &Service, index: usize, changed
     let body = match (&check.kind, server.up) {
         (CheckKind::Tcp, true) => "TCP CHECK succeed on service",
         (CheckKind::Tcp, false) => "TCP CHECK failed on service",
+        (CheckKind::Ping, true) => "PING CHECK succeed on service",
+        (CheckKind::Ping, false) => "PING CHECK failed on service",
+        (CheckKind::Dns(_), true) => "DNS CHECK succeed on service",
+        (CheckKind::Dns(_), false) => "DNS CHECK failed on service",
         (CheckKind::Http(_), true) => "CHECK succeed on service",
         (CheckKind::Http(_), false) => "CHECK failed on service : HTTP/SSL request failed",
     };

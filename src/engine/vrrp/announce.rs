@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn refresh_sends_one_frame_a_period() {
-        let garp = Garp { delay: Duration::ZERO, repeat: 1, refresh: Duration::from_secs(10) };
+        let garp =
+            Garp { delay: Duration::ZERO, repeat: 1, refresh: Duration::from_secs(10), ..Garp::default() };
         assert_eq!(run(1, garp, Duration::from_secs(35)).len(), 1 + 3, "ARP-45");
     }
 }

@@ -3,10 +3,9 @@
 
 use super::Instance;
 use super::State;
-use crate::engine::{Action, Actions, Ctx};
+use crate::engine::{Action, Actions, Ctx, Ear};
 use crate::model::Text;
 use crate::time::{Duration, Instant};
-use std::net::Ipv4Addr;
 
 /// From a refusal to the next try.
 const RETRY_DELAY: Duration = Duration::from_secs(2);
@@ -25,14 +24,15 @@ pub(super) struct Deaf {
 
 impl Instance {
     /// What the instance listens on, where its interface is there.
-    pub(in crate::engine) fn membership(&self) -> Option<(u32, Ipv4Addr)> {
-        Some((self.index()?, self.config.group))
+    pub(in crate::engine) fn membership(&self) -> Option<Ear> {
+        let group = Some(self.config.group);
+        Some(Ear { index: self.index()?, family: self.config.family, group, joins: true })
     }
 
     /// Asks for the socket and the group; done twice, it is no harm.
     pub(super) fn listen(&self, actions: &mut Actions) {
-        if let Some((index, group)) = self.membership() {
-            actions.push(Action::Listen { index, group });
+        if let Some(ear) = self.membership() {
+            actions.push(Action::Listen(ear));
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod active;
 mod announce;
+mod grouped;
 mod leftovers;
 mod listen;
 mod receive;
@@ -20,6 +21,7 @@ use self::rejected::Rejected;
 use self::vips::{Answer, Noticed, Vips};
 use super::links::Interface;
 use super::quiet::Quiet;
+use super::routes::Routes;
 use super::{AddressChange, AddressOp, Ctx, Refusal};
 use crate::model::{self, Authentication, Cidr, Level, Text, Version, cut, status::InstanceState};
 use crate::time::{Duration, Instant};
@@ -123,6 +125,7 @@ pub(super) struct Instance {
     /// The last other router heard while Active, for the status screen.
     rival: Option<Heard>,
     vips: Vips,
+    pub(super) routes: Routes,
     counters: Counters,
     rejected: Rejected,
     /// Lines about changes of addresses that the kernel refused, and about others who change them.
@@ -151,7 +154,8 @@ impl Instance {
             transmit_form: form(&config),
             heard: None,
             rival: None,
-            vips: Vips::new(&config.addresses),
+            vips: Vips::new(&cidrs(&config)),
+            routes: Routes::new(&config.routes, &config.rules, Some(&config.interface)),
             counters: Counters::default(),
             rejected: Rejected::new(),
             refusals: Quiet::default(),
@@ -185,7 +189,7 @@ impl Instance {
     }
 
     pub(super) fn is_vip(&self, address: IpAddr) -> bool {
-        self.config.addresses.iter().any(|c| c.address == address)
+        self.config.has_address(address)
     }
 
     /// Is no VIP of ours left on the box?
@@ -353,6 +357,7 @@ impl Instance {
 
     pub(super) fn dump_start(&mut self) {
         self.vips.dump_start();
+        self.routes.dump_start();
     }
 
     /// The kernel's tables have been told whole; the first time, this starts the instance.
@@ -385,7 +390,7 @@ impl Instance {
 
     /// Another instance had this address and leaves it to us; false: it is not one of ours.
     pub(super) fn hand_over(&mut self, now: Instant, cidr: &Cidr) -> bool {
-        let is_ours = self.config.addresses.contains(cidr);
+        let is_ours = self.config.all_addresses().any(|a| a.cidr == *cidr);
         if is_ours {
             self.vips.hand_over(now, cidr, self.is_active());
         }
@@ -418,7 +423,7 @@ impl Instance {
         }
         let mut left = Vec::new();
         if old.addresses != self.config.addresses {
-            left = self.vips.reconfigure(&self.config.addresses);
+            left = self.vips.reconfigure(&cidrs(&self.config));
             self.converge(now, cx);
         }
         // Their number depends on the version, too.
@@ -474,7 +479,7 @@ impl Instance {
             self.config
                 .addresses
                 .iter()
-                .filter_map(|c| match c.address {
+                .filter_map(|a| match a.cidr.address {
                     IpAddr::V4(v4) => Some(v4),
                     IpAddr::V6(_) => None,
                 })
@@ -495,9 +500,12 @@ impl Instance {
         Expect {
             version: self.config.version,
             vrid: self.config.vrid.get(),
-            group: self.config.group,
+            group: match self.config.group {
+                IpAddr::V4(group) => group,
+                IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+            },
             authentication: match self.config.authentication {
-                Authentication::None => None,
+                Authentication::None | Authentication::Hmac(_) => None,
                 Authentication::Pass(pass) => Some(pass.0),
             },
             advert_interval: self.config.advert_interval,
@@ -513,6 +521,10 @@ fn skew(version: Version, priority: u8, active_adver_interval: Duration) -> Dura
         Version::V3 => active_adver_interval,
     };
     Duration::from_micros(of.total_micros() * u64::from(256 - u16::from(priority)) / 256)
+}
+
+fn cidrs(config: &model::Instance) -> Vec<Cidr> {
+    config.all_addresses().map(|a| a.cidr).collect()
 }
 
 fn form(config: &model::Instance) -> ChecksumForm {

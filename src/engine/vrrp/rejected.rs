@@ -87,7 +87,7 @@ fn why(rung: Rung, config: &model::Instance) -> Text {
             model::Authentication::None => {
                 cut(format_args!("it authenticates and we do not: set auth_pass here, or none there"))
             }
-            model::Authentication::Pass(_) => {
+            model::Authentication::Pass(_) | model::Authentication::Hmac(_) => {
                 cut(format_args!("other authentication type: set the same auth_pass on both sides"))
             }
         },

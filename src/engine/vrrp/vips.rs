@@ -171,10 +171,10 @@ impl Vips {
             let cidr = vip.cidr;
             if wanted {
                 vip.asked = Some(AddressOp::Add);
-                actions.push(Action::AddAddress { index, cidr, lease });
+                actions.push(Action::AddAddress { index, cidr, lease, options: None });
             } else {
                 vip.asked = Some(AddressOp::Remove);
-                actions.push(Action::RemoveAddress { index, cidr });
+                actions.push(Action::RemoveAddress { index, cidr, peer: None });
             }
         }
     }
@@ -196,7 +196,7 @@ impl Vips {
                 return Some(at);
             }
             left -= 1;
-            actions.push(Action::AddAddress { index, cidr: vip.cidr, lease });
+            actions.push(Action::AddAddress { index, cidr: vip.cidr, lease, options: None });
         }
         None
     }

@@ -1,6 +1,6 @@
 //! The monitor's conversation, without its socket: what comes in, what it means, what to ask next.
 
-use crate::engine::{AddressChange, Event, Link, LinkName};
+use crate::engine::{AddressChange, Event, Link, LinkKind, LinkName};
 use crate::model::Cidr;
 use crate::time::{Duration, Instant};
 use crate::wire::netlink::{Batch, Content, Message, Messages, NLM_F_DUMP_INTR, NLM_F_MULTI};
@@ -261,9 +261,11 @@ impl Monitor {
             Notice::Link(link) => sink(Event::Link(Link {
                 index: link.index,
                 name: LinkName::new(link.name),
+                up: link.up,
                 running: link.up && link.running,
                 mac: link.mac.filter(|_| !link.no_arp),
                 mtu: link.mtu,
+                kind: LinkKind::Other,
             })),
             Notice::LinkGone { index } => sink(Event::LinkGone { index }),
             Notice::Address(address) => {

@@ -11,6 +11,7 @@ use self::kernel::Kernel;
 use super::Balancer;
 use crate::engine::history::History;
 use crate::engine::mail::Mailer;
+use crate::engine::notify::Notifier;
 use crate::engine::{Action, Actions, Ctx, IpvsEvent, IpvsRequest, Outcome, ProbeId};
 use crate::model::status::Snapshot;
 use crate::model::{
@@ -25,6 +26,7 @@ struct Bed {
     balancer: Balancer,
     history: History,
     mailer: Mailer,
+    notifier: Notifier,
     actions: Actions,
     now: Instant,
     kernel: Kernel,
@@ -43,6 +45,7 @@ impl Bed {
             balancer: Balancer::new(config, now, 7),
             history: History::new(),
             mailer: Mailer::new(config.mail.clone()),
+            notifier: Notifier::default(),
             actions: Actions::new(),
             now,
             kernel: Kernel::default(),
@@ -65,6 +68,7 @@ impl Bed {
         let mut cx = Ctx {
             history: &mut self.history,
             mailer: &mut self.mailer,
+            notifier: &mut self.notifier,
             actions: &mut self.actions,
             router_name: "gw-a",
         };
