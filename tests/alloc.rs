@@ -11,8 +11,8 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use vipd::engine::{
-    Action, Actions, AddressChange, AddressOp, Engine, Event, IpvsEvent, IpvsRequest, Link, LinkName,
-    Outcome, ProbeId,
+    Action, Actions, AddressChange, AddressOp, Engine, Event, IpvsEvent, IpvsRequest, Link, LinkKind,
+    LinkName, Outcome, ProbeId,
 };
 use vipd::model::Cidr;
 use vipd::time::{Duration, Instant};
@@ -134,7 +134,15 @@ impl Router {
             dumped: 0,
         };
         let mac = Some([2, 0, 0, 0, 0, host]);
-        let link = Link { index: INDEX, name: LinkName::new("eth0"), running: true, mac, mtu: 1500 };
+        let link = Link {
+            index: INDEX,
+            name: LinkName::new("eth0"),
+            up: true,
+            running: true,
+            mac,
+            mtu: 1500,
+            kind: LinkKind::Other,
+        };
         let cidr = Cidr { address: [10, 0, 0, host].into(), prefix_len: 24 };
         let change = AddressChange::Present { ours: false, secondary: false };
         it.feed(now, Event::DumpStart);

@@ -69,7 +69,7 @@ fn s1_field_by_field() {
     );
     assert_eq!(instance.group, Ipv4Addr::new(234, 10, 10, 10), "taken from [global]");
     let vip = Cidr { address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100)), prefix_len: 24 };
-    assert_eq!(instance.addresses, [vip]);
+    assert_eq!(instance.addresses, [vip.into()]);
     assert_eq!(instance.checksum, ChecksumForm::PseudoHeader);
     assert_eq!(instance.garp, Garp::default());
     assert_eq!(instance.lease, Some(Duration::from_secs(3)));
@@ -116,10 +116,13 @@ fn the_other_files_differ_where_the_scenarios_say() {
     let of = |text: &str| -> Vec<(u8, u8, Authentication)> {
         let config = good(text);
         assert!(config.services.iter().all(|service| service.sorry.is_none() && service.servers.len() == 1));
-        config.instances.iter().map(|i| (i.vrid.get(), i.priority.get(), i.authentication)).collect()
+        config.instances.iter().map(|i| (i.vrid.get(), i.priority.get(), i.authentication.clone())).collect()
     };
     let [one, two] = [b"1111\0\0\0\0", b"2222\0\0\0\0"].map(|pass| Authentication::Pass(AuthPass(*pass)));
-    assert_eq!(of(include_str!("../configs/s2-router-27.toml")), [(50, 100, one), (51, 80, two)]);
+    assert_eq!(
+        of(include_str!("../configs/s2-router-27.toml")),
+        [(50, 100, one.clone()), (51, 80, two.clone())]
+    );
     assert_eq!(of(include_str!("../configs/s2-router-37.toml")), [(50, 80, one), (51, 100, two)]);
 }
 
@@ -155,8 +158,8 @@ fn defaults() {
     assert_eq!(instance.advert_interval, Duration::from_secs(1));
     assert_eq!(instance.authentication, Authentication::None);
     assert_eq!(instance.group, Ipv4Addr::new(224, 0, 0, 18));
-    assert_eq!(instance.addresses[0].prefix_len, 32, "a host alone, as keepalived");
-    assert_eq!(instance.garp, Garp { delay: Duration::from_secs(5), repeat: 5, refresh: Duration::ZERO });
+    assert_eq!(instance.addresses[0].cidr.prefix_len, 32, "a host alone, as keepalived");
+    assert_eq!(instance.garp, Garp::default());
     let service = &config.services[0];
     assert_eq!(service.protocol, Protocol::Tcp, "not keepalived's UDP");
     assert_eq!(service.scheduler, "wlc");
@@ -258,9 +261,12 @@ fn every_key_reaches_the_model() {
     assert_eq!((instance.vrid.get(), instance.priority.get(), instance.preempt), (255, 254, false));
     assert_eq!(instance.advert_interval, Duration::from_millis(10));
     assert_eq!(instance.group, Ipv4Addr::new(224, 0, 0, 19));
-    assert_eq!(instance.addresses.iter().map(|a| a.prefix_len).collect::<Vec<_>>(), [28, 32]);
+    assert_eq!(instance.addresses.iter().map(|a| a.cidr.prefix_len).collect::<Vec<_>>(), [28, 32]);
     assert_eq!(instance.checksum, ChecksumForm::MessageOnly);
-    assert_eq!(instance.garp, Garp { delay: Duration::ZERO, repeat: 1, refresh: Duration::from_secs(60) });
+    assert_eq!(
+        instance.garp,
+        Garp { delay: Duration::ZERO, repeat: 1, refresh: Duration::from_secs(60), ..Garp::default() }
+    );
     assert_eq!(instance.lease, None);
     let any = &config.services[0];
     assert_eq!((any.protocol, any.scheduler.as_str(), any.start_up), (Protocol::Udp, "mh", false));

@@ -7,9 +7,9 @@ mod router;
 
 use router::{Refused, Router, advert_of, base, config, instance, link, vip};
 use std::net::Ipv4Addr;
-use vipd::engine::{AddressChange, Event};
+use vipd::engine::{AddressChange, Ear, Event};
 use vipd::model::status::InstanceState;
-use vipd::model::{Garp, Instance, Mail, Priority};
+use vipd::model::{Family, Garp, Instance, Mail, Priority};
 use vipd::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ fn active(wanted: &Instance) -> Router {
     let mut r = Router::new(&config(std::slice::from_ref(wanted)));
     r.pass(SECOND * 10);
     assert_eq!(r.state(0), InstanceState::Active);
-    assert!(wanted.addresses.iter().all(|c| r.has(2, *c)));
+    assert!(wanted.addresses.iter().all(|a| r.has(2, a.cidr)));
     r
 }
 
@@ -106,23 +106,22 @@ fn rtnl_41_interface_renamed_to_that_of_another_instance_leaves_it_listening() {
 #[test]
 fn sock_23_a_group_is_left_with_its_last_instance() {
     let mut r = active(&instance("eth0", 1));
-    let other = Instance { group: Ipv4Addr::new(234, 10, 10, 10), ..instance("eth0", 1) };
+    let other = Instance { group: Ipv4Addr::new(234, 10, 10, 10).into(), ..instance("eth0", 1) };
     r.reload(&config(&[other.clone(), instance("eth0", 2)]));
     assert_eq!(r.members.len(), 2, "{:?}", r.members);
     r.reload(&config(std::slice::from_ref(&other)));
-    assert_eq!(r.members.iter().map(|m| m.1).collect::<Vec<_>>(), [other.group]);
+    assert_eq!(r.members.iter().map(|m| m.group).collect::<Vec<_>>(), [Some(other.group)]);
     r.reload(&config(&[]));
     assert!(r.members.is_empty(), "its socket goes on reading for nobody");
 }
 
 #[test]
 fn a_group_that_is_refused_stops_only_those_who_want_it() {
-    let other = Instance { group: Ipv4Addr::new(234, 10, 10, 10), ..instance("eth0", 1) };
+    let other = Instance { group: Ipv4Addr::new(234, 10, 10, 10).into(), ..instance("eth0", 1) };
     let mut r = Router::new(&config(&[other.clone(), instance("eth0", 2)]));
     r.pass(SECOND * 10);
     r.feed(Event::ListenFailed {
-        index: 2,
-        group: other.group,
+        ear: Ear { index: 2, family: Family::V4, group: Some(other.group), joins: true },
         why: vipd::model::cut(format_args!("no room")),
     });
     assert_eq!(r.state(0), InstanceState::Fault);
@@ -186,7 +185,8 @@ fn a_socket_that_failed_is_opened_before_the_router_takes_part() {
 
 #[test]
 fn a_vip_that_is_refused_does_not_silence_the_others_nor_the_log() {
-    let wanted = Instance { addresses: vec![vip(1), vip(2), vip(3)], ..instance("eth0", 1) };
+    let wanted =
+        Instance { addresses: vec![vip(1).into(), vip(2).into(), vip(3).into()], ..instance("eth0", 1) };
     let mut r = Router::new(&config(std::slice::from_ref(&wanted)));
     r.refused = Some(Refused::Adding(vip(2)));
     r.pass(SECOND * 10);
@@ -204,7 +204,7 @@ fn a_vip_that_is_refused_does_not_silence_the_others_nor_the_log() {
 
 #[test]
 fn renewals_that_are_refused_do_not_flood_the_log() {
-    let wanted = Instance { addresses: (1..60).map(vip).collect(), ..instance("eth0", 1) };
+    let wanted = Instance { addresses: (1..60).map(|v| vip(v).into()).collect(), ..instance("eth0", 1) };
     let mut r = active(&wanted);
     r.refused = Some(Refused::All);
     r.lines.clear();
@@ -253,7 +253,7 @@ fn a_removal_that_was_refused_does_not_outlive_the_instance() {
 #[test]
 fn an_instance_that_goes_while_the_kernel_refuses_leaves_nothing() {
     let lasting = |vips: &[u8]| Instance {
-        addresses: vips.iter().map(|v| vip(*v)).collect(),
+        addresses: vips.iter().map(|v| vip(*v).into()).collect(),
         lease: None,
         ..instance("eth0", 1)
     };
@@ -283,7 +283,7 @@ fn an_address_that_an_owner_leaves_alone_is_taken_off_once_it_is_no_owner() {
 #[test]
 fn a_vip_that_moves_to_another_instance_is_not_taken_from_it() {
     let with = |vrid, vips: &[u8]| Instance {
-        addresses: vips.iter().map(|v| vip(*v)).collect(),
+        addresses: vips.iter().map(|v| vip(*v).into()).collect(),
         ..instance("eth0", vrid)
     };
     let mut r = Router::new(&config(&[with(1, &[1]), with(2, &[2, 3])]));

@@ -12,10 +12,10 @@ mod router;
 use random::Random;
 use router::{Refused, Router, advert_of, base, config, instance, link, vip};
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
-use vipd::engine::{AddressOp, Event, Link, Refusal};
+use std::net::{IpAddr, Ipv4Addr};
+use vipd::engine::{AddressOp, Ear, Event, Link, Refusal};
 use vipd::model::status::InstanceState;
-use vipd::model::{Config, Garp, Instance, Priority, Version, cut};
+use vipd::model::{Config, Family, Garp, Instance, Priority, Version, cut};
 use vipd::time::Duration;
 use vipd::wire::vrrp::{Expect, check, open};
 
@@ -132,7 +132,7 @@ impl World {
                 if let Some(name) = name {
                     self.router.links.remove(&index);
                     self.router.addresses.retain(|(i, _), _| *i != index);
-                    self.router.members.retain(|(i, _)| *i != index);
+                    self.router.members.retain(|ear| ear.index != index);
                     let new = self.next_index;
                     self.next_index += 1;
                     self.router.links.insert(new, link(new, name.as_str()));
@@ -184,7 +184,7 @@ impl World {
         let expect = Expect {
             version: of.version,
             vrid: of.vrid.get(),
-            group: of.group,
+            group: v4(of.group),
             authentication: None,
             advert_interval: of.advert_interval,
         };
@@ -224,18 +224,20 @@ impl World {
         for (of, status) in self.config.instances.iter().zip(&snapshot.instances) {
             assert_eq!((&of.interface, of.vrid.get()), (&status.interface, status.vrid));
             let index = r.index_of(&of.interface);
-            groups.extend(index.map(|index| (index, of.group)));
+            let ear = |index| Ear { index, family: of.family, group: Some(of.group), joins: true };
+            groups.extend(index.map(ear));
             let link = index.and_then(|index| r.links.get(&index));
             // PKT-25: any address that no vipd put there and that is not a VIP of its own will do.
-            let has_source = r.addresses.iter().any(|((i, cidr), ours)| {
-                Some(*i) == index && !ours && !of.addresses.iter().any(|c| c.address == cidr.address)
-            });
+            let has_source = r
+                .addresses
+                .iter()
+                .any(|((i, cidr), ours)| Some(*i) == index && !ours && !of.has_address(cidr.address));
             if link.is_some_and(|l| l.running && l.mac.is_some()) && has_source {
                 assert_eq!(status.state, InstanceState::Active, "nobody else is there: {}", status.cause);
             } else if !of.priority.is_owner() {
                 assert_eq!(status.state, InstanceState::Fault, "{}", status.cause);
             }
-            for cidr in &of.addresses {
+            for cidr in of.addresses.iter().map(|a| &a.cidr) {
                 let holders: Vec<u32> = r
                     .addresses
                     .iter()
@@ -265,8 +267,9 @@ impl World {
         self.router.feed(Event::Shutdown);
         let index = 2;
         if self.random.percent(50) {
-            let group = vipd::wire::vrrp::GROUP;
-            self.router.feed(Event::ListenFailed { index, group, why: cut(format_args!("late")) });
+            let group = Some(vipd::wire::vrrp::GROUP.into());
+            let ear = Ear { index, family: Family::V4, group, joins: true };
+            self.router.feed(Event::ListenFailed { ear, why: cut(format_args!("late")) });
             self.router.dump();
             let config = self.config.clone();
             self.router.reload(&config);
@@ -278,11 +281,18 @@ impl World {
         let r = &self.router;
         for of in self.config.instances.iter().filter(|_| has_begun && !is_refusing) {
             let index = r.index_of(&of.interface);
-            for cidr in &of.addresses {
+            for cidr in of.addresses.iter().map(|a| &a.cidr) {
                 let left = index.and_then(|index| r.addresses.get(&(index, *cidr)));
                 assert_ne!(left, Some(&true), "{cidr} stays behind on {}", of.interface);
             }
         }
+    }
+}
+
+fn v4(group: IpAddr) -> Ipv4Addr {
+    match group {
+        IpAddr::V4(group) => group,
+        IpAddr::V6(_) => unreachable!("no IPv6 here"),
     }
 }
 
@@ -299,7 +309,7 @@ fn some_config(random: &mut Random) -> Config {
         let mut addresses = Vec::new();
         for _ in 0..=random.below(3) {
             if !free.is_empty() {
-                addresses.push(vip(free.swap_remove(random.below(free.len() as u64) as usize)));
+                addresses.push(vip(free.swap_remove(random.below(free.len() as u64) as usize)).into());
             }
         }
         if addresses.is_empty() {
@@ -313,12 +323,13 @@ fn some_config(random: &mut Random) -> Config {
             priority: Priority::new(priorities[random.below(5) as usize]).unwrap(),
             advert_interval: if quick { Duration::from_millis(100) } else { SECOND },
             preempt: random.percent(70),
-            group: GROUPS[usize::from(random.percent(20))],
+            group: GROUPS[usize::from(random.percent(20))].into(),
             addresses,
             garp: Garp {
                 delay: if random.percent(50) { SECOND * 2 } else { Duration::ZERO },
                 repeat: 1 + random.below(5) as u8,
                 refresh: if random.percent(30) { SECOND } else { Duration::ZERO },
+                ..Garp::default()
             },
             lease: random.percent(60).then_some(SECOND * 3),
             ..instance(interface, vrid)

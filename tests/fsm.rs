@@ -9,11 +9,9 @@
 )]
 
 use std::net::Ipv4Addr;
-use vipd::engine::{Action, Actions, AddressChange, AddressOp, Engine, Event, Link, LinkName};
+use vipd::engine::{Action, Actions, AddressChange, AddressOp, Engine, Event, Link, LinkKind, LinkName};
 use vipd::model::status::{InstanceState, InstanceStatus};
-use vipd::model::{
-    AuthPass, Authentication, ChecksumForm, Cidr, Config, Garp, Instance, Priority, Version, Vrid, cut,
-};
+use vipd::model::{AuthPass, Authentication, Cidr, Config, Family, Instance, Priority, Version, Vrid, cut};
 use vipd::time::{Duration, Instant};
 use vipd::wire::vrrp::{self, AdvertOut, Expect, check, open};
 
@@ -25,20 +23,10 @@ const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 100);
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 10];
 
 fn instance() -> Instance {
+    let (name, interface) = (cut(format_args!("VI_1")), cut(format_args!("eth0")));
     Instance {
-        name: cut(format_args!("VI_1")),
-        interface: cut(format_args!("eth0")),
-        vrid: Vrid::new(51).unwrap(),
-        version: Version::V2,
-        priority: Priority::new(100).unwrap(),
-        advert_interval: Duration::from_secs(1),
-        preempt: true,
-        authentication: Authentication::None,
-        group: vrrp::GROUP,
-        addresses: vec![vip()],
-        checksum: ChecksumForm::PseudoHeader,
-        garp: Garp::default(),
-        lease: Some(Duration::from_secs(3)),
+        addresses: vec![vip().into()],
+        ..Instance::new(name, interface, Vrid::new(51).unwrap(), Family::V4)
     }
 }
 
@@ -55,7 +43,15 @@ fn priority(priority: u8) -> Instance {
 }
 
 fn link(running: bool) -> Link {
-    Link { index: INDEX, name: LinkName::new("eth0"), running, mac: Some(MAC), mtu: 1500 }
+    Link {
+        index: INDEX,
+        name: LinkName::new("eth0"),
+        up: true,
+        running,
+        mac: Some(MAC),
+        mtu: 1500,
+        kind: LinkKind::Other,
+    }
 }
 
 /// What an action was, as a test reads it.
@@ -186,7 +182,7 @@ impl Bench {
 
 fn emit(config: &Instance, from: Ipv4Addr, priority: u8, interval: Duration) -> Vec<u8> {
     let auth = match config.authentication {
-        Authentication::None => None,
+        Authentication::None | Authentication::Hmac(_) => None,
         Authentication::Pass(pass) => Some(pass.0),
     };
     let advert = AdvertOut {
@@ -199,7 +195,7 @@ fn emit(config: &Instance, from: Ipv4Addr, priority: u8, interval: Duration) -> 
         checksum_form: vrrp::ChecksumForm::PseudoHeader,
     };
     let mut bytes = vec![0; advert.frame_len()];
-    advert.emit_frame([2, 0, 0, 0, 0, 1], from, config.group, 1, &mut bytes);
+    advert.emit_frame([2, 0, 0, 0, 0, 1], from, vrrp::GROUP, 1, &mut bytes);
     bytes
 }
 
@@ -211,7 +207,7 @@ fn classify(frame: &[u8], config: &Instance) -> Did {
     let expect = Expect {
         version: config.version,
         vrid: config.vrid.get(),
-        group: config.group,
+        group: vrrp::GROUP,
         authentication: None,
         advert_interval: config.advert_interval,
     };
@@ -512,7 +508,7 @@ fn int_4_a_wrong_password_is_named_and_nothing_moves() {
 fn reload_keeps_an_active_router_active() {
     let mut b = Bench::new(instance()).active();
     let second = Cidr { address: Ipv4Addr::new(192, 0, 2, 101).into(), prefix_len: 24 };
-    let config = Instance { addresses: vec![vip(), second], ..instance() };
+    let config = Instance { addresses: vec![vip().into(), second.into()], ..instance() };
     b.config = config.clone();
     let mut actions = Actions::new();
     let whole = Config { instances: vec![config], ..Config::default() };

@@ -75,7 +75,9 @@ fn steady_probing_allocates_nothing() {
         for (checker, kind) in (0..CHECKERS).zip(kinds.iter().cycle()) {
             let timeout = Duration::from_secs(5);
             let id = ProbeId { checker, serial: round };
-            prober.start(now(), id, &ProbeSpec { address, kind, timeout, was_up: true });
+            let (source, interface) = (None, None);
+            let spec = ProbeSpec { address, kind, timeout, was_up: true, source, interface };
+            prober.start(now(), id, &spec);
         }
         let mut ended = 0;
         while ended < CHECKERS {

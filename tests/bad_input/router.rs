@@ -3,11 +3,9 @@
 use crate::catalogue::Listener;
 use crate::{expect, frame};
 use std::net::{IpAddr, Ipv4Addr};
-use vipd::engine::{Action, Actions, AddressChange, Engine, Event, Link, LinkName};
+use vipd::engine::{Action, Actions, AddressChange, Engine, Event, Link, LinkKind, LinkName};
 use vipd::model::status::{InstanceState, InstanceStatus, Snapshot};
-use vipd::model::{
-    AuthPass, Authentication, ChecksumForm, Cidr, Config, Garp, IfName, Instance, Name, Priority, Vrid,
-};
+use vipd::model::{AuthPass, Authentication, Cidr, Config, Family, Garp, IfName, Instance, Name, Vrid};
 use vipd::time::{Duration, Instant};
 
 /// The interface of the instance, and another one.
@@ -37,7 +35,15 @@ impl Router {
         router.handle(Event::DumpStart);
         for (index, name, own) in [(LAN, "eth0", OWN), (OTHER, "eth1", Ipv4Addr::new(198, 51, 100, 1))] {
             let name = LinkName::new(name);
-            router.handle(Event::Link(Link { index, name, running: true, mac: Some(OWN_MAC), mtu: 1500 }));
+            router.handle(Event::Link(Link {
+                index,
+                name,
+                up: true,
+                running: true,
+                mac: Some(OWN_MAC),
+                mtu: 1500,
+                kind: LinkKind::Other,
+            }));
             let change = AddressChange::Present { ours: false, secondary: false };
             router.handle(Event::Address { index, cidr: cidr(own), change });
         }
@@ -149,22 +155,22 @@ fn cidr(address: Ipv4Addr) -> Cidr {
 fn config(listener: Listener) -> Config {
     let expect = expect(listener);
     let instance = Instance {
-        name: Name::try_from("VI").unwrap(),
-        interface: IfName::try_from("eth0").unwrap(),
-        vrid: Vrid::new(expect.vrid).unwrap(),
         version: expect.version,
-        priority: Priority::new(100).unwrap(),
         advert_interval: expect.advert_interval,
-        preempt: true,
         authentication: match expect.authentication {
             Some(pass) => Authentication::Pass(AuthPass(pass)),
             None => Authentication::None,
         },
-        group: expect.group,
-        addresses: vec![cidr(Ipv4Addr::new(192, 0, 2, 100))],
-        checksum: ChecksumForm::PseudoHeader,
-        garp: Garp { delay: Duration::ZERO, repeat: 1, refresh: Duration::ZERO },
+        group: expect.group.into(),
+        addresses: vec![cidr(Ipv4Addr::new(192, 0, 2, 100)).into()],
+        garp: Garp { delay: Duration::ZERO, repeat: 1, ..Garp::default() },
         lease: None,
+        ..Instance::new(
+            Name::try_from("VI").unwrap(),
+            IfName::try_from("eth0").unwrap(),
+            Vrid::new(expect.vrid).unwrap(),
+            Family::V4,
+        )
     };
     Config { instances: vec![instance], ..Config::default() }
 }

@@ -72,7 +72,14 @@ impl Bench {
         let id = ProbeId { checker, serial: self.serial };
         self.ids.retain(|(other, _)| *other != checker);
         self.ids.push((checker, self.serial));
-        let spec = ProbeSpec { address, kind, timeout: vt::Duration::from_millis(millis), was_up };
+        let spec = ProbeSpec {
+            address,
+            kind,
+            timeout: vt::Duration::from_millis(millis),
+            was_up,
+            source: None,
+            interface: None,
+        };
         self.prober.start(self.now(), id, &spec);
     }
 

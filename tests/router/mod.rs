@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
-use vipd::engine::{Action, Actions, AddressChange, AddressOp, Engine, Event, IpvsEvent, IpvsRequest};
-use vipd::engine::{Link, LinkName, Refusal};
+use vipd::engine::{Action, Actions, AddressChange, AddressOp, Ear, Engine, Event, IpvsEvent, IpvsRequest};
+use vipd::engine::{Link, LinkKind, LinkName, Refusal};
 use vipd::model::status::{InstanceState, InstanceStatus};
-use vipd::model::{Authentication, ChecksumForm, Cidr, Config, Garp, Instance, Priority, Version, Vrid, cut};
+use vipd::model::{Cidr, Config, Family, Instance, Vrid, cut};
 use vipd::time::{Duration, Instant};
 use vipd::wire::vrrp::{self, AdvertOut};
 
@@ -260,7 +260,7 @@ impl Router {
         for cidr in gone {
             self.take_address(index, cidr);
         }
-        self.members.retain(|(i, _)| *i != index);
+        self.members.retain(|ear| ear.index != index);
         self.links.remove(&index);
         self.feed(Event::LinkGone { index });
     }
@@ -335,7 +335,15 @@ impl Router {
 }
 
 pub(crate) fn link(index: u32, name: &str) -> Link {
-    Link { index, name: LinkName::new(name), running: true, mac: Some([2, 0, 0, 0, 1, 7]), mtu: 1500 }
+    Link {
+        index,
+        name: LinkName::new(name),
+        up: true,
+        running: true,
+        mac: Some([2, 0, 0, 0, 1, 7]),
+        mtu: 1500,
+        kind: LinkKind::Other,
+    }
 }
 
 /// The interface's own address.

@@ -3,7 +3,9 @@
 use crate::random::Random;
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
-use vipd::engine::{Action, Actions, AddressChange, AddressOp, Engine, Event, Link, LinkName, Refusal};
+use vipd::engine::{
+    Action, Actions, AddressChange, AddressOp, Engine, Event, Link, LinkKind, LinkName, Refusal,
+};
 use vipd::model::status::InstanceState;
 use vipd::model::{Cidr, Config, Instance};
 use vipd::time::{Duration, Instant};
@@ -81,7 +83,7 @@ impl Node {
     }
 
     pub(crate) fn holds_all(&self) -> bool {
-        self.config.addresses.iter().all(|c| self.held.iter().any(|h| h.cidr == *c))
+        self.config.addresses.iter().all(|c| self.held.iter().any(|h| h.cidr == c.cidr))
     }
 
     /// Starts vipd: links and addresses are told, left-over VIPs among them.
@@ -213,7 +215,9 @@ impl Node {
         Link {
             index: INDEX,
             name: LinkName::new("lan0"),
+            up: true,
             running: self.link_up,
+            kind: LinkKind::Other,
             mac: Some([2, 0, 0, 0, 0, last]),
             mtu: 1500,
         }

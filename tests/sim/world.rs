@@ -5,11 +5,8 @@ use crate::faults::Fault;
 use crate::node::{Node, Sent};
 use crate::random::Random;
 use std::net::Ipv4Addr;
-use vipd::model::{
-    Authentication, ChecksumForm, Cidr, Garp, Instance, Priority, Version, Vrid, cut, status::InstanceState,
-};
+use vipd::model::{Cidr, Family, Instance, Priority, Version, Vrid, cut, status::InstanceState};
 use vipd::time::{Duration, Instant};
-use vipd::wire::vrrp;
 
 /// How long faults go on, and how long the end may take.
 const TROUBLED: Duration = Duration::from_secs(600);
@@ -191,21 +188,16 @@ fn instance(random: &mut Random) -> Instance {
         Version::V3 => Duration::from_millis(100 * (1 + random.below(20))),
     };
     let count = 1 + random.below(5) as u8;
+    let (name, interface) = (cut(format_args!("VI")), cut(format_args!("lan0")));
+    let vrid = Vrid::new(1 + random.below(255) as u8).unwrap();
     Instance {
-        name: cut(format_args!("VI")),
-        interface: cut(format_args!("lan0")),
-        vrid: Vrid::new(1 + random.below(255) as u8).unwrap(),
         version,
-        priority: Priority::new(100).unwrap(),
         advert_interval,
         preempt: random.percent(80),
-        authentication: Authentication::None,
-        group: vrrp::GROUP,
         addresses: (0..count)
-            .map(|n| Cidr { address: Ipv4Addr::new(192, 0, 2, 100 + n).into(), prefix_len: 24 })
+            .map(|n| Cidr { address: Ipv4Addr::new(192, 0, 2, 100 + n).into(), prefix_len: 24 }.into())
             .collect(),
-        checksum: ChecksumForm::PseudoHeader,
-        garp: Garp::default(),
         lease: random.percent(90).then(|| Duration::from_secs(2 + random.below(4))),
+        ..Instance::new(name, interface, vrid, Family::V4)
     }
 }
