@@ -66,7 +66,7 @@ pub struct Config {
 pub struct Global {
     /// Name of this router in mails and on the status screen; the host name where not given (`None`).
     pub router_name: Option<Name>,
-    /// Gratuitous ARPs and NAs a second on these interfaces (ARP-42); `limits::ANNOUNCE_PER_SECOND` on others.
+    /// Announcements a second on these interfaces (ARP-42); `limits::ANNOUNCE_PER_SECOND` on others.
     pub announce_rates: Vec<(IfName, u32)>,
     /// Also run when the daemon starts, before anything else is done, for at most its timeout.
     pub start_script: Option<Command>,

@@ -101,7 +101,7 @@ pub struct InstanceStatus {
     pub contributions: Vec<(Name, i32)>,
     /// All reasons for Fault; the first is the `cause`. Empty in other states.
     pub faults: Vec<Text>,
-    /// What it waits for, where that is not a silent Active router: `preempts in 12s`, `start delay, 3s left`.
+    /// What it waits for, where that is no silent Active router: `preempts in 12s`, `start delay, 3s left`.
     pub waits: Option<Text>,
     /// Interval between our adverts.
     pub advert_interval: Duration,
