@@ -306,6 +306,24 @@ pub enum RunOutcome {
     NotStarted(i32),
 }
 
+impl RunOutcome {
+    /// Did it end by itself, with 0?
+    pub fn is_success(self) -> bool {
+        matches!(self, RunOutcome::Exited(0))
+    }
+}
+
+impl core::fmt::Display for RunOutcome {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            RunOutcome::Exited(code) => write!(f, "exited with {code}"),
+            RunOutcome::Killed(signal) => write!(f, "killed by signal {signal}"),
+            RunOutcome::TimedOut => f.write_str("killed at its time limit"),
+            RunOutcome::NotStarted(errno) => write!(f, "could not be started: error {errno}"),
+        }
+    }
+}
+
 /// A name that can be copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct LinkName {

@@ -366,7 +366,7 @@ pub struct Happening {
     /// change.
     pub level: Level,
     /// A stable word for scripts: `instance`, `server`, `service`, `address`, `ipvs`, `mail`, `daemon`,
-    /// `reload`.
+    /// `reload`, `program`.
     pub kind: &'static str,
     /// Whom it is about: an instance's or a service's name; empty for the daemon.
     pub subject: Name,
