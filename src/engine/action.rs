@@ -38,8 +38,8 @@ pub enum Action {
         cidr: Cidr,
         /// Whole seconds; `None` = for ever.
         lease: Option<Duration>,
-        /// The rest; `None`: the defaults.
-        options: Option<Box<AddressOptions>>,
+        /// The rest. By value: the renewal of leases allocates nothing.
+        options: AddressOptions,
     },
     /// Take an address off an interface.
     RemoveAddress {

@@ -2,7 +2,7 @@
 
 use crate::engine::{Action, Actions, AddressOp, Refusal};
 use crate::limits;
-use crate::model::Cidr;
+use crate::model::{AddressOptions, Cidr};
 use crate::time::{Duration, Instant};
 
 /// One virtual address.
@@ -171,7 +171,7 @@ impl Vips {
             let cidr = vip.cidr;
             if wanted {
                 vip.asked = Some(AddressOp::Add);
-                actions.push(Action::AddAddress { index, cidr, lease, options: None });
+                actions.push(Action::AddAddress { index, cidr, lease, options: AddressOptions::default() });
             } else {
                 vip.asked = Some(AddressOp::Remove);
                 actions.push(Action::RemoveAddress { index, cidr, peer: None });
@@ -196,7 +196,12 @@ impl Vips {
                 return Some(at);
             }
             left -= 1;
-            actions.push(Action::AddAddress { index, cidr: vip.cidr, lease, options: None });
+            actions.push(Action::AddAddress {
+                index,
+                cidr: vip.cidr,
+                lease,
+                options: AddressOptions::default(),
+            });
         }
         None
     }
