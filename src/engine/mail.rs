@@ -1,9 +1,10 @@
 //! The mail queue: one letter under way at a time, tried again with growing pauses, dropped at a limit.
 
 use super::history::{History, age};
+use super::notify::About;
 use super::{Action, Actions, Letter};
 use crate::limits;
-use crate::model::status::{MailStatus, Snapshot};
+use crate::model::status::{InstanceState, MailStatus, Snapshot};
 use crate::model::{Level, Mail, Reason, cut};
 use crate::time::{Duration, Instant};
 use core::fmt;
@@ -89,6 +90,38 @@ impl Mailer {
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
         self.queue.push_back(Letter { id, subject: cut(subject), body: lines(body) });
+    }
+
+    /// An instance or a group went from one state to another, in keepalived's words, so that filters go on
+    /// working (keepalived §2.6). Those that want no mails send none; the first Backup after the start is
+    /// no news.
+    pub(super) fn tell(
+        &mut self,
+        now: Instant,
+        router_name: &str,
+        about: About<'_>,
+        (before, after): (InstanceState, InstanceState),
+        cause: &str,
+    ) {
+        let body = match (before, after) {
+            (_, InstanceState::Active) => "now",
+            (InstanceState::Initialize, InstanceState::Backup) | (_, InstanceState::Initialize) => return,
+            (_, InstanceState::Backup | InstanceState::Fault) => "no longer",
+        };
+        let (what, name, notify) = match about {
+            About::Instance(i) => ("Instance", &i.name, &i.notify),
+            About::Group(g) => ("Group", &g.name, &g.notify),
+        };
+        if notify.mail != Some(false) {
+            self.push(
+                now,
+                format_args!(
+                    "[{router_name}] VRRP {what} {name} - Entering {} state",
+                    after.keepalived_word()
+                ),
+                format_args!("=> VRRP {what} is {body} owning VRRP VIPs <=\n\n{cause}\n"),
+            );
+        }
     }
 
     /// The letter `id` was handed over, or not. A result that nobody waits for changes nothing.
@@ -245,6 +278,7 @@ fn lines<const N: usize>(arguments: fmt::Arguments<'_>) -> heapless::String<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Family, Instance, Notify, SyncGroup, Vrid};
 
     fn settings() -> Mail {
         Mail {
@@ -301,6 +335,37 @@ mod tests {
         bed.result(3, 2, Ok(()));
         assert_eq!(bed.mailer.next_deadline(), None, "an empty queue wakes nobody");
         assert_eq!(bed.mailer.status().unwrap().sent, 2);
+    }
+
+    #[test]
+    fn changes_of_instances_and_groups_are_told_in_keepalived_s_words_unless_not_wanted() {
+        let (mut bed, name) = (Bed::new(), |text: &str| cut(format_args!("{text}")));
+        let mut instance =
+            Instance::new(name("VI_1"), cut(format_args!("eth0")), Vrid::new(1).unwrap(), Family::V4);
+        let group = SyncGroup {
+            name: name("VG_1"),
+            members: vec![0],
+            tracks: Vec::new(),
+            member_weights: false,
+            notify: Notify::default(),
+        };
+        let (active, backup) = (InstanceState::Active, InstanceState::Backup);
+        let mut tell = |about: About<'_>, before, after| {
+            bed.mailer.tell(Instant::ZERO, "gw-a", about, (before, after), "no advert for 3.6s");
+            bed.mailer.queue.len()
+        };
+        assert_eq!(tell(About::Instance(&instance), InstanceState::Initialize, backup), 0, "no news");
+        tell(About::Instance(&instance), backup, active);
+        tell(About::Group(&group), active, InstanceState::Fault);
+        instance.notify.mail = Some(false);
+        assert_eq!(tell(About::Instance(&instance), active, backup), 2, "this one wants none");
+        assert_eq!(bed.mailer.queue[0].subject, "[gw-a] VRRP Instance VI_1 - Entering MASTER state");
+        assert_eq!(
+            bed.mailer.queue[0].body, "=> VRRP Instance is now owning VRRP VIPs <=\n\nno advert for 3.6s\n",
+            "filters look for keepalived's words (keepalived §2.6)"
+        );
+        assert_eq!(bed.mailer.queue[1].subject, "[gw-a] VRRP Group VG_1 - Entering FAULT state");
+        assert!(bed.mailer.queue[1].body.starts_with("=> VRRP Group is no longer owning VRRP VIPs <="));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::announce::Announce;
 use super::{FaultCause, Instance, State, Usable};
 use crate::engine::Ctx;
+use crate::engine::notify::About;
 use crate::model::{self, Level, Text, cut, status::InstanceState};
 use crate::time::{Duration, Instant};
 use core::fmt;
@@ -115,29 +116,7 @@ impl Instance {
             &self.config.name,
             format_args!("{} -> {}: {}", before.word(), after.word(), self.cause),
         );
-        self.mail(now, before, after, cx);
-    }
-
-    /// keepalived's words, so that filters go on working (spec keepalived §2.6).
-    pub(super) fn mail(&self, now: Instant, before: InstanceState, after: InstanceState, cx: &mut Ctx<'_>) {
-        let body = match (before, after) {
-            (_, InstanceState::Active) => "=> VRRP Instance is now owning VRRP VIPs <=",
-            (InstanceState::Initialize, InstanceState::Backup) => return,
-            (_, InstanceState::Backup | InstanceState::Fault) => {
-                "=> VRRP Instance is no longer owning VRRP VIPs <="
-            }
-            (_, InstanceState::Initialize) => return,
-        };
-        cx.mailer.push(
-            now,
-            format_args!(
-                "[{}] VRRP Instance {} - Entering {} state",
-                cx.router_name,
-                self.config.name,
-                after.keepalived_word()
-            ),
-            format_args!("{body}\n\n{}\n", self.cause),
-        );
+        cx.mailer.tell(now, cx.router_name, About::Instance(&self.config), (before, after), &self.cause);
     }
 }
 
