@@ -3,7 +3,7 @@
 use super::lan::{Namespace, enter};
 use super::{Advert, Garp};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -26,7 +26,7 @@ impl Frame {
         Advert::parse(&self.bytes)
     }
 
-    /// As a gratuitous ARP.
+    /// As a gratuitous ARP or unsolicited neighbour advertisement.
     pub fn garp(&self) -> Option<Garp> {
         Garp::parse(&self.bytes)
     }
@@ -45,7 +45,7 @@ impl fmt::Display for Frame {
     }
 }
 
-/// A thread that keeps every VRRP and ARP frame of the routers.
+/// A thread that keeps every VRRP and ARP frame and neighbour advertisement of the routers.
 pub struct Capture {
     shared: Arc<Shared>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -91,9 +91,9 @@ impl Capture {
         self.since(since, |f| (f.from == from && f.advert()?.vrid == vrid).then_some(f.at))
     }
 
-    /// Gratuitous ARPs of one router for an address from `since` on.
+    /// Gratuitous ARPs or unsolicited NAs of one router for an address from `since` on.
     pub fn garp_times(&self, from: char, address: &str, since: Instant) -> Vec<Instant> {
-        let address: Ipv4Addr = address.parse().unwrap();
+        let address: IpAddr = address.parse().unwrap();
         self.since(since, |f| (f.from == from && f.garp()?.address == address).then_some(f.at))
     }
 
@@ -142,10 +142,10 @@ impl Capture {
         (frame.at, advert)
     }
 
-    /// Waits for a gratuitous ARP of this router for an address; gives its time.
+    /// Waits for a gratuitous ARP or unsolicited NA of this router for an address; gives its time.
     #[track_caller]
     pub fn garp(&self, from: char, address: &str, since: Instant, timeout: Duration) -> Instant {
-        let wanted: Ipv4Addr = address.parse().unwrap();
+        let wanted: IpAddr = address.parse().unwrap();
         let what = format!("gratuitous ARP of router {from} for {address}");
         self.wait(&what, since, timeout, |f| f.garp().filter(|g| f.from == from && g.address == wanted)).0.at
     }
@@ -201,13 +201,26 @@ fn read_all(sockets: &[(char, OwnedFd)], shared: &Shared) {
         unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as _, 50) };
         for (from, socket) in sockets {
             while let Some((at, bytes)) = receive(socket) {
-                let vrrp = bytes.get(12..14) == Some(&[8, 0]) && bytes.get(23) == Some(&112);
-                if vrrp || bytes.get(12..14) == Some(&[8, 6]) {
+                if is_wanted(&bytes) {
                     shared.frames.lock().unwrap().push(Frame { at, from: *from, bytes });
                     shared.more.notify_all();
                 }
             }
         }
+    }
+}
+
+/// VRRP over either family, ARP, and neighbour advertisements.
+fn is_wanted(bytes: &[u8]) -> bool {
+    match bytes.get(12..14) {
+        Some([8, 0]) => bytes.get(23) == Some(&112),
+        Some([8, 6]) => true,
+        Some([0x86, 0xdd]) => match bytes.get(20) {
+            Some(112) => true,
+            Some(58) => bytes.get(54) == Some(&136),
+            _ => false,
+        },
+        _ => false,
     }
 }
 

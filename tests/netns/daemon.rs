@@ -202,6 +202,12 @@ pub struct Keepalived {
 }
 
 impl Keepalived {
+    /// Why it cannot be the other router; `None` when it can.
+    pub fn obstacle() -> Option<&'static str> {
+        let there = Command::new("keepalived").arg("--version").output().is_ok();
+        if there { None } else { Some("needs `keepalived` (Debian: keepalived)") }
+    }
+
     /// Starts it with this configuration, its log telling much.
     pub fn start(lan: &Lan, node: &Node, config: &str) -> Self {
         Self::start_with(lan, node, config, &["--log-detail"])

@@ -1,7 +1,7 @@
 //! Namespaces, a bridge between them, and what a test does to them.
 
 use super::{Capture, Injector};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -95,16 +95,49 @@ impl Node {
 
     /// Is this address on `eth0`?
     pub fn has(&self, address: &str) -> bool {
-        let command = ["-n", self.namespace.name(), "-o", "-4", "addr", "show", "dev", "eth0"];
-        let output = Command::new("ip").args(command).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        text.split_whitespace().any(|word| word == address || word.split('/').next() == Some(address))
+        let wanted: IpAddr = address.split('/').next().unwrap_or("").parse().unwrap();
+        self.addresses().iter().any(|a| a.address == wanted && a.interface == "eth0")
+    }
+
+    /// The interface with this address on which traffic to it can arrive: up, and with a carrier.
+    pub fn carries(&self, address: &str) -> Option<String> {
+        let wanted: IpAddr = address.parse().unwrap();
+        self.addresses().into_iter().find(|a| a.address == wanted && a.live).map(|a| a.interface)
+    }
+
+    /// All its addresses, without starting a process: tests ask often.
+    pub fn addresses(&self) -> Vec<Held> {
+        use nix::net::if_::InterfaceFlags as Flags;
+        let held = |entry: nix::ifaddrs::InterfaceAddress| {
+            let at = entry.address?;
+            let four = at.as_sockaddr_in().map(|a| IpAddr::from(a.ip()));
+            let address = four.or_else(|| at.as_sockaddr_in6().map(|a| a.ip().into()))?;
+            let live = entry.flags.contains(Flags::IFF_UP | Flags::IFF_RUNNING);
+            Some(Held { interface: entry.interface_name, address, live })
+        };
+        self.namespace.inside(|| nix::ifaddrs::getifaddrs().unwrap().filter_map(held).collect())
+    }
+
+    /// Its link-local address, made from its MAC.
+    pub fn link_local(&self) -> Ipv6Addr {
+        Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xff, 0xfe00, u16::from(self.mac[5]))
     }
 
     /// How many addresses of the LAN's VIP range are on `eth0`.
     pub fn count(&self, prefix: &str) -> usize {
         self.ip("-o -4 addr show dev eth0").lines().filter(|l| l.contains(&format!("inet {prefix}"))).count()
     }
+}
+
+/// An address of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Where it is.
+    pub interface: String,
+    /// Without its prefix length.
+    pub address: IpAddr,
+    /// Is the interface up, and has it a carrier?
+    pub live: bool,
 }
 
 /// Two routers, a client, and the wire between them.
@@ -124,6 +157,16 @@ pub struct Lan {
 impl Lan {
     /// Builds one. Panics where the kernel refuses; see [`super::lan`].
     pub fn new() -> Self {
+        Self::build(false)
+    }
+
+    /// As `new`, with IPv6 too: fd09::1, ::2 and ::3, and link-local addresses made from the MACs, all usable
+    /// at once (no duplicate detection).
+    pub fn dual() -> Self {
+        Self::build(true)
+    }
+
+    fn build(ipv6: bool) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         sweep();
         let base = format!("vipdtest-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -146,7 +189,7 @@ impl Lan {
             "0",
         ]);
         run(&["ip", "-n", &lan, "link", "set", "br0", "up"]);
-        let [a, b, c] = ['a', 'b', 'c'].map(|letter| node(&base, &wire, letter));
+        let [a, b, c] = ['a', 'b', 'c'].map(|letter| node(&base, &wire, letter, ipv6));
         let capture = Capture::start(&wire, &["pa", "pb"]);
         Lan { a, b, c, capture, folder, wire }
     }
@@ -219,9 +262,20 @@ impl Lan {
     }
 }
 
-fn node(base: &str, wire: &Namespace, letter: char) -> Node {
+fn node(base: &str, wire: &Namespace, letter: char, ipv6: bool) -> Node {
     let number = letter as u8 - b'a' + 1;
     let namespace = Namespace::new(format!("{base}-{letter}"));
+    if ipv6 {
+        let settings = "disable_ipv6=0 accept_dad=0 accept_ra=0 router_solicitations=0";
+        namespace.inside(|| {
+            for (scope, setting) in
+                ["all", "default"].iter().flat_map(|s| settings.split(' ').map(move |x| (s, x)))
+            {
+                let (key, value) = setting.split_once('=').unwrap();
+                let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/{key}"), value);
+            }
+        });
+    }
     let (port, mac) = (format!("p{letter}"), [2, 0, 0, 0, 0, number]);
     let mac_text = format!("02:00:00:00:00:{number:02x}");
     let peer = ["peer", "name", "eth0", "address", &mac_text, "netns", namespace.name()];
@@ -230,6 +284,9 @@ fn node(base: &str, wire: &Namespace, letter: char) -> Node {
     let address = Ipv4Addr::new(10, 9, 0, number);
     let node = Node { namespace, letter, address, mac };
     node.ip(&format!("addr add {address}/24 dev eth0"));
+    if ipv6 {
+        node.ip(&format!("addr add fd09::{number}/64 dev eth0 nodad"));
+    }
     node.ip("link set eth0 up");
     node
 }

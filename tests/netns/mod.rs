@@ -6,11 +6,9 @@
 //! client c --- pc /
 //! ```
 //!
-//! Every router's interface is `eth0`; addresses are 10.9.0.1, .2 and .3. Names carry the test's process id
-//! and a
-//! number, so tests run side by side. Everything ends with its `Drop`, also when the test panics; what a
-//! killed test
-//! left behind, the next run removes.
+//! Every router's interface is `eth0`; addresses are 10.9.0.1, .2 and .3, and where a LAN has IPv6, fd09::1,
+//! ::2 and ::3. Names carry the test's process id and a number, so tests run side by side. Everything ends
+//! with its `Drop`, also when the test panics; what a killed test left behind, the next run removes.
 
 #![allow(
     dead_code,
@@ -23,15 +21,17 @@
 
 mod capture;
 mod daemon;
+mod frr;
 mod inject;
 mod lan;
 mod packet;
 
 pub use capture::{Capture, Frame};
 pub use daemon::{Daemon, Keepalived, Vipd, vipd_binary};
+pub use frr::Frr;
 pub use inject::Injector;
-pub use lan::{Lan, Namespace, Node, eventually, run};
-pub use packet::{Advert, Garp, checksum};
+pub use lan::{Held, Lan, Namespace, Node, eventually, run};
+pub use packet::{Advert, Garp, checksum, octets};
 
 use std::io::Write;
 
@@ -55,16 +55,25 @@ pub fn lan() -> Option<Lan> {
     }
 }
 
-/// A LAN where Debian's keepalived can be the other router.
-pub fn lan_with_keepalived() -> Option<Lan> {
-    let lan = lan()?;
-    match std::process::Command::new("keepalived").arg("--version").output() {
-        Ok(_) => Some(lan),
-        Err(_) => skip("needs `keepalived` (Debian: keepalived)"),
+/// As `lan`, with IPv6 too.
+pub fn lan6() -> Option<Lan> {
+    match obstacle() {
+        None => Some(Lan::dual()),
+        Some(why) => skip(why),
     }
 }
 
-fn skip<T>(why: &str) -> Option<T> {
+/// A LAN where Debian's keepalived can be the other router.
+pub fn lan_with_keepalived() -> Option<Lan> {
+    let lan = lan()?;
+    match Keepalived::obstacle() {
+        None => Some(lan),
+        Some(why) => skip(why),
+    }
+}
+
+/// Says that the running test cannot run; with VIPD_TESTS_MUST_RUN set, fails it.
+pub fn skip<T>(why: &str) -> Option<T> {
     let test = std::thread::current().name().unwrap_or("test").to_string();
     if std::env::var_os("VIPD_TESTS_MUST_RUN").is_some() {
         panic!("{test} cannot run: {why}");

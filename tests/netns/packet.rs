@@ -1,6 +1,6 @@
 //! An own, small coder and decoder for what the routers say: a second opinion beside `vipd::wire`.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Ones' complement of the ones' complement sum (RFC 1071).
 pub fn checksum(parts: &[&[u8]]) -> u16 {
@@ -13,13 +13,16 @@ pub fn checksum(parts: &[&[u8]]) -> u16 {
     !(sum as u16)
 }
 
-/// A VRRP advert over IPv4 with all that carries it.
+/// A VRRP advert with all that carries it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advert {
     pub source_mac: [u8; 6],
-    pub source: Ipv4Addr,
-    pub group: Ipv4Addr,
+    pub source: IpAddr,
+    /// Multicast group, or the peer that it is meant for.
+    pub group: IpAddr,
+    /// TTL or hop limit.
     pub ttl: u8,
+    /// TOS or traffic class.
     pub tos: u8,
     pub version: u8,
     pub vrid: u8,
@@ -28,10 +31,10 @@ pub struct Advert {
     pub auth_type: u8,
     /// v2: seconds. v3: centiseconds.
     pub interval: u16,
-    pub addresses: Vec<Ipv4Addr>,
+    pub addresses: Vec<IpAddr>,
     /// v2 only.
     pub auth: [u8; 8],
-    /// v3: is the pseudo-header in the checksum?
+    /// v3: is the pseudo-header in the checksum? Always over IPv6.
     pub pseudo_header: bool,
     /// Is the checksum right (in the form that `pseudo_header` says)?
     pub checksum_good: bool,
@@ -42,8 +45,8 @@ impl Advert {
     pub fn new(version: u8, vrid: u8, priority: u8, interval: u16, address: &str) -> Self {
         Advert {
             source_mac: [2, 0, 0, 0, 0, 3],
-            source: Ipv4Addr::new(10, 9, 0, 3),
-            group: Ipv4Addr::new(224, 0, 0, 18),
+            source: Ipv4Addr::new(10, 9, 0, 3).into(),
+            group: Ipv4Addr::new(224, 0, 0, 18).into(),
             ttl: 255,
             tos: 0xc0,
             version,
@@ -67,7 +70,7 @@ impl Advert {
             m.extend((self.interval & 0xfff).to_be_bytes());
         }
         m.extend([0, 0]);
-        self.addresses.iter().for_each(|a| m.extend(a.octets()));
+        self.addresses.iter().for_each(|a| m.extend(octets(*a)));
         if self.version == 2 {
             m.extend(self.auth);
         }
@@ -76,20 +79,37 @@ impl Advert {
         m
     }
 
-    /// The whole Ethernet frame.
+    /// The whole Ethernet frame, to the group's MAC.
     pub fn frame(&self) -> Vec<u8> {
         let message = self.message();
-        let g = self.group.octets();
-        let mut frame = vec![1, 0, 0x5e, g[1] & 0x7f, g[2], g[3]];
+        let g = octets(self.group);
+        let mut frame = match self.group {
+            IpAddr::V4(_) => vec![1, 0, 0x5e, g[1] & 0x7f, g[2], g[3]],
+            IpAddr::V6(_) => vec![0x33, 0x33, g[12], g[13], g[14], g[15]],
+        };
         frame.extend(self.source_mac);
-        frame.extend([8, 0]);
-        let mut header = vec![0x45, self.tos];
-        header.extend((20 + message.len() as u16).to_be_bytes());
-        header.extend([0, 1, 0, 0, self.ttl, 112, 0, 0]);
-        header.extend(self.source.octets());
-        header.extend(g);
-        let sum = checksum(&[&header]);
-        header[10..12].copy_from_slice(&sum.to_be_bytes());
+        let header = match self.group {
+            IpAddr::V4(_) => {
+                frame.extend([8, 0]);
+                let mut header = vec![0x45, self.tos];
+                header.extend((20 + message.len() as u16).to_be_bytes());
+                header.extend([0, 1, 0, 0, self.ttl, 112, 0, 0]);
+                header.extend(octets(self.source));
+                header.extend(g);
+                let sum = checksum(&[&header]);
+                header[10..12].copy_from_slice(&sum.to_be_bytes());
+                header
+            }
+            IpAddr::V6(_) => {
+                frame.extend([0x86, 0xdd]);
+                let mut header = vec![0x60 | self.tos >> 4, self.tos << 4, 0, 0];
+                header.extend((message.len() as u16).to_be_bytes());
+                header.extend([112, self.ttl]);
+                header.extend(octets(self.source));
+                header.extend(g);
+                header
+            }
+        };
         frame.extend(header);
         frame.extend(message);
         frame
@@ -97,26 +117,26 @@ impl Advert {
 
     /// `None` for anything else than a VRRP packet with a sane layout.
     pub fn parse(frame: &[u8]) -> Option<Self> {
-        let ip = frame.get(14..)?;
-        if frame[12..14] != [8, 0] || ip.len() < 28 || ip[9] != 112 || ip[0] != 0x45 {
+        let ip = Ip::parse(frame)?;
+        if ip.protocol != 112 || ip.payload.len() < 8 {
             return None;
         }
-        let total = usize::from(u16::from_be_bytes([ip[2], ip[3]]));
-        let m = ip.get(20..total)?;
+        let m = ip.payload;
         let (version, count) = (m[0] >> 4, usize::from(m[3]));
-        let address = |b: &[u8]| Ipv4Addr::new(b[0], b[1], b[2], b[3]);
+        let width = octets(ip.source).len();
+        let listed = m.get(8..8 + width * count)?.chunks(width).map(address).collect();
         let mut advert = Advert {
             source_mac: frame[6..12].try_into().ok()?,
-            source: address(&ip[12..]),
-            group: address(&ip[16..]),
-            ttl: ip[8],
-            tos: ip[1],
+            source: ip.source,
+            group: ip.destination,
+            ttl: ip.ttl,
+            tos: ip.tos,
             version,
             vrid: m[1],
             priority: m[2],
             auth_type: if version == 2 { m[4] } else { 0 },
             interval: if version == 2 { u16::from(m[5]) } else { u16::from_be_bytes([m[4], m[5]]) & 0xfff },
-            addresses: m.get(8..8 + 4 * count)?.chunks(4).map(address).collect(),
+            addresses: listed,
             auth: [0; 8],
             pseudo_header: version == 3,
             checksum_good: true,
@@ -136,32 +156,101 @@ impl Advert {
 
     fn sum(&self, message: &[u8]) -> u16 {
         if self.version == 3 && self.pseudo_header {
+            let (source, group) = (octets(self.source), octets(self.group));
             let length = (message.len() as u16).to_be_bytes();
-            return checksum(&[&self.source.octets(), &self.group.octets(), &[0, 112], &length, message]);
+            return checksum(&[&source, &group, &[0, 112], &length, message]);
         }
         checksum(&[message])
     }
 }
 
-/// A gratuitous ARP: sender and target address are the same.
+/// A gratuitous ARP (sender and target address are the same), or an unsolicited neighbour advertisement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Garp {
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
+    /// The MAC that it tells.
     pub mac: [u8; 6],
+    /// An ARP request; no ARP reply, no neighbour advertisement.
     pub request: bool,
 }
 
 impl Garp {
     /// `None` for any other frame.
     pub fn parse(frame: &[u8]) -> Option<Self> {
+        Self::parse_arp(frame).or_else(|| Self::parse_neighbour(frame))
+    }
+
+    fn parse_arp(frame: &[u8]) -> Option<Self> {
         let arp = frame.get(14..42)?;
         if frame[12..14] != [8, 6] || arp[14..18] != arp[24..28] {
             return None;
         }
-        Some(Garp {
-            address: Ipv4Addr::new(arp[14], arp[15], arp[16], arp[17]),
-            mac: arp[8..14].try_into().ok()?,
-            request: arp[7] == 1,
-        })
+        let request = arp[7] == 1;
+        Some(Garp { address: address(&arp[14..18]), mac: arp[8..14].try_into().ok()?, request })
+    }
+
+    /// RFC 4861 §4.4: type 136, not solicited, with the option that tells the MAC.
+    fn parse_neighbour(frame: &[u8]) -> Option<Self> {
+        let ip = Ip::parse(frame)?;
+        let m = ip.payload;
+        if !ip.source.is_ipv6() || ip.protocol != 58 || m.first() != Some(&136) || m.get(4)? & 0x40 != 0 {
+            return None;
+        }
+        let option = m.get(24..32).filter(|o| o[..2] == [2, 1])?;
+        Some(Garp { address: address(m.get(8..24)?), mac: option[2..].try_into().ok()?, request: false })
+    }
+}
+
+/// What an IP header says.
+struct Ip<'a> {
+    source: IpAddr,
+    destination: IpAddr,
+    ttl: u8,
+    tos: u8,
+    protocol: u8,
+    /// Trimmed to the length that the header says.
+    payload: &'a [u8],
+}
+
+impl<'a> Ip<'a> {
+    /// IPv4 without options, IPv6 without extension headers.
+    fn parse(frame: &'a [u8]) -> Option<Self> {
+        let ip = frame.get(14..)?;
+        let word = |at: usize| Some(usize::from(u16::from_be_bytes(ip.get(at..at + 2)?.try_into().ok()?)));
+        match (<[u8; 2]>::try_from(&frame[12..14]).ok()?, ip.first()? >> 4) {
+            ([8, 0], 4) if ip[0] == 0x45 => Some(Ip {
+                source: address(ip.get(12..16)?),
+                destination: address(ip.get(16..20)?),
+                ttl: ip[8],
+                tos: ip[1],
+                protocol: ip[9],
+                payload: ip.get(20..word(2)?)?,
+            }),
+            ([0x86, 0xdd], 6) => Some(Ip {
+                source: address(ip.get(8..24)?),
+                destination: address(ip.get(24..40)?),
+                ttl: ip[7],
+                tos: ip[0] << 4 | ip[1] >> 4,
+                protocol: ip[6],
+                payload: ip.get(40..40 + word(4)?)?,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// The bytes of an address.
+pub fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(a) => a.octets().to_vec(),
+        IpAddr::V6(a) => a.octets().to_vec(),
+    }
+}
+
+/// 4 bytes or 16.
+fn address(bytes: &[u8]) -> IpAddr {
+    match <[u8; 4]>::try_from(bytes) {
+        Ok(four) => Ipv4Addr::from(four).into(),
+        Err(_) => Ipv6Addr::from(<[u8; 16]>::try_from(bytes).unwrap()).into(),
     }
 }
