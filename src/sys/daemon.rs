@@ -179,6 +179,7 @@ impl Daemon {
         self.watch_stall(deadline, before, now);
         // 3. Adverts.
         self.hear(now);
+        self.packets.watch_drops(now);
         // 4. What is due.
         if self.engine.next_deadline().is_some_and(|at| at <= now) {
             self.feed(now, Event::Tick);
@@ -316,9 +317,11 @@ impl Daemon {
                     }
                 }
                 Action::Unlisten(ear) => self.packets.unlisten(&ear),
-                Action::TransmitPacket { index, .. } => {
+                Action::TransmitPacket { index, packet } => {
                     self.flush_addresses(now);
-                    self.pending.push_back(Event::TransmitFailed { index, refusal: Refusal::Invalid });
+                    if let Err(refusal) = self.packets.send_packet(index, self.actions.bytes(&packet)) {
+                        self.pending.push_back(Event::TransmitFailed { index, refusal });
+                    }
                 }
                 Action::WatchRoutes { .. } | Action::SettingsSettled => {}
                 Action::HoldSetting { .. } | Action::ReleaseSetting { .. } => {}

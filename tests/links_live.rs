@@ -1,0 +1,9 @@
+//! Links, addresses, routes, rules, settings and sockets of `sys` on the real kernel, each test in a network
+//! namespace of its own thread: what an action says is what `ip` and a second socket see.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+#[path = "links_live/bed.rs"]
+mod bed;
+#[path = "links_live/sockets.rs"]
+mod sockets;
