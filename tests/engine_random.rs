@@ -17,7 +17,7 @@ use vipd::engine::{AddressOp, Ear, Event, Link, Refusal};
 use vipd::model::status::InstanceState;
 use vipd::model::{Config, Family, Garp, Instance, Priority, Version, cut};
 use vipd::time::Duration;
-use vipd::wire::vrrp::{Expect, check, open};
+use vipd::wire::vrrp::{Expect, ExpectAuth, check, open};
 
 const SEEDS: u64 = 400;
 const STEPS: u64 = 120;
@@ -183,9 +183,11 @@ impl World {
         }
         let expect = Expect {
             version: of.version,
+            family: of.family,
             vrid: of.vrid.get(),
-            group: v4(of.group),
-            authentication: None,
+            destination: of.group,
+            hops: (255, 255),
+            authentication: ExpectAuth::None,
             advert_interval: of.advert_interval,
         };
         let is_good = open(&bytes).is_ok_and(|envelope| check(&envelope, &expect).is_ok());

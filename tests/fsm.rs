@@ -13,7 +13,7 @@ use vipd::engine::{Action, Actions, AddressChange, AddressOp, Engine, Event, Lin
 use vipd::model::status::{InstanceState, InstanceStatus};
 use vipd::model::{AuthPass, Authentication, Cidr, Config, Family, Instance, Priority, Version, Vrid, cut};
 use vipd::time::{Duration, Instant};
-use vipd::wire::vrrp::{self, AdvertOut, Expect, check, open};
+use vipd::wire::vrrp::{self, AdvertOut, AuthOut, Expect, ExpectAuth, check, open};
 
 const INDEX: u32 = 7;
 const OURS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
@@ -182,20 +182,21 @@ impl Bench {
 
 fn emit(config: &Instance, from: Ipv4Addr, priority: u8, interval: Duration) -> Vec<u8> {
     let auth = match config.authentication {
-        Authentication::None | Authentication::Hmac(_) => None,
-        Authentication::Pass(pass) => Some(pass.0),
+        Authentication::None | Authentication::Hmac(_) => AuthOut::None,
+        Authentication::Pass(pass) => AuthOut::Pass(pass.0),
     };
     let advert = AdvertOut {
         version: config.version,
+        family: config.family,
         vrid: config.vrid.get(),
         priority,
         interval,
         auth,
-        addresses: &[VIP],
+        addresses: &[VIP.into()],
         checksum_form: vrrp::ChecksumForm::PseudoHeader,
     };
     let mut bytes = vec![0; advert.frame_len()];
-    advert.emit_frame([2, 0, 0, 0, 0, 1], from, vrrp::GROUP, 1, &mut bytes);
+    advert.emit_frame([2, 0, 0, 0, 0, 1], from.into(), vrrp::GROUP.into(), 1, &mut bytes);
     bytes
 }
 
@@ -206,9 +207,11 @@ fn classify(frame: &[u8], config: &Instance) -> Did {
     }
     let expect = Expect {
         version: config.version,
+        family: config.family,
         vrid: config.vrid.get(),
-        group: vrrp::GROUP,
-        authentication: None,
+        destination: vrrp::GROUP.into(),
+        hops: (255, 255),
+        authentication: ExpectAuth::None,
         advert_interval: config.advert_interval,
     };
     let envelope = open(frame).expect("our own frame is sound");

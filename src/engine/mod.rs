@@ -432,8 +432,11 @@ impl Engine {
         let rung = match envelope {
             Ok(envelope) => {
                 let mut cx = self.desk.cx(actions);
-                let ours =
-                    |i: &&mut Instance| i.index() == Some(index) && i.config.vrid.get() == envelope.vrid();
+                let ours = |i: &&mut Instance| {
+                    i.index() == Some(index)
+                        && i.config.vrid.get() == envelope.vrid()
+                        && i.config.family == envelope.family()
+                };
                 match self.instances.iter_mut().find(ours) {
                     Some(instance) => return instance.handle_packet(now, &envelope, &mut cx),
                     None => Rung::UnknownVrid,

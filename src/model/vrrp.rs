@@ -5,7 +5,7 @@ use crate::time::Duration;
 use core::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-pub use crate::wire::vrrp::{Family, Version};
+pub use crate::wire::vrrp::{Family, HmacKey, Version};
 
 /// Virtual router id, 1..=255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,21 +94,6 @@ pub struct Hmac {
     pub anti_replay: AntiReplay,
     /// What becomes of adverts without a good trailer.
     pub mode: HmacMode,
-}
-
-/// One key. `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HmacKey {
-    /// 0..=255, on the wire.
-    pub id: u8,
-    /// 32..=64 bytes.
-    pub secret: heapless::Vec<u8, 64>,
-}
-
-impl fmt::Debug for HmacKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HmacKey({}, ...)", self.id)
-    }
 }
 
 /// What makes a replay visible (keepalived's `anti_replay`).

@@ -1,6 +1,6 @@
-//! The internet checksum (RFC 1071) and the IPv4 pseudo-header (protocols §1.4).
+//! The internet checksum (RFC 1071) and the pseudo-headers (protocols §1.4).
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 /// Adds `bytes` as big-endian 16-bit words to `start`, in one's complement. An odd last byte counts as if a
 /// zero followed, so of several pieces only the last may be odd.
@@ -23,9 +23,14 @@ pub const fn is_valid(sum: u16) -> bool {
     sum == 0xffff
 }
 
-/// Sum of the IPv4 pseudo-header: source, destination, zero, protocol, length of the message in bytes.
-pub fn pseudo_header(source: Ipv4Addr, destination: Ipv4Addr, protocol: u8, length: u16) -> u16 {
-    let addresses = sum(sum(0, &source.octets()), &destination.octets());
+/// Sum of the pseudo-header: source, destination, zero, protocol, length of the message in bytes. The one of
+/// IPv6 has a wider length and more zeros (RFC 8200 §8.1), and so the same sum.
+pub fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, length: u16) -> u16 {
+    let address = |start, address| match address {
+        IpAddr::V4(v4) => sum(start, &v4.octets()),
+        IpAddr::V6(v6) => sum(start, &v6.octets()),
+    };
+    let addresses = address(address(0, source), destination);
     add(add(addresses, u16::from(protocol)), length)
 }
 
@@ -61,7 +66,19 @@ mod tests {
     #[test]
     fn pseudo_header_is_that_of_rfc_5798() {
         let by_bytes = sum(0, &[192, 0, 2, 1, 224, 0, 0, 18, 0, 112, 0, 12]);
-        let by_parts = pseudo_header(Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(224, 0, 0, 18), 112, 12);
+        let (source, group) = ([192, 0, 2, 1].into(), [224, 0, 0, 18].into());
+        let by_parts = pseudo_header(source, group, 112, 12);
         assert_eq!(by_parts, by_bytes, "protocols §1.4: src dst 00 70 length");
+    }
+
+    #[test]
+    fn pkt_30_pseudo_header_is_that_of_rfc_8200() {
+        let (source, group) = ("fe80::ff:fe00:1", "ff02::12");
+        let (source, group): (std::net::Ipv6Addr, std::net::Ipv6Addr) =
+            (source.parse().unwrap(), group.parse().unwrap());
+        let tail = [0, 0, 0, 40, 0, 0, 0, 112];
+        let by_bytes = sum(0, &[&source.octets()[..], &group.octets(), &tail].concat());
+        let by_parts = pseudo_header(source.into(), group.into(), 112, 40);
+        assert_eq!(by_parts, by_bytes, "protocols §1.4: src dst length(4) 00 00 00 70");
     }
 }

@@ -1,64 +1,30 @@
-//! Ethernet and IPv4 around a VRRP message: taken off on the way in, put on on the way out (protocols §1.3,
-//! §1.7).
+//! The IPv4 header around a VRRP message (protocols §1.3, §1.7).
 
 use super::checksum;
+use super::ip::{Datagram, MESSAGE_LEN_MIN, PROTOCOL, TRAFFIC_CLASS};
 use super::rung::Rung;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-/// VRRP's IP protocol number (RFC 9568 §5.1.1.4).
-pub const PROTOCOL: u8 = 112;
-/// Ethernet and IPv4 header without options, in bytes: what [`emit_headers`] writes.
-pub const HEADERS_LEN: usize = ETHERNET_LEN + IPV4_LEN;
-/// TTL of an advert, the only one accepted (PKT-20).
-pub const TTL: u8 = 255;
-
-pub(super) const ETHERNET_LEN: usize = 14;
-pub(super) const IPV4_LEN: usize = 20;
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_VLAN: u16 = 0x8100;
-const ETHERTYPE_SERVICE_VLAN: u16 = 0x88a8;
-/// DSCP CS6 (PKT-22).
-const TOS: u8 = 0xc0;
+/// IPv4 header without options, in bytes: what [`header`] makes.
+pub(super) const HEADER_LEN: usize = 20;
+/// Authentication header (RFC 2402).
+const PROTOCOL_AH: u8 = 51;
 /// More fragments, and the offset.
 const FRAGMENT_MASK: u16 = 0x3fff;
-/// The fixed part of a VRRP message.
-const MESSAGE_LEN_MIN: usize = 8;
 
-/// What a frame carries, with what its headers tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Datagram<'a> {
-    /// Ethernet source.
-    pub source_mac: [u8; 6],
-    /// IPv4 source.
-    pub source: Ipv4Addr,
-    /// IPv4 destination.
-    pub destination: Ipv4Addr,
-    /// Time to live, not judged yet.
-    pub ttl: u8,
-    /// What follows the IPv4 header and its options, cut to the header's total length.
-    pub payload: &'a [u8],
-}
-
-/// Takes Ethernet and IPv4 off a frame that starts at the destination MAC: SOCK-12 and RX-1 to RX-5, with the
-/// eight payload bytes of RX-8. `Err` says at which rung it failed.
-pub fn strip(frame: &[u8]) -> Result<Datagram<'_>, Rung> {
-    let (ethernet, packet) = frame.split_first_chunk::<ETHERNET_LEN>().ok_or(Rung::Truncated)?;
-    let [_, _, _, _, _, _, source_mac @ .., type_high, type_low] = *ethernet;
-    match u16::from_be_bytes([type_high, type_low]) {
-        ETHERTYPE_IPV4 => {}
-        ETHERTYPE_VLAN | ETHERTYPE_SERVICE_VLAN => return Err(Rung::Vlan),
-        _ => return Err(Rung::NotVrrp),
-    }
-
-    let fixed = packet.first_chunk::<IPV4_LEN>().ok_or(Rung::IpHeader)?;
+/// Takes the IPv4 header off: RX-1 to RX-5, with the eight payload bytes of RX-8.
+pub(super) fn strip(source_mac: [u8; 6], packet: &[u8]) -> Result<Datagram<'_>, Rung> {
+    let fixed = packet.first_chunk::<HEADER_LEN>().ok_or(Rung::IpHeader)?;
     let [version_ihl, _, t0, t1, _, _, f0, f1, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = *fixed;
     let header_len = usize::from(version_ihl & 0x0f) * 4;
-    if version_ihl >> 4 != 4 || header_len < IPV4_LEN {
+    if version_ihl >> 4 != 4 || header_len < HEADER_LEN {
         return Err(Rung::IpHeader);
     }
     let header = packet.get(..header_len).ok_or(Rung::IpHeader)?;
-    if protocol != PROTOCOL {
-        return Err(Rung::NotVrrp);
+    match protocol {
+        PROTOCOL => {}
+        PROTOCOL_AH => return Err(Rung::Ah),
+        _ => return Err(Rung::NotVrrp),
     }
 
     let total_len = usize::from(u16::from_be_bytes([t0, t1]));
@@ -82,7 +48,9 @@ pub fn strip(frame: &[u8]) -> Result<Datagram<'_>, Rung> {
     if !is_plausible_source(source) {
         return Err(Rung::Source);
     }
-    Ok(Datagram { source_mac, source, destination: Ipv4Addr::new(d0, d1, d2, d3), ttl, payload })
+    let destination = Ipv4Addr::new(d0, d1, d2, d3);
+    let (source, destination) = (IpAddr::V4(source), IpAddr::V4(destination));
+    Ok(Datagram { source_mac, source, destination, hops: ttl, payload })
 }
 
 /// Could a router send from here (RX-5)?
@@ -96,32 +64,29 @@ pub const fn multicast_mac(group: Ipv4Addr) -> [u8; 6] {
     [0x01, 0x00, 0x5e, b & 0x7f, c, d]
 }
 
-/// Ethernet and IPv4 header of an advert to a multicast group: TOS 0xc0, TTL 255, DF clear (PKT-20 to
-/// PKT-24). `message_len` is that of the VRRP message in bytes.
-pub fn emit_headers(
-    source_mac: [u8; 6],
+/// IPv4 header of an advert: TOS 0xc0, DF clear (PKT-22 to PKT-24). `payload_len` is what follows, in bytes.
+pub(super) fn header(
     source: Ipv4Addr,
-    group: Ipv4Addr,
+    destination: Ipv4Addr,
+    ttl: u8,
     id: u16,
-    message_len: u16,
-) -> [u8; HEADERS_LEN] {
-    let [a, b, c, d, e, f] = multicast_mac(group);
-    let [g, h, i, j, k, l] = source_mac;
-    let [y0, y1] = ETHERTYPE_IPV4.to_be_bytes();
-    let [t0, t1] = message_len.saturating_add(IPV4_LEN as u16).to_be_bytes();
+    payload_len: u16,
+) -> [u8; HEADER_LEN] {
+    let [t0, t1] = payload_len.saturating_add(HEADER_LEN as u16).to_be_bytes();
     let [i0, i1] = id.to_be_bytes();
     let [s0, s1, s2, s3] = source.octets();
-    let [d0, d1, d2, d3] = group.octets();
-    let ipv4 = [0x45, TOS, t0, t1, i0, i1, 0, 0, TTL, PROTOCOL, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3];
-    let [c0, c1] = checksum::finish(checksum::sum(0, &ipv4)).to_be_bytes();
-    [
-        a, b, c, d, e, f, g, h, i, j, k, l, y0, y1, // Ethernet
-        0x45, TOS, t0, t1, i0, i1, 0, 0, TTL, PROTOCOL, c0, c1, s0, s1, s2, s3, d0, d1, d2, d3,
-    ]
+    let [d0, d1, d2, d3] = destination.octets();
+    let with = |c0, c1| {
+        let tos = TRAFFIC_CLASS;
+        [0x45, tos, t0, t1, i0, i1, 0, 0, ttl, PROTOCOL, c0, c1, s0, s1, s2, s3, d0, d1, d2, d3]
+    };
+    let [c0, c1] = checksum::finish(checksum::sum(0, &with(0, 0))).to_be_bytes();
+    with(c0, c1)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::ip::{self, strip};
     use super::*;
 
     /// G11 of protocols §1.5: keepalived's frame with a v2 message of 24 bytes.
@@ -139,14 +104,15 @@ mod tests {
 
     #[test]
     fn g11_is_taken_apart() {
-        let wanted =
-            Datagram { source_mac: MAC, source: SOURCE, destination: GROUP, ttl: 255, payload: &G11[34..] };
+        let (source, destination) = (SOURCE.into(), GROUP.into());
+        let wanted = Datagram { source_mac: MAC, source, destination, hops: 255, payload: &G11[34..] };
         assert_eq!(strip(&G11), Ok(wanted), "G11");
     }
 
     #[test]
     fn g11_headers_are_emitted() {
-        assert_eq!(emit_headers(MAC, SOURCE, GROUP, 1, 24), G11[..34], "G11: TOS c0, TTL 255, DF clear");
+        assert_eq!(ip::ethernet(MAC, GROUP.into()), G11[..14], "G11: MAC of the group, ethertype 0800");
+        assert_eq!(header(SOURCE, GROUP, 255, 1, 24), G11[14..34], "G11: TOS c0, TTL 255, DF clear");
     }
 
     #[test]

@@ -7,9 +7,11 @@ pub enum Rung {
     Truncated,
     /// A VLAN tag: it belongs to another interface (SOCK-12).
     Vlan,
-    /// Not IPv4, or not protocol 112 (AH is 51).
+    /// Not IP, not protocol 112, or IPv6 with another header before it (RX-3).
     NotVrrp,
-    /// The IPv4 header is no IPv4 header (RX-1), or its total length ends inside it (RX-2).
+    /// IPv4 protocol 51: an authentication header, which we do not speak (PKT-7).
+    Ah,
+    /// The IP header is no IP header (RX-1), or its total length ends inside it (RX-2).
     IpHeader,
     /// A fragment (RX-3).
     Fragment,
@@ -17,9 +19,9 @@ pub enum Rung {
     IpChecksum,
     /// The source cannot be a router's address (RX-5).
     Source,
-    /// Not to the group of the instance (RX-6).
+    /// Not to the group of the instance, or not to its own unicast address (RX-6).
     Destination,
-    /// TTL is not 255 (RX-7).
+    /// TTL or hop limit: to a group it must be 255, from a peer what was configured (RX-7).
     Ttl,
     /// Not the version of the instance (RX-9).
     Version,
@@ -27,7 +29,8 @@ pub enum Rung {
     Type,
     /// No such virtual router here (RX-11).
     UnknownVrid,
-    /// Length is not what version and count demand (RX-2, RX-8, RX-12); CARP and HMAC trailers end here.
+    /// Length is not what version and count demand (RX-2, RX-8, RX-12); CARP ends here, and so do HMAC
+    /// trailers that nobody expects (PKT-51).
     Length,
     /// VRRP checksum (RX-13).
     Checksum,
@@ -35,10 +38,25 @@ pub enum Rung {
     AuthType,
     /// Wrong password (RX-14).
     AuthFailed,
+    /// No HMAC trailer where one is demanded (PKT-50).
+    HmacMissing,
+    /// Signed with a key that we do not have (PKT-50).
+    HmacKey,
+    /// The HMAC trailer is malformed, or signs something else (PKT-50).
+    HmacInvalid,
     /// No address in it (RX-15).
     Count,
     /// v2: not our interval; v3: zero (RX-16).
     Interval,
+    /// Signed well, but too long ago, or in the future (PKT-50). The state that it takes to know is the
+    /// engine's.
+    HmacStale,
+    /// Signed well, and heard before (PKT-50). As above.
+    HmacReplay,
+    /// Unicast: the sender is no configured peer (RX-18). As above.
+    Peer,
+    /// The address list is not ours, and the instance is strict (RX-19). As above.
+    AddressList,
 }
 
 impl Rung {
@@ -46,10 +64,11 @@ impl Rung {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All of them, in the order of [`Rung::index`].
-    pub const ALL: [Rung; 18] = [
+    pub const ALL: [Rung; 26] = [
         Rung::Truncated,
         Rung::Vlan,
         Rung::NotVrrp,
+        Rung::Ah,
         Rung::IpHeader,
         Rung::Fragment,
         Rung::IpChecksum,
@@ -63,8 +82,15 @@ impl Rung {
         Rung::Checksum,
         Rung::AuthType,
         Rung::AuthFailed,
+        Rung::HmacMissing,
+        Rung::HmacKey,
+        Rung::HmacInvalid,
         Rung::Count,
         Rung::Interval,
+        Rung::HmacStale,
+        Rung::HmacReplay,
+        Rung::Peer,
+        Rung::AddressList,
     ];
 
     /// Place in a table of [`Rung::COUNT`] counters.
@@ -78,6 +104,7 @@ impl Rung {
             Rung::Truncated => "truncated",
             Rung::Vlan => "vlan",
             Rung::NotVrrp => "not_vrrp",
+            Rung::Ah => "ah",
             Rung::IpHeader => "ip_header",
             Rung::Fragment => "fragment",
             Rung::IpChecksum => "ip_checksum",
@@ -91,8 +118,15 @@ impl Rung {
             Rung::Checksum => "checksum",
             Rung::AuthType => "auth_type",
             Rung::AuthFailed => "auth_failed",
+            Rung::HmacMissing => "hmac_missing",
+            Rung::HmacKey => "hmac_key",
+            Rung::HmacInvalid => "hmac_invalid",
             Rung::Count => "count",
             Rung::Interval => "interval",
+            Rung::HmacStale => "hmac_stale",
+            Rung::HmacReplay => "hmac_replay",
+            Rung::Peer => "peer",
+            Rung::AddressList => "address_list",
         }
     }
 }

@@ -1,9 +1,10 @@
-//! VRRP adverts over IPv4, versions 2 and 3 (RFC 3768, RFC 9568; `PKT-*`, `RX-*`).
+//! VRRP adverts, version 2 over IPv4, version 3 over both families (RFC 3768, RFC 9568; `PKT-*`, `RX-*`).
 //!
 //! ```text
 //!  0 version(4) type(4)=1 | 1 VRID | 2 priority | 3 count n
 //!  4 v2: auth type, 5 seconds     v3: 4 reserved(4) centiseconds(12)
-//!  6 checksum(2) | 8 addresses, 4n bytes | v2: 8 bytes of authentication data
+//!  6 checksum(2) | 8 addresses, 4n or 16n bytes | v2: 8 bytes of authentication data
+//!  where configured: 28 bytes of HMAC trailer
 //! ```
 //!
 //! A received frame goes through two doors, because the virtual router id must be known before it can be
@@ -12,12 +13,14 @@
 
 #[cfg(test)]
 mod golden;
+mod hmac;
 mod receive;
 mod transmit;
 
 pub use super::rung::Rung;
-pub use receive::{Advert, Envelope, Expect, check, open};
-pub use transmit::{AdvertOut, max_addresses};
+pub use hmac::{HmacKey, Signature, Signer};
+pub use receive::{Addresses, Advert, Envelope, Expect, ExpectAuth, check, open};
+pub use transmit::{AdvertOut, AuthOut, max_addresses};
 
 use core::fmt;
 
@@ -54,6 +57,14 @@ impl Family {
             core::net::IpAddr::V6(_) => Family::V6,
         }
     }
+
+    /// Bytes of one address.
+    pub(super) const fn address_len(self) -> usize {
+        match self {
+            Family::V4 => 4,
+            Family::V6 => 16,
+        }
+    }
 }
 
 /// Protocol version.
@@ -83,9 +94,9 @@ impl Version {
         }
     }
 
-    /// Length of a whole message with `count` addresses, in bytes (RX-12).
-    pub(super) const fn message_len(self, count: u8) -> usize {
-        HEADER_LEN + 4 * count as usize + self.trailer_len()
+    /// Length of a whole message with `count` addresses, in bytes (RX-12); without an HMAC trailer.
+    pub(super) const fn message_len(self, family: Family, count: u8) -> usize {
+        HEADER_LEN + family.address_len() * count as usize + self.trailer_len()
     }
 }
 
@@ -98,13 +109,19 @@ impl fmt::Display for Version {
     }
 }
 
-/// What a checksum covers. v2 has one form, the message alone (PKT-2); v3 over IPv4 is met in both (PKT-31 to
-/// PKT-34).
+/// What a checksum covers. v2 has one form, the message alone (PKT-2), and so has IPv6, with its
+/// pseudo-header (PKT-30); v3 over IPv4 is met in both (PKT-31 to PKT-34).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ChecksumForm {
-    /// IPv4 pseudo-header and message: keepalived, FRR.
+    /// Pseudo-header and message: keepalived, FRR.
     #[default]
     PseudoHeader,
     /// The message alone: RFC 9568, Cisco, Juniper.
     MessageOnly,
+}
+
+/// Takes as long for a wrong first byte as for a wrong last one (PKT-5).
+fn is_equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
+    let differing = a.iter().zip(b).fold(0, |bits, (a, b)| core::hint::black_box(bits | (a ^ b)));
+    a.len() == b.len() && differing == 0
 }

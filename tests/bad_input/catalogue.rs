@@ -184,7 +184,7 @@ fn ip_layer(list: &mut List) {
         ("sequence replayed", "70040000 c0000201 00000000 62c8ac9bc6e36e39 5d6e2598"),
         ("8 bytes only", "70040000 c0000201"),
     ] {
-        list.all("B-46", what, Some(Rung::NotVrrp), |f| {
+        list.all("B-46", what, Some(Rung::Ah), |f| {
             f.protocol = 51;
             let rest = if what == "8 bytes only" { Vec::new() } else { f.message.clone() };
             f.message = [hex(ah), rest].concat();
@@ -197,7 +197,7 @@ fn link_layer(list: &mut List) {
     {
         list.all("B-60", what, Some(Rung::Vlan), |f| f.tag = hex(tag));
     }
-    for ethertype in [0x0806, 0x86dd, 0x0600, 0x0024, 0xffff] {
+    for ethertype in [0x0806, 0x0600, 0x0024, 0xffff] {
         list.all("none", &format!("ethertype {ethertype:04x}"), Some(Rung::NotVrrp), |f| {
             f.ethertype = ethertype
         });
@@ -210,7 +210,7 @@ fn link_layer(list: &mut List) {
     ipv6(list);
 }
 
-/// IPv6 is not ours in this release: all of it falls at one rung.
+/// IPv6 to a listener of IPv4: what its own layer lets through is for the other family (B-68).
 fn ipv6(list: &mut List) {
     let source = "fe80000000000000000000fffe000001";
     let group = "ff020000000000000000000000000012";
@@ -223,20 +223,27 @@ fn ipv6(list: &mut List) {
         (
             "B-20",
             "fragment header",
-            [fixed(52, 44, 255, source), hex("7000000000000001"), g7.clone()].concat(),
+            Rung::Fragment,
+            [fixed(48, 44, 255, source), hex("7000000000000001"), g7.clone()].concat(),
         ),
         (
             "B-21",
             "hop-by-hop first",
-            [fixed(52, 0, 255, source), hex("7000050200000000"), g7.clone()].concat(),
+            Rung::NotVrrp,
+            [fixed(48, 0, 255, source), hex("7000050200000000"), g7.clone()].concat(),
         ),
-        ("B-24", "hop limit 64", [fixed(44, 112, 64, source), g7.clone()].concat()),
-        ("B-27", "source ::", [fixed(44, 112, 255, &"00".repeat(16)), g7.clone()].concat()),
-        ("B-31", "v2 inside IPv6", [fixed(20, 112, 255, source), hex(G1)].concat()),
-        ("B-38", "message-only checksum", [fixed(44, 112, 255, source), summed(g7.clone())].concat()),
-        ("B-54", "valid but for the family", [fixed(44, 112, 255, source), g7].concat()),
+        ("B-24", "hop limit 64", Rung::Destination, [fixed(40, 112, 64, source), g7.clone()].concat()),
+        ("B-27", "source ::", Rung::Source, [fixed(40, 112, 255, &"00".repeat(16)), g7.clone()].concat()),
+        ("B-31", "v2 inside IPv6", Rung::Destination, [fixed(20, 112, 255, source), hex(G1)].concat()),
+        (
+            "B-38",
+            "message-only checksum",
+            Rung::Destination,
+            [fixed(40, 112, 255, source), summed(g7.clone())].concat(),
+        ),
+        ("B-54", "valid but for the family", Rung::Destination, [fixed(40, 112, 255, source), g7].concat()),
     ];
-    for (id, what, packet) in packets {
+    for (id, what, rung, packet) in packets {
         let frame = [hex(IPV6), packet].concat();
         for listener in [Listener::Plain, Listener::Password, Listener::V3] {
             list.0.push(Case {
@@ -244,7 +251,7 @@ fn ipv6(list: &mut List) {
                 what: what.to_string(),
                 listener,
                 frame: frame.clone(),
-                falls_at: Some(Rung::NotVrrp),
+                falls_at: Some(rung),
             });
         }
     }

@@ -7,6 +7,7 @@ use vipd::engine::{Action, Actions, AddressChange, Engine, Event, Link, LinkKind
 use vipd::model::status::{InstanceState, InstanceStatus, Snapshot};
 use vipd::model::{AuthPass, Authentication, Cidr, Config, Family, Garp, IfName, Instance, Name, Vrid};
 use vipd::time::{Duration, Instant};
+use vipd::wire::vrrp::ExpectAuth;
 
 /// The interface of the instance, and another one.
 pub(crate) const LAN: u32 = 3;
@@ -158,10 +159,10 @@ fn config(listener: Listener) -> Config {
         version: expect.version,
         advert_interval: expect.advert_interval,
         authentication: match expect.authentication {
-            Some(pass) => Authentication::Pass(AuthPass(pass)),
-            None => Authentication::None,
+            ExpectAuth::Pass(pass) => Authentication::Pass(AuthPass(pass)),
+            ExpectAuth::None | ExpectAuth::Hmac { .. } => Authentication::None,
         },
-        group: expect.group.into(),
+        group: expect.destination,
         addresses: vec![cidr(Ipv4Addr::new(192, 0, 2, 100)).into()],
         garp: Garp { delay: Duration::ZERO, repeat: 1, ..Garp::default() },
         lease: None,

@@ -30,15 +30,16 @@ pub(crate) fn config(instances: &[Instance]) -> Config {
 pub(crate) fn advert_of(config: &Instance, from: Ipv4Addr, priority: u8) -> Vec<u8> {
     let advert = AdvertOut {
         version: config.version,
+        family: Family::V4,
         vrid: config.vrid.get(),
         priority,
         interval: config.advert_interval,
-        auth: None,
-        addresses: &[Ipv4Addr::new(10, 0, 0, config.vrid.get())],
+        auth: vrrp::AuthOut::None,
+        addresses: &[Ipv4Addr::new(10, 0, 0, config.vrid.get()).into()],
         checksum_form: vrrp::ChecksumForm::PseudoHeader,
     };
     let mut bytes = vec![0; advert.frame_len()];
-    advert.emit_frame([2, 0, 0, 0, 0, 1], from, vrrp::GROUP, 1, &mut bytes);
+    advert.emit_frame([2, 0, 0, 0, 0, 1], from.into(), vrrp::GROUP.into(), 1, &mut bytes);
     bytes
 }
 

@@ -7,7 +7,7 @@ use crate::engine::Ctx;
 use crate::model::Level;
 use crate::time::{Duration, Instant};
 use crate::wire::arp::{GARP_LEN, emit_garp};
-use crate::wire::vrrp::AdvertOut;
+use crate::wire::vrrp::{AdvertOut, AuthOut, ExpectAuth};
 use core::fmt;
 use std::net::IpAddr;
 
@@ -64,7 +64,7 @@ impl Instance {
             Turn::Now(cidr) => {
                 if let IpAddr::V4(address) = cidr.address {
                     cx.actions.transmit(usable.index, GARP_LEN, |buffer| {
-                        emit_garp(usable.mac, address, buffer);
+                        emit_garp(usable.mac, address, false, buffer);
                     });
                 }
                 true
@@ -107,16 +107,20 @@ impl Instance {
         let expect = self.expect();
         let advert = AdvertOut {
             version: expect.version,
+            family: expect.family,
             vrid: expect.vrid,
             priority,
             interval: expect.advert_interval,
-            auth: expect.authentication,
+            auth: match expect.authentication {
+                ExpectAuth::None | ExpectAuth::Hmac { .. } => AuthOut::None,
+                ExpectAuth::Pass(password) => AuthOut::Pass(password),
+            },
             addresses: &self.advertised,
             checksum_form: self.transmit_form,
         };
-        let (group, id) = (expect.group, self.ip_id);
+        let (group, id) = (expect.destination, self.ip_id);
         cx.actions.transmit(usable.index, advert.frame_len(), |buffer| {
-            advert.emit_frame(usable.mac, usable.source, group, id, buffer);
+            advert.emit_frame(usable.mac, usable.source.into(), group, id, buffer);
         });
     }
 }

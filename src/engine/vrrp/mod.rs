@@ -25,7 +25,8 @@ use super::routes::Routes;
 use super::{AddressChange, AddressOp, Ctx, Refusal};
 use crate::model::{self, Authentication, Cidr, Level, Text, Version, cut, status::InstanceState};
 use crate::time::{Duration, Instant};
-use crate::wire::vrrp::{ChecksumForm, Expect, max_addresses};
+use crate::wire::ip;
+use crate::wire::vrrp::{ChecksumForm, Expect, ExpectAuth, Family, max_addresses};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The interface as the instance needs it.
@@ -83,7 +84,7 @@ enum State {
 /// The Active router that we obey.
 #[derive(Debug, Clone, Copy)]
 struct Heard {
-    address: Ipv4Addr,
+    address: IpAddr,
     mac: [u8; 6],
     priority: u8,
     at: Instant,
@@ -117,8 +118,8 @@ pub(super) struct Instance {
     cause: Text,
     port: Option<Port>,
     deaf: Option<Deaf>,
-    /// The IPv4 addresses for the advert (PKT-26, PKT-27).
-    advertised: Vec<Ipv4Addr>,
+    /// The addresses for the advert (PKT-26, PKT-27).
+    advertised: Vec<IpAddr>,
     ip_id: u16,
     transmit_form: ChecksumForm,
     heard: Option<Heard>,
@@ -473,18 +474,13 @@ impl Instance {
 
     fn list_addresses(&mut self) {
         let mtu = self.port.map_or(1500, |p| p.mtu);
-        let most = max_addresses(self.config.version, mtu);
+        let (family, is_hmac) =
+            (self.config.family, matches!(self.config.authentication, Authentication::Hmac(_)));
+        let most = max_addresses(self.config.version, family, mtu, is_hmac);
         self.advertised.clear();
-        self.advertised.extend(
-            self.config
-                .addresses
-                .iter()
-                .filter_map(|a| match a.cidr.address {
-                    IpAddr::V4(v4) => Some(v4),
-                    IpAddr::V6(_) => None,
-                })
-                .take(most),
-        );
+        let of_family =
+            self.config.addresses.iter().map(|a| a.cidr.address).filter(|a| Family::of(*a) == family);
+        self.advertised.extend(of_family.take(most));
     }
 
     /// Active_Down_Interval (FSM-1, FSM-3).
@@ -496,17 +492,16 @@ impl Instance {
         skew(self.config.version, self.config.priority.get(), active_adver_interval)
     }
 
-    fn expect(&self) -> Expect {
+    fn expect(&self) -> Expect<'_> {
         Expect {
             version: self.config.version,
+            family: self.config.family,
             vrid: self.config.vrid.get(),
-            group: match self.config.group {
-                IpAddr::V4(group) => group,
-                IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
-            },
+            destination: self.config.group,
+            hops: (ip::HOPS, ip::HOPS),
             authentication: match self.config.authentication {
-                Authentication::None | Authentication::Hmac(_) => None,
-                Authentication::Pass(pass) => Some(pass.0),
+                Authentication::None | Authentication::Hmac(_) => ExpectAuth::None,
+                Authentication::Pass(pass) => ExpectAuth::Pass(pass.0),
             },
             advert_interval: self.config.advert_interval,
         }

@@ -6,6 +6,7 @@ use crate::model::{self, Version, cut};
 use crate::time::{Duration, Instant};
 use crate::wire::vrrp::{Advert, Envelope, check};
 use core::cmp::Ordering;
+use std::net::IpAddr;
 
 /// Contests are answered at most this often, and never more often than every third advert (FSM-33, SEC-9): a
 /// router that hears us steps down after the first answer, and one that does not is not helped by more.
@@ -43,7 +44,8 @@ impl Instance {
         };
         // RX-21: a reflected packet, or another router with our address. Its state machine cannot be told
         // from ours.
-        if advert.source == usable.source {
+        let source = IpAddr::V4(usable.source);
+        if advert.source == source {
             self.counters.own_address = self.counters.own_address.saturating_add(1);
             return;
         }
@@ -52,7 +54,7 @@ impl Instance {
             Heard { address: advert.source, mac: advert.source_mac, priority: advert.priority, at: now };
         let ours = self.config.priority.get();
         // FSM-30: addresses compare as numbers in network order.
-        let rank = match (advert.priority, advert.priority.cmp(&ours), advert.source.cmp(&usable.source)) {
+        let rank = match (advert.priority, advert.priority.cmp(&ours), advert.source.cmp(&source)) {
             (0, _, _) => Rank::Resign,
             (_, Ordering::Greater, _) => Rank::Higher,
             (_, Ordering::Less, _) => Rank::Lower,

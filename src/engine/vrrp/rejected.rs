@@ -5,11 +5,11 @@ use crate::limits;
 use crate::model::{self, Text, Version, cut, status::RejectedPeer};
 use crate::time::Instant;
 use crate::wire::vrrp::Rung;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    address: Ipv4Addr,
+    address: IpAddr,
     rung: Rung,
     count: u32,
     last_at: Instant,
@@ -30,7 +30,7 @@ impl Rejected {
     }
 
     /// Counts a packet that stopped at `rung`. The oldest pair gives way to a new one.
-    pub(super) fn count(&mut self, now: Instant, address: Ipv4Addr, rung: Rung) {
+    pub(super) fn count(&mut self, now: Instant, address: IpAddr, rung: Rung) {
         if let Some(n) = self.drops.get_mut(rung.index()) {
             *n = n.saturating_add(1);
         }
@@ -64,7 +64,7 @@ impl Rejected {
             .entries
             .iter()
             .map(|e| RejectedPeer {
-                address: e.address.into(),
+                address: e.address,
                 why: why(e.rung, config),
                 count: e.count,
                 last: now - e.last_at,

@@ -1,6 +1,6 @@
 //! The filter of a listening socket (SOCK-12 to SOCK-15), in the classic BPF that every kernel has.
 
-use crate::wire::ipv4::PROTOCOL;
+use crate::wire::ip::PROTOCOL;
 use crate::wire::vrrp::Family;
 
 /// IP protocol number of the Authentication Header: adverts of a peer with `auth_type AH`, which the engine

@@ -1,9 +1,9 @@
-//! Golden vectors: protocols §1.5 (G1 to G11) and what keepalived sent (keepalived §2.1). Both directions are
+//! Golden vectors: protocols §1.5 (G1 to G12) and what keepalived sent (keepalived §2.1). Both directions are
 //! held against them.
 
-use super::{AdvertOut, ChecksumForm, Expect, Version};
+use super::{AdvertOut, AuthOut, ChecksumForm, Expect, ExpectAuth, Family, Version};
 use crate::time::Duration;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// One message and what it says.
 pub(super) struct Golden {
@@ -15,32 +15,39 @@ pub(super) struct Golden {
     pub(super) priority: u8,
     pub(super) interval: Duration,
     pub(super) auth: Option<[u8; 8]>,
-    pub(super) addresses: &'static [Ipv4Addr],
+    pub(super) addresses: &'static [IpAddr],
     pub(super) form: ChecksumForm,
-    pub(super) source: Ipv4Addr,
-    pub(super) destination: Ipv4Addr,
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
 }
 
 impl Golden {
     /// What an instance that wants to hear this would expect.
-    pub(super) fn expect(&self) -> Expect {
+    pub(super) fn expect(&self) -> Expect<'static> {
         Expect {
             version: self.version,
+            family: self.family(),
             vrid: self.vrid,
-            group: self.destination,
-            authentication: self.auth,
+            destination: self.destination,
+            hops: (255, 255),
+            authentication: self.auth.map_or(ExpectAuth::None, ExpectAuth::Pass),
             advert_interval: self.interval,
         }
+    }
+
+    pub(super) fn family(&self) -> Family {
+        Family::of(self.source)
     }
 
     /// The advert that emits it.
     pub(super) fn advert(&self) -> AdvertOut<'static> {
         AdvertOut {
             version: self.version,
+            family: self.family(),
             vrid: self.vrid,
             priority: self.priority,
             interval: self.interval,
-            auth: self.auth,
+            auth: self.auth.map_or(AuthOut::None, AuthOut::Pass),
             addresses: self.addresses,
             checksum_form: self.form,
         }
@@ -58,31 +65,36 @@ pub(super) fn bytes(hex: &str) -> Vec<u8> {
     digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
 }
 
-/// Wraps a message in headers that smoltcp wrote: TTL 255, protocol 112.
-pub(super) fn frame(source: Ipv4Addr, destination: Ipv4Addr, message: &[u8]) -> Vec<u8> {
+/// Wraps a message in headers that smoltcp wrote: TTL or hop limit 255, protocol 112.
+pub(super) fn frame(source: IpAddr, destination: IpAddr, message: &[u8]) -> Vec<u8> {
     use smoltcp::phy::ChecksumCapabilities;
-    use smoltcp::wire::{IpProtocol, Ipv4Packet, Ipv4Repr};
-    let repr = Ipv4Repr {
-        src_addr: source,
-        dst_addr: destination,
-        next_header: IpProtocol::from(112),
-        payload_len: message.len(),
-        hop_limit: 255,
+    use smoltcp::wire::{IpProtocol, IpRepr};
+    let repr = IpRepr::new(source.into(), destination.into(), IpProtocol::from(112), message.len(), 255);
+    let mut frame = match source {
+        IpAddr::V4(_) => bytes("01005e000012 020000000001 0800"),
+        IpAddr::V6(_) => bytes("333300000012 020000000001 86dd"),
     };
-    let mut frame = bytes("01005e000012 020000000001 0800");
-    frame.resize(14 + 20, 0);
+    frame.resize(14 + repr.header_len(), 0);
     frame.extend_from_slice(message);
-    repr.emit(&mut Ipv4Packet::new_unchecked(&mut frame[14..]), &ChecksumCapabilities::default());
+    repr.emit(&mut frame[14..], &ChecksumCapabilities::default());
     frame
 }
 
-const fn ip(d: u8) -> Ipv4Addr {
-    Ipv4Addr::new(192, 0, 2, d)
+const fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(a, b, c, d))
 }
 
-const GROUP: Ipv4Addr = super::GROUP;
+const fn v6(a: u16, b: u16, e: u16, f: u16, g: u16, h: u16) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(a, b, 0, 0, e, f, g, h))
+}
+
+const fn ip(d: u8) -> IpAddr {
+    v4(192, 0, 2, d)
+}
+
+const GROUP: IpAddr = IpAddr::V4(super::GROUP);
 const SECOND: Duration = Duration::from_secs(1);
-const KEEPALIVED: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+const KEEPALIVED: IpAddr = v4(10, 77, 0, 1);
 
 /// A v2 vector without authentication, as a base for the others.
 const V2: Golden = Golden {
@@ -114,7 +126,7 @@ const KEEPALIVED_V2: Golden = Golden {
     message: "21339601 0101d8b2 0a4d0064 31323334 00000000",
     priority: 150,
     auth: Some(*b"1234\0\0\0\0"),
-    addresses: &[Ipv4Addr::new(10, 77, 0, 100)],
+    addresses: &[v4(10, 77, 0, 100)],
     source: KEEPALIVED,
     ..V2
 };
@@ -125,7 +137,7 @@ const KEEPALIVED_V3: Golden = Golden {
     vrid: 52,
     priority: 200,
     interval: Duration::from_millis(500),
-    addresses: &[Ipv4Addr::new(10, 77, 0, 101)],
+    addresses: &[v4(10, 77, 0, 101)],
     form: ChecksumForm::PseudoHeader,
     source: KEEPALIVED,
     ..V3
@@ -157,8 +169,20 @@ const G8: Golden = Golden {
     ..V3
 };
 
-/// Every vector that concerns IPv4 and that we could have sent ourselves.
-pub(super) const ALL: [Golden; 12] = [
+/// Captured from keepalived: IPv6, two addresses.
+const G7: Golden = Golden {
+    name: "G7",
+    message: "310f6402 00643f21 fe800000000000000000000000000100 20010db8000000000000000000000100",
+    vrid: 15,
+    addresses: &[v6(0xfe80, 0, 0, 0, 0, 0x100), v6(0x2001, 0xdb8, 0, 0, 0, 0x100)],
+    form: ChecksumForm::PseudoHeader,
+    source: v6(0xfe80, 0, 0, 0xff, 0xfe00, 1),
+    destination: v6(0xff02, 0, 0, 0, 0, 0x12),
+    ..V3
+};
+
+/// Every vector that we could have sent ourselves.
+pub(super) const ALL: [Golden; 13] = [
     V2,
     G2,
     Golden { name: "G3", message: "21330001 00011c66 c0000264 00000000 00000000", priority: 0, ..V2 },
@@ -173,6 +197,7 @@ pub(super) const ALL: [Golden; 12] = [
         destination: ip(2),
         ..V3
     },
+    G7,
     G8,
     Golden {
         name: "G8 pseudo-header",
@@ -206,3 +231,9 @@ pub(super) const FRAMES: [(Golden, u16, &str); 4] = [
         "01005e000012 020000000001 0800 45c00020 000a0000 ff70d043 0a4d0001 e0000012",
     ),
 ];
+
+/// keepalived's v2 AH advert with password `1111`.
+pub(super) const G12: &str = "01005e000012 020000000001 0800 \
+    45c00040 00010000 ff3318b6 c0000201 e0000012 \
+    70040000 c0000201 00000001 62c8ac9bc6e36e395d6e2598 \
+    210c6401 0201b68a c0000266 0000000000000000";

@@ -1,12 +1,15 @@
 //! The way in: two doors, one ladder.
 
-use super::super::ipv4::{self, Datagram};
+use super::super::ip::{self, Datagram};
 use super::super::{checksum, rung::Rung};
+use super::hmac::{self, HmacKey, Signature};
 use super::{
-    AUTH_LEN, AUTH_NONE, AUTH_PASS, CENTISECONDS_MAX, ChecksumForm, HEADER_LEN, TYPE_ADVERT, Version,
+    AUTH_NONE, AUTH_PASS, CENTISECONDS_MAX, ChecksumForm, Family, HEADER_LEN, TYPE_ADVERT, Version,
+    is_equal_in_constant_time,
 };
 use crate::time::Duration;
-use std::net::Ipv4Addr;
+use core::slice;
+use std::net::IpAddr;
 
 /// A frame of protocol 112 whose link and IP layer are in order, and of whose message eight bytes can be
 /// read. Nothing in the message is trusted yet.
@@ -18,17 +21,37 @@ pub struct Envelope<'a> {
 
 /// What an instance wants to see in an advert.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Expect {
+pub struct Expect<'a> {
     /// Its version.
     pub version: Version,
+    /// Its family.
+    pub family: Family,
     /// Its virtual router id.
     pub vrid: u8,
-    /// Its multicast group.
-    pub group: Ipv4Addr,
-    /// v2: the password, padded with zeros (PKT-4); `None` for none. v3 has no authentication.
-    pub authentication: Option<[u8; 8]>,
+    /// Its multicast group, or its own unicast address.
+    pub destination: IpAddr,
+    /// Lowest and highest TTL or hop limit: 255 and 255 for a group, those of the peer for unicast (RX-7).
+    pub hops: (u8, u8),
+    /// How its adverts are authenticated.
+    pub authentication: ExpectAuth<'a>,
     /// Its own interval.
     pub advert_interval: Duration,
+}
+
+/// How the adverts of an instance are authenticated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ExpectAuth<'a> {
+    /// Not at all.
+    None,
+    /// v2: the password, padded with zeros (PKT-4). v3 has none: it is ignored.
+    Pass([u8; 8]),
+    /// By keepalived's trailer (PKT-50).
+    Hmac {
+        /// Any of them is accepted.
+        keys: &'a [HmacKey],
+        /// Drop what is not signed well, or else accept it and tell why ([`Advert::hmac_fault`]).
+        is_strict: bool,
+    },
 }
 
 /// A valid advert.
@@ -42,32 +65,46 @@ pub struct Advert<'a> {
     pub interval_differs: bool,
     /// Which checksum matched (PKT-35); v2: always the message alone.
     pub checksum_form: ChecksumForm,
-    /// IPv4 source.
-    pub source: Ipv4Addr,
-    /// Ethernet source.
+    /// IP source.
+    pub source: IpAddr,
+    /// Ethernet source; zeros where the device has none.
     pub source_mac: [u8; 6],
-    addresses: &'a [[u8; 4]],
+    /// What its HMAC trailer tells; `None` where none is expected, or where it is not signed well.
+    pub signature: Option<Signature>,
+    /// Why it is not signed well, where HMAC is expected and not demanded.
+    pub hmac_fault: Option<Rung>,
+    addresses: List<'a>,
+}
+
+/// The addresses as they stand in the packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum List<'a> {
+    V4(&'a [[u8; 4]]),
+    V6(&'a [[u8; 16]]),
 }
 
 /// First door: SOCK-12, RX-1 to RX-5 and RX-8, on a whole frame from the destination MAC. A frame that the
 /// kernel cut (MSG_TRUNC) need not come here: it is [`Rung::Truncated`].
 pub fn open(frame: &[u8]) -> Result<Envelope<'_>, Rung> {
-    let datagram = ipv4::strip(frame)?;
+    let datagram = ip::strip(frame)?;
     let header = *datagram.payload.first_chunk::<HEADER_LEN>().ok_or(Rung::Length)?;
     Ok(Envelope { datagram, header })
 }
 
 /// Second door: RX-6, RX-7 and RX-9 to RX-16, in that order. RX-17 is told by [`Advert::interval_differs`].
-pub fn check<'a>(envelope: &Envelope<'a>, expect: &Expect) -> Result<Advert<'a>, Rung> {
+pub fn check<'a>(envelope: &Envelope<'a>, expect: &Expect<'_>) -> Result<Advert<'a>, Rung> {
     let Envelope { datagram, header } = *envelope;
     let [_, vrid, priority, count, fifth, sixth, _, _] = header;
-    if datagram.destination != expect.group {
+    let (family, version) = (expect.family, expect.version);
+    if envelope.family() != family || datagram.destination != expect.destination {
         return Err(Rung::Destination);
     }
-    if datagram.ttl != ipv4::TTL {
+    let (lowest, highest) = expect.hops;
+    if datagram.hops < lowest || datagram.hops > highest {
         return Err(Rung::Ttl);
     }
-    if envelope.version() != expect.version.number() {
+    // v2 is IPv4's alone (B-31).
+    if envelope.version() != version.number() || (version, family) == (Version::V2, Family::V6) {
         return Err(Rung::Version);
     }
     if envelope.packet_type() != TYPE_ADVERT {
@@ -76,28 +113,33 @@ pub fn check<'a>(envelope: &Envelope<'a>, expect: &Expect) -> Result<Advert<'a>,
     if vrid != expect.vrid {
         return Err(Rung::UnknownVrid);
     }
-    if datagram.payload.len() != expect.version.message_len(count) {
-        return Err(Rung::Length);
-    }
-    let checksum_form = matching_checksum(&datagram, expect.version).ok_or(Rung::Checksum)?;
-    let (addresses, trailer) = datagram
-        .payload
+    let (message, trailer) = split_trailer(&datagram, expect, count).ok_or(Rung::Length)?;
+    let checksum_form = matching_checksum(&datagram, message, version).ok_or(Rung::Checksum)?;
+    let (addresses, data) = message
         .get(HEADER_LEN..)
-        .and_then(|body| body.split_at_checked(usize::from(count) * 4))
+        .and_then(|body| body.split_at_checked(usize::from(count) * family.address_len()))
         .ok_or(Rung::Length)?;
-    let interval = match expect.version {
+    let interval = match version {
         Version::V2 => {
-            check_authentication(fifth, trailer, expect.authentication)?;
+            check_password(fifth, data, expect.authentication)?;
             Duration::from_secs(u64::from(sixth))
         }
         // The reserved nibble is not ours to judge (PKT-10).
         Version::V3 => centiseconds(u16::from_be_bytes([fifth, sixth]) & CENTISECONDS_MAX),
     };
+    let (signature, hmac_fault) = match expect.authentication {
+        ExpectAuth::None | ExpectAuth::Pass(_) => (None, None),
+        ExpectAuth::Hmac { keys, is_strict } => match hmac::verify(keys, datagram.source, message, trailer) {
+            Ok(signature) => (Some(signature), None),
+            Err(rung) if is_strict => return Err(rung),
+            Err(rung) => (None, Some(rung)),
+        },
+    };
     if count == 0 {
         return Err(Rung::Count);
     }
     let interval_differs = interval != expect.advert_interval;
-    let is_acceptable = match expect.version {
+    let is_acceptable = match version {
         Version::V2 => !interval_differs,
         Version::V3 => true,
     };
@@ -111,11 +153,21 @@ pub fn check<'a>(envelope: &Envelope<'a>, expect: &Expect) -> Result<Advert<'a>,
         checksum_form,
         source: datagram.source,
         source_mac: datagram.source_mac,
-        addresses: addresses.as_chunks().0,
+        signature,
+        hmac_fault,
+        addresses: match family {
+            Family::V4 => List::V4(addresses.as_chunks().0),
+            Family::V6 => List::V6(addresses.as_chunks().0),
+        },
     })
 }
 
 impl<'a> Envelope<'a> {
+    /// Family of the IP header, and so of the addresses (PKT-12).
+    pub const fn family(&self) -> Family {
+        Family::of(self.datagram.source)
+    }
+
     /// Version nibble, whatever it is.
     pub const fn version(&self) -> u8 {
         let [version_type, ..] = self.header;
@@ -134,27 +186,27 @@ impl<'a> Envelope<'a> {
         vrid
     }
 
-    /// IPv4 source.
-    pub const fn source(&self) -> Ipv4Addr {
+    /// IP source.
+    pub const fn source(&self) -> IpAddr {
         self.datagram.source
     }
 
-    /// IPv4 destination.
-    pub const fn destination(&self) -> Ipv4Addr {
+    /// IP destination, of the same family.
+    pub const fn destination(&self) -> IpAddr {
         self.datagram.destination
     }
 
-    /// Time to live.
-    pub const fn ttl(&self) -> u8 {
-        self.datagram.ttl
+    /// Time to live or hop limit.
+    pub const fn hops(&self) -> u8 {
+        self.datagram.hops
     }
 
-    /// Ethernet source.
+    /// Ethernet source; zeros where the device has none.
     pub const fn source_mac(&self) -> [u8; 6] {
         self.datagram.source_mac
     }
 
-    /// The VRRP message, at least eight bytes, without Ethernet's padding.
+    /// The VRRP message and what follows it, at least eight bytes, without Ethernet's padding.
     pub const fn message(&self) -> &'a [u8] {
         self.datagram.payload
     }
@@ -169,56 +221,98 @@ impl<'a> Envelope<'a> {
 
 impl<'a> Advert<'a> {
     /// The addresses, in the order of the packet. Not judged (RX-19): any bytes may be in them.
-    pub fn addresses(&self) -> impl ExactSizeIterator<Item = Ipv4Addr> + Clone + 'a {
-        self.addresses.iter().map(|&octets| Ipv4Addr::from(octets))
+    pub fn addresses(&self) -> Addresses<'a> {
+        Addresses(match self.addresses {
+            List::V4(list) => Iter::V4(list.iter()),
+            List::V6(list) => Iter::V6(list.iter()),
+        })
     }
 
     /// How many addresses, 1..=255.
     pub const fn count(&self) -> usize {
-        self.addresses.len()
-    }
-}
-
-/// Which form of checksum this message carries (RX-13, PKT-2, PKT-35); `None`: neither.
-fn matching_checksum(datagram: &Datagram<'_>, version: Version) -> Option<ChecksumForm> {
-    let message = checksum::sum(0, datagram.payload);
-    let with_pseudo_header = match version {
-        Version::V2 => false,
-        Version::V3 => {
-            let length = u16::try_from(datagram.payload.len()).ok()?;
-            let pseudo =
-                checksum::pseudo_header(datagram.source, datagram.destination, ipv4::PROTOCOL, length);
-            checksum::is_valid(checksum::sum(pseudo, datagram.payload))
+        match self.addresses {
+            List::V4(list) => list.len(),
+            List::V6(list) => list.len(),
         }
-    };
-    if with_pseudo_header {
-        Some(ChecksumForm::PseudoHeader)
-    } else if checksum::is_valid(message) {
-        Some(ChecksumForm::MessageOnly)
-    } else {
-        None
     }
 }
 
-/// RX-14. Without authentication the data is ignored (PKT-3).
-fn check_authentication(auth_type: u8, data: &[u8], expected: Option<[u8; AUTH_LEN]>) -> Result<(), Rung> {
+/// Iterator over the addresses of an advert, all of one family.
+#[derive(Debug, Clone)]
+pub struct Addresses<'a>(Iter<'a>);
+
+#[derive(Debug, Clone)]
+enum Iter<'a> {
+    V4(slice::Iter<'a, [u8; 4]>),
+    V6(slice::Iter<'a, [u8; 16]>),
+}
+
+impl Iterator for Addresses<'_> {
+    type Item = IpAddr;
+
+    fn next(&mut self) -> Option<IpAddr> {
+        match &mut self.0 {
+            Iter::V4(list) => list.next().map(|octets| IpAddr::from(*octets)),
+            Iter::V6(list) => list.next().map(|octets| IpAddr::from(*octets)),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.0 {
+            Iter::V4(list) => list.size_hint(),
+            Iter::V6(list) => list.size_hint(),
+        }
+    }
+}
+
+impl ExactSizeIterator for Addresses<'_> {}
+
+/// Message and HMAC trailer, which is empty where there is none; `None` where the length is neither that of
+/// the one nor of both (RX-12). Who expects no trailer drops a message with one (PKT-51).
+fn split_trailer<'a>(
+    datagram: &Datagram<'a>,
+    expect: &Expect<'_>,
+    count: u8,
+) -> Option<(&'a [u8], &'a [u8])> {
+    let message_len = expect.version.message_len(expect.family, count);
+    let (message, trailer) = datagram.payload.split_at_checked(message_len)?;
+    let is_whole = match expect.authentication {
+        ExpectAuth::None | ExpectAuth::Pass(_) => trailer.is_empty(),
+        ExpectAuth::Hmac { .. } => trailer.is_empty() || trailer.len() == hmac::TRAILER_LEN,
+    };
+    is_whole.then_some((message, trailer))
+}
+
+/// Which form of checksum this message carries (RX-13, PKT-2, PKT-30, PKT-35); `None`: none that its version
+/// and family have.
+fn matching_checksum(datagram: &Datagram<'_>, message: &[u8], version: Version) -> Option<ChecksumForm> {
+    let is_valid = |start| checksum::is_valid(checksum::sum(start, message));
+    let with_pseudo_header = || {
+        let length = u16::try_from(message.len()).ok()?;
+        let pseudo = checksum::pseudo_header(datagram.source, datagram.destination, ip::PROTOCOL, length);
+        is_valid(pseudo).then_some(ChecksumForm::PseudoHeader)
+    };
+    let alone = || is_valid(0).then_some(ChecksumForm::MessageOnly);
+    match (version, Family::of(datagram.source)) {
+        (Version::V2, Family::V4 | Family::V6) => alone(),
+        (Version::V3, Family::V4) => with_pseudo_header().or_else(alone),
+        (Version::V3, Family::V6) => with_pseudo_header(),
+    }
+}
+
+/// RX-14. Without a password the data is ignored (PKT-3).
+fn check_password(auth_type: u8, data: &[u8], expected: ExpectAuth<'_>) -> Result<(), Rung> {
     match (auth_type, expected) {
-        (AUTH_NONE, None) => Ok(()),
-        (AUTH_PASS, Some(password)) => {
+        (AUTH_NONE, ExpectAuth::None | ExpectAuth::Hmac { .. }) => Ok(()),
+        (AUTH_PASS, ExpectAuth::Pass(password)) => {
             if is_equal_in_constant_time(data, &password) {
                 Ok(())
             } else {
                 Err(Rung::AuthFailed)
             }
         }
-        (_, None | Some(_)) => Err(Rung::AuthType),
+        (_, ExpectAuth::None | ExpectAuth::Pass(_) | ExpectAuth::Hmac { .. }) => Err(Rung::AuthType),
     }
-}
-
-/// Takes as long for a wrong first byte as for a wrong last one (PKT-5).
-fn is_equal_in_constant_time(data: &[u8], password: &[u8; AUTH_LEN]) -> bool {
-    let differing = data.iter().zip(password).fold(0, |bits, (a, b)| core::hint::black_box(bits | (a ^ b)));
-    data.len() == AUTH_LEN && differing == 0
 }
 
 fn centiseconds(count: u16) -> Duration {
@@ -227,7 +321,7 @@ fn centiseconds(count: u16) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::golden::{self, ALL, FRAMES, G9, bytes, frame};
+    use super::super::golden::{self, ALL, FRAMES, G9, G12, bytes, frame};
     use super::*;
 
     #[test]
@@ -238,9 +332,10 @@ mod tests {
             assert_eq!(envelope.version(), golden.version.number(), "{}", golden.name);
             assert_eq!(envelope.packet_type(), 1, "{}", golden.name);
             assert_eq!(envelope.vrid(), golden.vrid, "{}", golden.name);
+            assert_eq!(envelope.family(), golden.family(), "{}", golden.name);
             assert_eq!(envelope.source(), golden.source, "{}", golden.name);
             assert_eq!(envelope.destination(), golden.destination, "{}", golden.name);
-            assert_eq!(envelope.ttl(), 255, "{}", golden.name);
+            assert_eq!(envelope.hops(), 255, "{}", golden.name);
             assert_eq!(envelope.source_mac(), [2, 0, 0, 0, 0, 1], "{}", golden.name);
             assert_eq!(envelope.message(), bytes(golden.message), "{}", golden.name);
             assert!(!envelope.looks_like_carp(), "{}", golden.name);
@@ -280,7 +375,10 @@ mod tests {
             for bit in 14 * 8..frame.len() * 8 {
                 frame[bit / 8] ^= 1 << (bit % 8);
                 let result = open(&frame).and_then(|e| check(&e, &golden.expect()));
-                assert!(result.is_err(), "{}: bit {bit} flipped: {result:?}", golden.name);
+                // Traffic class and flow label of IPv6 are in no checksum, and mean nothing here.
+                let is_class_or_label = (14 * 8..18 * 8).contains(&bit) && !(116..120).contains(&bit);
+                let is_no_matter = golden.family() == Family::V6 && is_class_or_label;
+                assert!(result.is_err() || is_no_matter, "{}: bit {bit} flipped: {result:?}", golden.name);
                 frame[bit / 8] ^= 1 << (bit % 8);
             }
         }
@@ -335,9 +433,85 @@ mod tests {
     #[test]
     fn rx_32_carp_is_recognised() {
         let carp = [bytes("21330007 c0010000"), vec![0x5a; 28]].concat();
-        let frame = frame(golden::ALL[0].source, super::super::GROUP, &carp);
+        let frame = frame(golden::ALL[0].source, golden::ALL[0].destination, &carp);
         let envelope = open(&frame).expect("its IP layer is in order");
         assert!(envelope.looks_like_carp(), "RX-32");
         assert_eq!(check(&envelope, &golden::ALL[0].expect()), Err(Rung::Length), "RX-32: falls at RX-12");
+    }
+
+    #[test]
+    fn g12_ah_has_a_rung_of_its_own() {
+        assert_eq!(open(&bytes(G12)).err(), Some(Rung::Ah), "PKT-7: the status screen can advise");
+    }
+
+    fn v6_golden() -> &'static golden::Golden {
+        ALL.iter().find(|g| g.name == "G7").unwrap()
+    }
+
+    #[test]
+    fn b_31_v2_inside_ipv6_is_refused() {
+        let g7 = v6_golden();
+        let mut message = bytes(ALL[0].message);
+        message[1] = g7.vrid;
+        let frame = frame(g7.source, g7.destination, &message);
+        let envelope = open(&frame).expect("its IP layer is in order");
+        assert_eq!(check(&envelope, &g7.expect()).err(), Some(Rung::Version), "B-31");
+        let v2 = Expect { version: Version::V2, ..g7.expect() };
+        assert_eq!(check(&envelope, &v2).err(), Some(Rung::Version), "B-31: nobody can ask for it, either");
+    }
+
+    #[test]
+    fn b_38_ipv6_without_pseudo_header_is_refused() {
+        let g7 = v6_golden();
+        let mut message = bytes(g7.message);
+        message[6..8].fill(0);
+        let sum = checksum::finish(checksum::sum(0, &message));
+        message[6..8].copy_from_slice(&sum.to_be_bytes());
+        let frame = frame(g7.source, g7.destination, &message);
+        let result = open(&frame).and_then(|e| check(&e, &g7.expect()));
+        assert_eq!(result.err(), Some(Rung::Checksum), "PKT-30, B-38");
+    }
+
+    #[test]
+    fn b_68_the_families_do_not_hear_each_other() {
+        let (g4, g7) = (&ALL[3], v6_golden());
+        for (sent, asked) in [(g4, g7), (g7, g4)] {
+            let expect = Expect { vrid: sent.vrid, ..asked.expect() };
+            let frame = sent.frame();
+            let envelope = open(&frame).expect(sent.name);
+            assert_eq!(
+                check(&envelope, &expect).err(),
+                Some(Rung::Destination),
+                "B-68, FSM-4: {}",
+                sent.name
+            );
+        }
+    }
+
+    #[test]
+    fn pkt_50_without_strictness_everything_else_is_still_judged() {
+        let golden = &ALL[4]; // G5
+        let trailer = bytes("01010000 6553f100 80000000 41c4ddfe96154487 0e6d11f3431f2d6c");
+        let keys = [HmacKey { id: 1, secret: (0..32).collect() }];
+        let lenient = ExpectAuth::Hmac { keys: &keys, is_strict: false };
+        let strict = ExpectAuth::Hmac { keys: &keys, is_strict: true };
+        let judge = |trailer: &[u8], authentication| {
+            let frame = frame(golden.source, golden.destination, &[&bytes(golden.message), trailer].concat());
+            let advert = open(&frame).and_then(|e| check(&e, &Expect { authentication, ..golden.expect() }));
+            advert.map(|a| (a.signature.is_some(), a.hmac_fault))
+        };
+        assert_eq!(judge(&trailer, strict), Ok((true, None)), "the vector");
+        assert_eq!(judge(&trailer, lenient), Ok((true, None)), "the vector");
+        let mut bad = trailer.clone();
+        bad[27] ^= 1;
+        let cases = [(&[][..], Rung::HmacMissing), (&bad, Rung::HmacInvalid)];
+        for (trailer, rung) in cases {
+            assert_eq!(judge(trailer, strict), Err(rung), "enforce drops it");
+            assert_eq!(judge(trailer, lenient), Ok((false, Some(rung))), "permissive counts it");
+        }
+        for authentication in [strict, lenient] {
+            assert_eq!(judge(&trailer[..27], authentication), Err(Rung::Length), "RX-12: neither length");
+            assert_eq!(judge(&[&trailer[..], &[0]].concat(), authentication), Err(Rung::Length), "RX-12");
+        }
     }
 }

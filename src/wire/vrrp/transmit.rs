@@ -1,70 +1,118 @@
-//! The way out: whole frames into the caller's buffer.
+//! The way out: whole frames, or IP packets, into the caller's buffer.
 
-use super::super::{checksum, ipv4};
-use super::{AUTH_LEN, AUTH_NONE, AUTH_PASS, CENTISECONDS_MAX, ChecksumForm, TYPE_ADVERT, Version};
+use super::super::{checksum, ip, ipv4, ipv6};
+use super::hmac::{Signer, TRAILER_LEN};
+use super::{AUTH_NONE, AUTH_PASS, CENTISECONDS_MAX, ChecksumForm, Family, TYPE_ADVERT, Version};
 use crate::limits;
 use crate::time::Duration;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 /// An advert to send.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AdvertOut<'a> {
-    /// Protocol version.
+    /// Protocol version; IPv6 has version 3 alone.
     pub version: Version,
+    /// Family of the IP header, and so of the addresses (PKT-12).
+    pub family: Family,
     /// Virtual router id.
     pub vrid: u8,
     /// Our priority; 0 resigns.
     pub priority: u8,
     /// Our interval. v2: cut to whole seconds, 1..=255; v3: to centiseconds, 1..=4095.
     pub interval: Duration,
-    /// v2: the password, padded with zeros (PKT-4). Ignored for v3.
-    pub auth: Option<[u8; 8]>,
-    /// In the order of the configuration (PKT-15). More than [`limits::ADVERT_ADDRESSES_MAX`]: the rest is
-    /// not sent (PKT-27). The MTU is the caller's care: [`max_addresses`].
-    pub addresses: &'a [Ipv4Addr],
-    /// v3: what the checksum covers. Ignored for v2 (PKT-2).
+    /// How it is authenticated.
+    pub auth: AuthOut<'a>,
+    /// In the order of the configuration (PKT-15); those of the other family are skipped. More than
+    /// [`limits::ADVERT_ADDRESSES_MAX`]: the rest is not sent (PKT-27). The MTU is the caller's care:
+    /// [`max_addresses`].
+    pub addresses: &'a [IpAddr],
+    /// v3 over IPv4: what the checksum covers. Ignored for v2 (PKT-2) and IPv6 (PKT-30).
     pub checksum_form: ChecksumForm,
+}
+
+/// How an advert is authenticated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum AuthOut<'a> {
+    /// Not at all.
+    None,
+    /// v2: the password, padded with zeros (PKT-4). Ignored for v3.
+    Pass([u8; 8]),
+    /// By keepalived's trailer (PKT-50).
+    Hmac(Signer<'a>),
 }
 
 /// How many addresses fit into an advert on a link of that MTU in bytes (PKT-26). keepalived takes the
 /// Ethernet header off the MTU as well; so do we, to stay at or below its figure.
-pub fn max_addresses(version: Version, mtu: u32) -> usize {
-    let overhead = ipv4::HEADERS_LEN + version.message_len(0);
+pub fn max_addresses(version: Version, family: Family, mtu: u32, is_hmac: bool) -> usize {
+    let trailer_len = if is_hmac { TRAILER_LEN } else { 0 };
+    let overhead = ip::ETHERNET_LEN + header_len(family) + version.message_len(family, 0) + trailer_len;
     let room = usize::try_from(mtu).unwrap_or(usize::MAX).saturating_sub(overhead);
-    (room / 4).min(limits::ADVERT_ADDRESSES_MAX)
+    (room / family.address_len()).min(limits::ADVERT_ADDRESSES_MAX)
 }
 
 impl AdvertOut<'_> {
     /// Bytes that [`AdvertOut::emit_frame`] writes.
     pub fn frame_len(&self) -> usize {
-        ipv4::HEADERS_LEN + self.version.message_len(self.count())
+        ip::ETHERNET_LEN + self.packet_len()
     }
 
-    /// Writes the whole Ethernet frame to the head of `buf`. `ip_id` grows by one for each advert (PKT-23).
-    /// A buffer shorter than [`AdvertOut::frame_len`] is a mistake of the caller and stays as it is.
-    pub fn emit_frame(
-        &self,
-        source_mac: [u8; 6],
-        source: Ipv4Addr,
-        group: Ipv4Addr,
-        ip_id: u16,
-        buf: &mut [u8],
-    ) {
-        let frame = buf.get_mut(..self.frame_len());
-        let Some((headers, message)) = frame.and_then(|f| f.split_first_chunk_mut()) else {
-            debug_assert!(false, "buffer is shorter than frame_len()");
+    /// Bytes that [`AdvertOut::emit_packet`] writes.
+    pub fn packet_len(&self) -> usize {
+        header_len(self.family) + self.message_len() + self.trailer_len()
+    }
+
+    /// Writes the whole Ethernet frame to a multicast group to the head of `buf`, with a TTL or hop limit of
+    /// 255 (PKT-20). `ip_id` grows by one for each advert (PKT-23); IPv6 has none. A buffer shorter than
+    /// [`AdvertOut::frame_len`] or an address of the other family is a mistake of the caller: `buf` stays as
+    /// it is.
+    pub fn emit_frame(&self, source_mac: [u8; 6], source: IpAddr, group: IpAddr, ip_id: u16, buf: &mut [u8]) {
+        let frame = buf.get_mut(..self.frame_len()).filter(|_| self.is_own_family(source, group));
+        let Some((ethernet, packet)) = frame.and_then(|f| f.split_first_chunk_mut()) else {
+            debug_assert!(false, "buffer is shorter than frame_len(), or families differ");
             return;
         };
-        let message_len = self.version.message_len(self.count()) as u16;
-        *headers = ipv4::emit_headers(source_mac, source, group, ip_id, message_len);
-        let pseudo_header = match (self.version, self.checksum_form) {
-            (Version::V3, ChecksumForm::PseudoHeader) => {
-                checksum::pseudo_header(source, group, ipv4::PROTOCOL, message_len)
+        *ethernet = ip::ethernet(source_mac, group);
+        self.emit_packet(source, group, ip::HOPS, ip_id, packet);
+    }
+
+    /// Writes an IP packet with its header to the head of `buf`, for a peer with an address of its own: the
+    /// checksum covers that address where it covers any (PKT-38, INT-19). As [`AdvertOut::emit_frame`] for
+    /// the rest.
+    pub fn emit_packet(&self, source: IpAddr, destination: IpAddr, hops: u8, ip_id: u16, buf: &mut [u8]) {
+        let payload_len = (self.message_len() + self.trailer_len()) as u16;
+        let packet = buf.get_mut(..self.packet_len());
+        let parts = packet.and_then(|p| p.split_at_mut_checked(header_len(self.family)));
+        let Some((header, payload)) = parts.filter(|_| self.is_own_family(source, destination)) else {
+            debug_assert!(false, "buffer is shorter than packet_len(), or families differ");
+            return;
+        };
+        match (source, destination) {
+            (IpAddr::V4(from), IpAddr::V4(to)) => {
+                copy(header, ipv4::header(from, to, hops, ip_id, payload_len));
             }
-            (Version::V3, ChecksumForm::MessageOnly)
-            | (Version::V2, ChecksumForm::PseudoHeader | ChecksumForm::MessageOnly) => 0,
+            (IpAddr::V6(from), IpAddr::V6(to)) => {
+                copy(header, ipv6::header(from, to, hops, ip::PROTOCOL, payload_len));
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {}
+        }
+        let message_len = self.message_len();
+        let Some((message, trailer)) = payload.split_at_mut_checked(message_len) else { return };
+        let pseudo_header = match (self.version, self.family, self.checksum_form) {
+            (Version::V3, Family::V6, ChecksumForm::PseudoHeader | ChecksumForm::MessageOnly)
+            | (Version::V3, Family::V4, ChecksumForm::PseudoHeader) => {
+                checksum::pseudo_header(source, destination, ip::PROTOCOL, message_len as u16)
+            }
+            (Version::V3, Family::V4, ChecksumForm::MessageOnly)
+            | (
+                Version::V2,
+                Family::V4 | Family::V6,
+                ChecksumForm::PseudoHeader | ChecksumForm::MessageOnly,
+            ) => 0,
         };
         self.emit_message(pseudo_header, message);
+        if let AuthOut::Hmac(signer) = &self.auth {
+            copy(trailer, signer.trailer(source, message));
+        }
     }
 
     /// Writes the message, which fills `message` exactly. `pseudo_header` is the sum that the checksum starts
@@ -73,16 +121,22 @@ impl AdvertOut<'_> {
         let [fifth, sixth] = self.fifth_and_sixth();
         let version_type = self.version.number() << 4 | TYPE_ADVERT;
         let fixed = [version_type, self.vrid, self.priority, self.count(), fifth, sixth, 0, 0];
-        let trailer = match self.version {
-            Version::V2 => self.auth.unwrap_or_default(),
-            Version::V3 => [0; AUTH_LEN],
-        };
-        let octets = self.addresses.iter().take(usize::from(self.count())).flat_map(|a| a.octets());
-        let bytes = fixed.into_iter().chain(octets).chain(trailer);
-        // v3 has no trailer: its message ends first.
-        for (to, from) in message.iter_mut().zip(bytes) {
-            *to = from;
+        let (head, rest) = message.split_at_mut(fixed.len().min(message.len()));
+        copy(head, fixed);
+        let (list, data) = rest.split_at_mut(rest.len().saturating_sub(self.version.trailer_len()));
+        for (to, address) in list.chunks_mut(self.family.address_len()).zip(self.listed()) {
+            match address {
+                IpAddr::V4(address) => copy(to, address.octets()),
+                IpAddr::V6(address) => copy(to, address.octets()),
+            }
         }
+        copy(
+            data,
+            match self.auth {
+                AuthOut::Pass(password) => password,
+                AuthOut::None | AuthOut::Hmac(_) => [0; 8],
+            },
+        );
         let [c0, c1] = checksum::finish(checksum::sum(pseudo_header, message)).to_be_bytes();
         if let [_, _, _, _, _, _, high, low, ..] = message {
             (*high, *low) = (c0, c1);
@@ -93,7 +147,10 @@ impl AdvertOut<'_> {
     fn fifth_and_sixth(&self) -> [u8; 2] {
         match self.version {
             Version::V2 => {
-                let auth_type = if self.auth.is_some() { AUTH_PASS } else { AUTH_NONE };
+                let auth_type = match self.auth {
+                    AuthOut::Pass(_) => AUTH_PASS,
+                    AuthOut::None | AuthOut::Hmac(_) => AUTH_NONE,
+                };
                 [auth_type, self.interval.secs().clamp(1, 255) as u8]
             }
             Version::V3 => {
@@ -103,17 +160,55 @@ impl AdvertOut<'_> {
         }
     }
 
-    /// Addresses in the packet.
+    /// The addresses in the packet.
+    fn listed(&self) -> impl Iterator<Item = IpAddr> {
+        let of_family = self.addresses.iter().copied().filter(|a| Family::of(*a) == self.family);
+        of_family.take(limits::ADVERT_ADDRESSES_MAX)
+    }
+
+    /// How many they are.
     fn count(&self) -> u8 {
-        self.addresses.len().min(limits::ADVERT_ADDRESSES_MAX) as u8
+        self.listed().count() as u8
+    }
+
+    fn message_len(&self) -> usize {
+        self.version.message_len(self.family, self.count())
+    }
+
+    /// Bytes behind the message.
+    fn trailer_len(&self) -> usize {
+        match self.auth {
+            AuthOut::None | AuthOut::Pass(_) => 0,
+            AuthOut::Hmac(_) => TRAILER_LEN,
+        }
+    }
+
+    fn is_own_family(&self, source: IpAddr, destination: IpAddr) -> bool {
+        Family::of(source) == self.family && Family::of(destination) == self.family
+    }
+}
+
+/// IP header without options, in bytes.
+const fn header_len(family: Family) -> usize {
+    match family {
+        Family::V4 => ipv4::HEADER_LEN,
+        Family::V6 => ipv6::HEADER_LEN,
+    }
+}
+
+/// Writes as much as there is, and as fits.
+fn copy<const N: usize>(to: &mut [u8], from: [u8; N]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = from;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::golden::{ALL, FRAMES, bytes};
-    use super::super::{GROUP, check, open};
+    use super::super::golden::{ALL, FRAMES, Golden, bytes};
+    use super::super::{Expect, ExpectAuth, HmacKey, check, open};
     use super::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
@@ -123,7 +218,17 @@ mod tests {
             let advert = golden.advert();
             let mut buf = vec![0xaa; advert.frame_len()];
             advert.emit_frame(MAC, golden.source, golden.destination, 1, &mut buf);
-            assert_eq!(buf[ipv4::HEADERS_LEN..], bytes(golden.message), "{}", golden.name);
+            let at = 14 + header_len(golden.family());
+            assert_eq!(buf[at..], bytes(golden.message), "{}", golden.name);
+            let mut packet = vec![0xaa; advert.packet_len() + 1];
+            advert.emit_packet(golden.source, golden.destination, 255, 1, &mut packet);
+            assert_eq!(
+                packet[..buf.len() - 14],
+                buf[14..],
+                "{}: a packet is a frame without MACs",
+                golden.name
+            );
+            assert_eq!(packet.last(), Some(&0xaa), "{}: nothing is written behind it", golden.name);
         }
     }
 
@@ -156,30 +261,123 @@ mod tests {
         );
     }
 
+    fn v4(n: u32) -> IpAddr {
+        Ipv4Addr::from(0x0a00_0000 + n).into()
+    }
+
+    fn v6(n: u32) -> IpAddr {
+        Ipv6Addr::from(0xfe80 << 112 | u128::from(n)).into()
+    }
+
     #[test]
     fn pkt_26_the_longest_advert_is_whole_and_the_rest_is_left_out() {
-        let addresses: Vec<_> = (0..300u32).map(|n| Ipv4Addr::from(0x0a00_0000 + n)).collect();
-        for golden in [&ALL[0], &ALL[4]] {
+        for golden in &ALL {
+            let make = if golden.family() == Family::V4 { v4 } else { v6 };
+            let addresses: Vec<_> = (0..300).map(make).collect();
             let advert = AdvertOut { addresses: &addresses, ..golden.advert() };
             let mut buf = vec![0; advert.frame_len()];
-            advert.emit_frame(MAC, golden.source, GROUP, 7, &mut buf);
+            advert.emit_frame(MAC, golden.source, golden.destination, 7, &mut buf);
             let received = open(&buf).and_then(|e| check(&e, &golden.expect())).expect("B-66: accepted");
             assert!(received.addresses().eq(addresses.iter().copied().take(255)), "PKT-27: 255, in order");
         }
     }
 
     #[test]
+    fn pkt_12_addresses_of_the_other_family_are_left_out() {
+        let addresses = [v6(1), v4(1), v6(2), v4(2), v6(3)];
+        for golden in &ALL {
+            let advert = AdvertOut { addresses: &addresses, ..golden.advert() };
+            let mut buf = vec![0; advert.frame_len()];
+            advert.emit_frame(MAC, golden.source, golden.destination, 7, &mut buf);
+            let received = open(&buf).and_then(|e| check(&e, &golden.expect())).expect(golden.name);
+            let wanted = addresses.into_iter().filter(|a| Family::of(*a) == golden.family());
+            assert!(received.addresses().eq(wanted), "{}: PKT-12", golden.name);
+        }
+    }
+
+    fn base(version: Version, family: Family) -> &'static Golden {
+        ALL.iter().find(|g| (g.version, g.family()) == (version, family)).unwrap()
+    }
+
+    #[test]
     fn pkt_26_what_fits_the_mtu() {
-        assert_eq!(max_addresses(Version::V2, 1500), 255, "the field is the limit");
-        assert_eq!(max_addresses(Version::V3, 1500), 255, "the field is the limit");
-        for (version, base) in [(Version::V2, &ALL[0]), (Version::V3, &ALL[3])] {
-            for mtu in [0, 41, 50, 54, 58, 68, 296, 576, 1000] {
-                let addresses = vec![Ipv4Addr::LOCALHOST; max_addresses(version, mtu)];
-                let len = AdvertOut { addresses: &addresses, ..base.advert() }.frame_len();
-                assert!(addresses.is_empty() || len <= mtu as usize, "v{version}, MTU {mtu}: frame of {len}");
-                assert!(len + 4 > mtu as usize, "v{version}, MTU {mtu}: one more would fit");
+        let at_1500 = |version, family| max_addresses(version, family, 1500, true);
+        assert_eq!(at_1500(Version::V2, Family::V4), 255, "the field is the limit");
+        assert_eq!(at_1500(Version::V3, Family::V4), 255, "the field is the limit");
+        assert_eq!(max_addresses(Version::V3, Family::V6, 1500, false), 89, "keepalived's figure");
+        let key = HmacKey { id: 0, secret: heapless::Vec::new() };
+        let signer = Signer { key: &key, seconds: 0, subseconds: 0, counter: 0 };
+        for (version, family, address) in [
+            (Version::V2, Family::V4, v4(0)),
+            (Version::V3, Family::V4, v4(0)),
+            (Version::V3, Family::V6, v6(0)),
+        ] {
+            for (auth, is_hmac) in [(AuthOut::None, false), (AuthOut::Hmac(signer), true)] {
+                for mtu in [0, 41, 50, 54, 58, 68, 96, 296, 576, 1000] {
+                    let addresses = vec![address; max_addresses(version, family, mtu, is_hmac)];
+                    let advert = base(version, family).advert();
+                    let len = AdvertOut { addresses: &addresses, auth, ..advert }.frame_len();
+                    let what = format!("v{version}, {family:?}, {is_hmac}, MTU {mtu}: frame of {len}");
+                    assert!(addresses.is_empty() || len <= mtu as usize, "{what}");
+                    assert!(len + family.address_len() > mtu as usize, "{what}: one more would fit");
+                }
             }
         }
+    }
+
+    #[test]
+    fn int_19_pkt_38_the_checksum_of_unicast_covers_the_real_destination() {
+        let g6 = ALL.iter().find(|g| g.name == "G6").unwrap();
+        let advert = g6.advert();
+        let mut packet = vec![0; advert.packet_len()];
+        advert.emit_packet(g6.source, g6.destination, 64, 9, &mut packet);
+        assert_eq!(packet[20..], bytes(g6.message), "G6: keepalived's own");
+        assert_eq!((packet[1], packet[8]), (0xc0, 64), "PKT-22, INT-18: CS6, and the TTL that was asked for");
+        let frame = [bytes("000000000000 000000000000 0800"), packet].concat();
+        let to = |hops| Expect { hops, ..g6.expect() };
+        let envelope = open(&frame).expect("a device without MACs");
+        assert_eq!(check(&envelope, &to((255, 255))).err(), Some(super::super::Rung::Ttl), "RX-7");
+        assert!(check(&envelope, &to((64, 64))).is_ok(), "RX-7: the range of the peer");
+        assert!(check(&envelope, &to((0, 255))).is_ok(), "RX-7: any, by default");
+    }
+
+    #[test]
+    fn pkt_50_signed_adverts_come_back() {
+        let key = HmacKey { id: 7, secret: (0..64).collect() };
+        let signer = Signer { key: &key, seconds: 1_700_000_000, subseconds: 1, counter: 2 };
+        for golden in ALL.iter().filter(|g| g.auth.is_none()) {
+            let advert = AdvertOut { auth: AuthOut::Hmac(signer), ..golden.advert() };
+            let mut buf = vec![0; advert.frame_len()];
+            advert.emit_frame(MAC, golden.source, golden.destination, 3, &mut buf);
+            let authentication = ExpectAuth::Hmac { keys: core::slice::from_ref(&key), is_strict: true };
+            let expect = Expect { authentication, ..golden.expect() };
+            let received = open(&buf).and_then(|e| check(&e, &expect)).expect(golden.name);
+            let signature = received.signature.expect("signed");
+            assert_eq!((signature.key_id, signature.seconds), (7, 1_700_000_000), "{}", golden.name);
+            assert_eq!(
+                signature.sequence,
+                1_700_000_000 << 32 | 1 << 16 | 2,
+                "{}: sec:subsec:ctr",
+                golden.name
+            );
+            let plain = open(&buf).and_then(|e| check(&e, &golden.expect())).err();
+            assert_eq!(plain, Some(super::super::Rung::Length), "{}: PKT-51", golden.name);
+        }
+    }
+
+    #[test]
+    fn a_short_buffer_or_a_wrong_family_leaves_it_alone() {
+        let golden = &ALL[0];
+        let advert = golden.advert();
+        let untouched = |write: &dyn Fn(&mut [u8])| {
+            let mut buf = vec![0xaa; advert.frame_len()];
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| write(&mut buf)));
+            (done.is_err() == cfg!(debug_assertions), buf.iter().all(|b| *b == 0xaa))
+        };
+        let short = untouched(&|b| advert.emit_packet(golden.source, golden.destination, 1, 1, &mut b[..20]));
+        assert_eq!(short, (true, true), "a caller's mistake is told in debug builds, and writes nothing");
+        let mixed = untouched(&|b| advert.emit_packet(v6(1), golden.destination, 1, 1, b));
+        assert_eq!(mixed, (true, true), "PKT-12: no IPv4 message in an IPv6 packet");
     }
 
     #[test]
@@ -190,9 +388,10 @@ mod tests {
                 let mut buf = vec![0; advert.frame_len()];
                 advert.emit_frame(MAC, golden.source, golden.destination, 0xffff, &mut buf);
                 let received = open(&buf).and_then(|e| check(&e, &golden.expect())).expect(golden.name);
-                let wanted = match golden.version {
-                    Version::V2 => ChecksumForm::MessageOnly,
-                    Version::V3 => checksum_form,
+                let wanted = match (golden.version, golden.family()) {
+                    (Version::V2, _) => ChecksumForm::MessageOnly,
+                    (Version::V3, Family::V4) => checksum_form,
+                    (Version::V3, Family::V6) => ChecksumForm::PseudoHeader,
                 };
                 assert_eq!(received.checksum_form, wanted, "{}: PKT-35, PKT-36", golden.name);
             }
