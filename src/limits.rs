@@ -81,3 +81,12 @@ pub const CONFIG_BYTES_MAX: usize = 1 << 20;
 pub const DIAGNOSTICS_MAX: usize = 100;
 /// Foreign routers remembered per instance for `status` (auth, version, interval, checksum mismatches).
 pub const PEERS_MAX: usize = 4;
+/// Programs that wait to be told of one instance or group: the specific and the generic one of a state, the
+/// same of a lower-priority router, the generic one of a priority. More: the newest of a sort takes the place
+/// of the older one, counted and shown.
+pub const NOTIFY_WAITING_MAX: usize = 5;
+/// Queues of notifications: all instances and groups, and as many that were deleted and come to their end.
+/// More: one of those is cut short.
+pub const NOTIFY_QUEUES_MAX: usize = 4 * INSTANCES_MAX;
+/// Notifications that run at one time; likewise starts and stops of services. More: they wait their turn.
+pub const PROGRAMS_MAX: usize = 32;

@@ -412,7 +412,7 @@ impl Engine {
             self.static_routes.converge(now, &self.links, STATIC, &mut cx);
         }
         self.trackers.tick(now, &mut cx);
-        cx.notifier.tick(now, cx.actions);
+        cx.notifier.tick(now, cx.history, cx.actions);
         self.balancer.tick(now, &mut cx);
         self.desk.mailer.tick(now, &mut self.desk.history, actions);
     }
@@ -550,7 +550,7 @@ impl Engine {
         match id.owner {
             RunOwner::Track(_) => self.trackers.handle_ran(now, id, outcome, took, &mut cx),
             RunOwner::Notify(_) | RunOwner::Supervised(_) => {
-                cx.notifier.handle_ran(now, id, outcome, took, cx.actions);
+                cx.notifier.handle_ran(now, id, outcome, took, cx.history, cx.actions);
             }
             RunOwner::PreActive(number) => {
                 if let Some(instance) = self.instances.get_mut(number as usize) {

@@ -2,6 +2,7 @@
 
 use super::vrrp::Instance;
 use super::{Action, Actions, Engine, Phase, SHUTDOWN_TIMEOUT, STATIC};
+use crate::model::status::InstanceState;
 use crate::model::{Cidr, Config, Level};
 use crate::time::Instant;
 
@@ -52,7 +53,9 @@ impl Engine {
         }
         self.trackers.reconfigure(now, &config.tracks, &mut cx);
         self.static_routes.reconfigure(now, &config.static_routes, &config.static_rules, None);
-        cx.notifier.reconfigure(now, &config, cx.actions);
+        let is_active =
+            |at: usize| self.instances.get(at).is_some_and(|i| i.state() == InstanceState::Active);
+        cx.notifier.reconfigure(now, &config, is_active, cx.actions);
         self.balancer.reload(now, &config, &mut cx);
         // Addresses that are new to us may be on the box already.
         cx.actions.push(Action::Redump);
@@ -78,6 +81,7 @@ impl Engine {
         for instance in &mut self.instances {
             instance.shutdown(now, &mut cx);
         }
+        cx.notifier.shutdown(now, cx.actions);
         self.static_routes.want(now, false);
         let mut cx = self.desk.cx(actions);
         self.static_routes.converge(now, &self.links, STATIC, &mut cx);
