@@ -242,7 +242,7 @@ impl Drop for Lan {
 
 impl Lan {
     /// What a failed test would like to know: logs, addresses, the last frames.
-    fn tell(&self) {
+    pub fn tell(&self) {
         for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             if entry.path().extension().is_some_and(|e| e == "log") {
                 let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
