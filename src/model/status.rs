@@ -194,6 +194,9 @@ pub struct TrackerStatus {
     pub kind: &'static str,
     /// `None`: not known yet.
     pub up: Option<bool>,
+    /// Does it take something from anybody who uses it: down for one that wants it up, up for one with
+    /// `reverse`, a number that subtracts or makes unfit? Then the router is degraded.
+    pub hurts: bool,
     /// The number of a file, how many processes.
     pub value: Option<i64>,
     /// Time in that state.
