@@ -90,3 +90,19 @@ pub const NOTIFY_WAITING_MAX: usize = 5;
 pub const NOTIFY_QUEUES_MAX: usize = 4 * INSTANCES_MAX;
 /// Notifications that run at one time; likewise starts and stops of services. More: they wait their turn.
 pub const PROGRAMS_MAX: usize = 32;
+/// Programs that run at one time. More: they wait in the queue.
+pub const RUNS_MAX: usize = 64;
+/// Trackers' scripts that run at one time, so that hung ones keep no notification waiting. More: as above.
+pub const RUNS_TRACK_MAX: usize = 48;
+/// Programs that wait for their turn. More: the run is refused at once, as one that could not be started.
+pub const RUN_QUEUE_MAX: usize = 1024;
+/// Programs whose first line of output is read for the log. More: what they write is discarded unread.
+pub const RUN_TAPS_MAX: usize = 16;
+/// Bytes of one program's output read in one turn of the loop; the rest waits for the next turn.
+pub const TAP_PER_TURN: usize = 16 << 10;
+/// Bytes of a program's path and all its arguments. More: it is not started (E2BIG).
+pub const ARGUMENTS_MAX: usize = 16 << 10;
+/// Users, and groups, that programs run as. More: unknown, and their programs are not run.
+pub const ACCOUNTS_MAX: usize = 64;
+/// Bytes of `/etc/passwd` and `/etc/group` that are read. Whoever stands behind that is unknown.
+pub const ACCOUNT_FILE_MAX: usize = 256 << 10;

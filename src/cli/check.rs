@@ -4,6 +4,7 @@ use super::output::{complain, print};
 use crate::config;
 use crate::limits;
 use crate::model::Config;
+use crate::sys::programs;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -27,6 +28,9 @@ pub(super) fn check(path: &Path) -> u8 {
     }
     match config {
         Some(config) => {
+            for finding in programs::findings(&config) {
+                complain(&format!("{name}: warning: {finding}."));
+            }
             print(&format!("{name} is valid: {}\n", contents(&config)));
             0
         }

@@ -2,19 +2,21 @@
 
 use super::clock;
 use super::control::ControlServer;
+use super::errands::Errands;
 use super::file::read_config;
 use super::ipvs::IpvsSocket;
 use super::log::{self as lines, LogTarget};
 use super::packet::{PacketSockets, frame_buffer};
 use super::poll::PollSet;
 use super::prober::Prober;
+use super::programs;
 use super::rtnl::Rtnl;
 use super::signals::{Signals, Wish};
 use crate::config;
 use crate::control::{Reply, Request};
-use crate::engine::{Action, Actions, AddressOp, Engine, Event, Refusal, RunOutcome};
+use crate::engine::{Action, Actions, AddressOp, Engine, Event, Refusal};
 use crate::limits;
-use crate::model::{Config, Level};
+use crate::model::{Config, Global, Level};
 use crate::time::{Duration, Instant};
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use std::collections::VecDeque;
@@ -55,8 +57,11 @@ pub fn run(options: RunOptions) -> u8 {
             return EXIT_CONFIG;
         }
     };
+    for finding in programs::findings(&config) {
+        log::warn!("{finding}");
+    }
     match Daemon::new(options, &config) {
-        Ok(mut daemon) => daemon.run(),
+        Ok(mut daemon) => daemon.run(&config),
         Err(why) => {
             log::error!("{why}");
             EXIT_FAILED
@@ -99,6 +104,9 @@ struct Daemon {
     ipvs: IpvsSocket,
     packets: PacketSockets,
     prober: Prober,
+    errands: Errands,
+    /// Programs that run before the loop and after it.
+    hooks: Global,
     control: ControlServer,
     frame: Box<[u8]>,
     stall_logged_at: Option<Instant>,
@@ -130,6 +138,8 @@ impl Daemon {
             ipvs,
             packets,
             prober: Prober::new(),
+            errands: Errands::open().map_err(|e| say("programs", &e))?,
+            hooks: Global::default(),
             control,
             frame: frame_buffer(),
             stall_logged_at: None,
@@ -138,9 +148,17 @@ impl Daemon {
         })
     }
 
-    fn run(&mut self) -> u8 {
+    fn run(&mut self, config: &Config) -> u8 {
         raise_descriptor_limit();
         log::info!("vipd {} starts with {}", env!("CARGO_PKG_VERSION"), self.options.config.display());
+        self.hooks = config.global.clone();
+        self.errands.configure(clock::now(), config);
+        if let Some(command) = &self.hooks.start_script
+            && !self.errands.run_hook(command, &mut self.signals, clock::now)
+        {
+            log::info!("told to leave");
+            return EXIT_DONE;
+        }
         self.rtnl.start_dump();
         super::ready::notify("READY=1");
         let mut code = EXIT_DONE;
@@ -155,6 +173,10 @@ impl Daemon {
         }
         super::ready::notify("STOPPING=1");
         self.prober.shutdown();
+        self.errands.shutdown(clock::now);
+        if let Some(command) = &self.hooks.stop_script {
+            self.errands.run_hook(command, &mut self.signals, clock::now);
+        }
         log::info!("vipd leaves");
         code
     }
@@ -169,6 +191,7 @@ impl Daemon {
         self.rtnl.register(&mut self.poll);
         self.ipvs.register(&mut self.poll);
         self.prober.register(&mut self.poll);
+        self.errands.register(&mut self.poll);
         self.control.register(&mut self.poll);
         let deadline = self.next_deadline();
         let before = clock::now();
@@ -190,6 +213,7 @@ impl Daemon {
         self.ipvs.process(now, &self.poll, &mut |event| pending.push_back(event));
         self.feed_pending(now);
         // 6. Signals and children.
+        let mut child = false;
         while let Some(wish) = self.signals.take(&self.poll) {
             match wish {
                 Wish::Leave => {
@@ -202,9 +226,12 @@ impl Daemon {
                     }
                 }
                 // Whoever has children looks after them below.
-                Wish::Child => {}
+                Wish::Child => child = true,
             }
         }
+        let pending = &mut self.pending;
+        self.errands.process(now, &self.poll, child, &self.engine, &mut |event| pending.push_back(event));
+        self.feed_pending(now);
         // 7. Probes and workers.
         let pending = &mut self.pending;
         self.prober.process(now, &self.poll, &mut |event| pending.push_back(event));
@@ -220,6 +247,7 @@ impl Daemon {
             self.rtnl.next_deadline(),
             self.ipvs.next_deadline(),
             self.prober.next_deadline(),
+            self.errands.next_deadline(),
             self.control.next_deadline(),
         ]
         .into_iter()
@@ -334,10 +362,11 @@ impl Daemon {
                     self.pending.push_back(Event::LinkFailed { name, refusal: Refusal::Invalid });
                 }
                 Action::Run(id) => {
-                    let outcome = RunOutcome::NotStarted(0);
-                    self.pending.push_back(Event::Ran { id, outcome, took: Duration::ZERO });
+                    self.flush_addresses(now);
+                    self.errands.run(now, id, &self.engine);
                 }
-                Action::StopRun(_) | Action::Fifo { .. } => {}
+                Action::StopRun(id) => self.errands.stop(now, id),
+                Action::Fifo { kind, line } => self.errands.tell(now, kind, &line),
                 Action::Redump => self.rtnl.start_dump(),
                 Action::Finished => self.finished = true,
             }
@@ -384,6 +413,11 @@ impl Daemon {
 
     fn take_over(&mut self, now: Instant, config: Config) {
         self.ipvs.set_schedulers(schedulers(&config));
+        for finding in programs::findings(&config) {
+            log::warn!("{finding}");
+        }
+        self.hooks = config.global.clone();
+        self.errands.configure(now, &config);
         self.feed(now, Event::Reload(Box::new(config)));
     }
 

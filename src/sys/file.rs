@@ -1,26 +1,43 @@
 //! Reading a file without waiting for anybody.
 
 use crate::limits;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Reads a configuration file for the loop: a regular file only, since a FIFO or a terminal would make it
-/// wait (law 1). At most one byte more than [`limits::CONFIG_BYTES_MAX`], which `config::parse_bytes`
-/// refuses.
+/// Reads a configuration file for the loop: at most one byte more than [`limits::CONFIG_BYTES_MAX`], which
+/// `config::parse_bytes` refuses.
 ///
 /// # Errors
 /// `InvalidInput` where it is no regular file; else what the system says.
 pub fn read_config(path: &Path) -> io::Result<Vec<u8>> {
+    read_small(path, limits::CONFIG_BYTES_MAX + 1)
+}
+
+/// Reads at most `most` bytes of a regular file, and of nothing else, since a FIFO or a terminal would make
+/// the loop wait (law 1).
+///
+/// # Errors
+/// `InvalidInput` where it is no regular file; else what the system says.
+pub(super) fn read_small(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.take(most as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens a regular file for reading, without waiting.
+///
+/// # Errors
+/// `InvalidInput` where it is no regular file; else what the system says.
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     // Without O_NONBLOCK the opening of a FIFO would wait already.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    let mut bytes = Vec::new();
-    file.take(limits::CONFIG_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok(file)
 }
 
 #[cfg(test)]
