@@ -12,7 +12,7 @@ use crate::engine::{Ear, Refusal};
 use crate::limits;
 use crate::model::{Text, cut};
 use crate::time::{Duration, Instant};
-use crate::wire::ipv4;
+use crate::wire::ip::{ETHERNET_LEN, multicast_mac};
 use crate::wire::vrrp::Family;
 use core::mem::{size_of, zeroed};
 use std::io;
@@ -21,8 +21,6 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 /// A line about frames that the kernel dropped comes at most so often; so do the questions.
 const DROPS_INTERVAL: Duration = Duration::from_secs(60);
-/// Bytes of an Ethernet header.
-const ETHERNET_LEN: usize = 14;
 
 /// A frame that was read: its interface, its length in the buffer, and whether the kernel had more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -357,17 +355,6 @@ fn packet_membership(fd: &OwnedFd, index: u32, group: IpAddr, option: libc::c_in
         *to = from;
     }
     set_option(fd, libc::SOL_PACKET, option, &request)
-}
-
-/// RFC 1112 §6.4, RFC 2464 §7.
-const fn multicast_mac(group: IpAddr) -> [u8; 6] {
-    match group {
-        IpAddr::V4(group) => ipv4::multicast_mac(group),
-        IpAddr::V6(group) => {
-            let [.., a, b, c, d] = group.octets();
-            [0x33, 0x33, a, b, c, d]
-        }
-    }
 }
 
 /// IGMP or MLD.

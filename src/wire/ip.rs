@@ -50,13 +50,22 @@ pub fn strip(frame: &[u8]) -> Result<Datagram<'_>, Rung> {
     }
 }
 
+/// The Ethernet address of a multicast group (RFC 1112 §6.4, RFC 2464 §7).
+pub const fn multicast_mac(group: IpAddr) -> [u8; 6] {
+    match group {
+        IpAddr::V4(group) => ipv4::multicast_mac(group),
+        IpAddr::V6(group) => ipv6::multicast_mac(group),
+    }
+}
+
 /// Ethernet header of a datagram to a multicast group.
 pub(super) fn ethernet(source_mac: [u8; 6], group: IpAddr) -> [u8; ETHERNET_LEN] {
-    let ([a, b, c, d, e, f], ethertype) = match group {
-        IpAddr::V4(group) => (ipv4::multicast_mac(group), ETHERTYPE_IPV4),
-        IpAddr::V6(group) => (ipv6::multicast_mac(group), ETHERTYPE_IPV6),
-    };
+    let [a, b, c, d, e, f] = multicast_mac(group);
     let [g, h, i, j, k, l] = source_mac;
+    let ethertype = match group {
+        IpAddr::V4(_) => ETHERTYPE_IPV4,
+        IpAddr::V6(_) => ETHERTYPE_IPV6,
+    };
     let [y0, y1] = ethertype.to_be_bytes();
     [a, b, c, d, e, f, g, h, i, j, k, l, y0, y1]
 }

@@ -59,7 +59,7 @@ fn is_plausible_source(source: Ipv4Addr) -> bool {
 }
 
 /// The Ethernet address of a multicast group: 01:00:5e and its low 23 bits (RFC 1112 §6.4).
-pub const fn multicast_mac(group: Ipv4Addr) -> [u8; 6] {
+pub(super) const fn multicast_mac(group: Ipv4Addr) -> [u8; 6] {
     let [_, b, c, d] = group.octets();
     [0x01, 0x00, 0x5e, b & 0x7f, c, d]
 }

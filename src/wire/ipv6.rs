@@ -46,7 +46,7 @@ fn is_plausible_source(source: Ipv6Addr, destination: Ipv6Addr) -> bool {
 }
 
 /// The Ethernet address of a multicast group: 33:33 and its low 32 bits (RFC 2464 §7).
-pub const fn multicast_mac(group: Ipv6Addr) -> [u8; 6] {
+pub(super) const fn multicast_mac(group: Ipv6Addr) -> [u8; 6] {
     let [_, _, _, _, _, _, _, _, _, _, _, _, a, b, c, d] = group.octets();
     [0x33, 0x33, a, b, c, d]
 }

@@ -120,6 +120,15 @@ pub enum ChecksumForm {
     MessageOnly,
 }
 
+/// How many bytes of the payload the checksum covers. An HMAC trailer is outside it over IPv4, and inside over
+/// IPv6, where keepalived leaves the checksum to the kernel, which knows no trailer (PKT-50).
+const fn checksum_coverage(family: Family, message_len: usize, payload_len: usize) -> usize {
+    match family {
+        Family::V4 => message_len,
+        Family::V6 => payload_len,
+    }
+}
+
 /// Takes as long for a wrong first byte as for a wrong last one (PKT-5).
 fn is_equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
     let differing = a.iter().zip(b).fold(0, |bits, (a, b)| core::hint::black_box(bits | (a ^ b)));

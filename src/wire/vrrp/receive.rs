@@ -5,7 +5,7 @@ use super::super::{checksum, rung::Rung};
 use super::hmac::{self, HmacKey, Signature};
 use super::{
     AUTH_NONE, AUTH_PASS, CENTISECONDS_MAX, ChecksumForm, Family, HEADER_LEN, TYPE_ADVERT, Version,
-    is_equal_in_constant_time,
+    checksum_coverage, is_equal_in_constant_time,
 };
 use crate::time::Duration;
 use core::slice;
@@ -114,7 +114,7 @@ pub fn check<'a>(envelope: &Envelope<'a>, expect: &Expect<'_>) -> Result<Advert<
         return Err(Rung::UnknownVrid);
     }
     let (message, trailer) = split_trailer(&datagram, expect, count).ok_or(Rung::Length)?;
-    let checksum_form = matching_checksum(&datagram, message, version).ok_or(Rung::Checksum)?;
+    let checksum_form = matching_checksum(&datagram, message.len(), version).ok_or(Rung::Checksum)?;
     let (addresses, data) = message
         .get(HEADER_LEN..)
         .and_then(|body| body.split_at_checked(usize::from(count) * family.address_len()))
@@ -285,15 +285,17 @@ fn split_trailer<'a>(
 
 /// Which form of checksum this message carries (RX-13, PKT-2, PKT-30, PKT-35); `None`: none that its version
 /// and family have.
-fn matching_checksum(datagram: &Datagram<'_>, message: &[u8], version: Version) -> Option<ChecksumForm> {
-    let is_valid = |start| checksum::is_valid(checksum::sum(start, message));
+fn matching_checksum(datagram: &Datagram<'_>, message_len: usize, version: Version) -> Option<ChecksumForm> {
+    let family = Family::of(datagram.source);
+    let covered = datagram.payload.get(..checksum_coverage(family, message_len, datagram.payload.len()))?;
+    let length = u16::try_from(covered.len()).ok()?;
+    let is_valid = |start| checksum::is_valid(checksum::sum(start, covered));
     let with_pseudo_header = || {
-        let length = u16::try_from(message.len()).ok()?;
-        let pseudo = checksum::pseudo_header(datagram.source, datagram.destination, ip::PROTOCOL, length);
-        is_valid(pseudo).then_some(ChecksumForm::PseudoHeader)
+        let start = checksum::pseudo_header(datagram.source, datagram.destination, ip::PROTOCOL, length);
+        is_valid(start).then_some(ChecksumForm::PseudoHeader)
     };
     let alone = || is_valid(0).then_some(ChecksumForm::MessageOnly);
-    match (version, Family::of(datagram.source)) {
+    match (version, family) {
         (Version::V2, Family::V4 | Family::V6) => alone(),
         (Version::V3, Family::V4) => with_pseudo_header().or_else(alone),
         (Version::V3, Family::V6) => with_pseudo_header(),

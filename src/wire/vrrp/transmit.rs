@@ -2,7 +2,9 @@
 
 use super::super::{checksum, ip, ipv4, ipv6};
 use super::hmac::{Signer, TRAILER_LEN};
-use super::{AUTH_NONE, AUTH_PASS, CENTISECONDS_MAX, ChecksumForm, Family, TYPE_ADVERT, Version};
+use super::{
+    AUTH_NONE, AUTH_PASS, CENTISECONDS_MAX, ChecksumForm, Family, TYPE_ADVERT, Version, checksum_coverage,
+};
 use crate::limits;
 use crate::time::Duration;
 use std::net::IpAddr;
@@ -95,12 +97,17 @@ impl AdvertOut<'_> {
             }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {}
         }
-        let message_len = self.message_len();
-        let Some((message, trailer)) = payload.split_at_mut_checked(message_len) else { return };
+        let Some((message, trailer)) = payload.split_at_mut_checked(self.message_len()) else { return };
+        self.emit_message(message);
+        if let AuthOut::Hmac(signer) = &self.auth {
+            // Its code takes the checksum for zero, so the checksum can come last.
+            copy(trailer, signer.trailer(source, message));
+        }
+        let covered = checksum_coverage(self.family, message.len(), payload.len());
         let pseudo_header = match (self.version, self.family, self.checksum_form) {
             (Version::V3, Family::V6, ChecksumForm::PseudoHeader | ChecksumForm::MessageOnly)
             | (Version::V3, Family::V4, ChecksumForm::PseudoHeader) => {
-                checksum::pseudo_header(source, destination, ip::PROTOCOL, message_len as u16)
+                checksum::pseudo_header(source, destination, ip::PROTOCOL, covered as u16)
             }
             (Version::V3, Family::V4, ChecksumForm::MessageOnly)
             | (
@@ -109,15 +116,12 @@ impl AdvertOut<'_> {
                 ChecksumForm::PseudoHeader | ChecksumForm::MessageOnly,
             ) => 0,
         };
-        self.emit_message(pseudo_header, message);
-        if let AuthOut::Hmac(signer) = &self.auth {
-            copy(trailer, signer.trailer(source, message));
-        }
+        let sum = checksum::sum(pseudo_header, payload.get(..covered).unwrap_or_default());
+        copy(payload.get_mut(6..8).unwrap_or_default(), checksum::finish(sum).to_be_bytes());
     }
 
-    /// Writes the message, which fills `message` exactly. `pseudo_header` is the sum that the checksum starts
-    /// with.
-    fn emit_message(&self, pseudo_header: u16, message: &mut [u8]) {
+    /// Writes the message, which fills `message` exactly, with a checksum of zero.
+    fn emit_message(&self, message: &mut [u8]) {
         let [fifth, sixth] = self.fifth_and_sixth();
         let version_type = self.version.number() << 4 | TYPE_ADVERT;
         let fixed = [version_type, self.vrid, self.priority, self.count(), fifth, sixth, 0, 0];
@@ -137,10 +141,6 @@ impl AdvertOut<'_> {
                 AuthOut::None | AuthOut::Hmac(_) => [0; 8],
             },
         );
-        let [c0, c1] = checksum::finish(checksum::sum(pseudo_header, message)).to_be_bytes();
-        if let [_, _, _, _, _, _, high, low, ..] = message {
-            (*high, *low) = (c0, c1);
-        }
     }
 
     /// v2: authentication type and seconds; v3: reserved nibble, zero, and centiseconds (PKT-10).
@@ -363,6 +363,28 @@ mod tests {
             let plain = open(&buf).and_then(|e| check(&e, &golden.expect())).err();
             assert_eq!(plain, Some(super::super::Rung::Length), "{}: PKT-51", golden.name);
         }
+    }
+
+    /// keepalived leaves the checksum of IPv6 to the kernel, which covers the whole payload with it.
+    #[test]
+    fn pkt_50_over_ipv6_the_checksum_covers_the_trailer() {
+        let key = HmacKey { id: 7, secret: (0..32).collect() };
+        let signer = Signer { key: &key, seconds: 1_700_000_000, subseconds: 1, counter: 2 };
+        let covered = |golden: &Golden, with_trailer: bool| {
+            let form = ChecksumForm::PseudoHeader;
+            let advert = AdvertOut { auth: AuthOut::Hmac(signer), checksum_form: form, ..golden.advert() };
+            let mut packet = vec![0; advert.packet_len()];
+            advert.emit_packet(golden.source, golden.destination, 255, 3, &mut packet);
+            let payload = &packet[header_len(golden.family())..];
+            let part = if with_trailer { payload } else { &payload[..payload.len() - TRAILER_LEN] };
+            let start =
+                checksum::pseudo_header(golden.source, golden.destination, ip::PROTOCOL, part.len() as u16);
+            checksum::is_valid(checksum::sum(start, part))
+        };
+        let v6 = base(Version::V3, Family::V6);
+        assert_eq!((covered(v6, true), covered(v6, false)), (true, false), "IPv6: inside");
+        let v4 = base(Version::V3, Family::V4);
+        assert_eq!((covered(v4, true), covered(v4, false)), (false, true), "IPv4: outside");
     }
 
     #[test]
