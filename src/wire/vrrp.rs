@@ -120,8 +120,8 @@ pub enum ChecksumForm {
     MessageOnly,
 }
 
-/// How many bytes of the payload the checksum covers. An HMAC trailer is outside it over IPv4, and inside over
-/// IPv6, where keepalived leaves the checksum to the kernel, which knows no trailer (PKT-50).
+/// How many bytes of the payload the checksum covers. An HMAC trailer is outside it over IPv4, and inside
+/// over IPv6, where keepalived leaves the checksum to the kernel, which knows no trailer (PKT-50).
 const fn checksum_coverage(family: Family, message_len: usize, payload_len: usize) -> usize {
     match family {
         Family::V4 => message_len,
