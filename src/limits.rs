@@ -106,3 +106,31 @@ pub const ARGUMENTS_MAX: usize = 16 << 10;
 pub const ACCOUNTS_MAX: usize = 64;
 /// Bytes of `/etc/passwd` and `/etc/group` that are read. Whoever stands behind that is unknown.
 pub const ACCOUNT_FILE_MAX: usize = 256 << 10;
+/// Trackers in one configuration. More: refused.
+pub const TRACKS_MAX: usize = 256;
+/// Trackers of one instance or group. More: refused.
+pub const TRACK_USES_MAX: usize = 64;
+/// Sync groups in one configuration. More: refused.
+pub const GROUPS_MAX: usize = 255;
+/// Unicast peers of one instance. More: refused.
+pub const UNICAST_PEERS_MAX: usize = 64;
+/// Routes of one instance, and static ones. More: refused.
+pub const ROUTES_MAX: usize = 256;
+/// Rules of one instance, and static ones. More: refused.
+pub const RULES_MAX: usize = 256;
+/// HMAC keys of one instance. More: refused.
+pub const HMAC_KEYS_MAX: usize = 8;
+/// Services that run while one instance is Active. More: refused.
+pub const SUPERVISED_MAX: usize = 16;
+/// Words of one command, the program included. More: refused.
+pub const COMMAND_WORDS_MAX: usize = 64;
+/// Bytes of one command's words in all. More: refused.
+pub const COMMAND_BYTES_MAX: usize = 4096;
+/// Bytes of a path (PATH_MAX of `linux/limits.h` less the NUL). More: refused.
+pub const PATH_MAX: usize = 4095;
+/// Bytes of the name of a user or group (`LOGIN_NAME_MAX` less the NUL). More: refused.
+pub const ACCOUNT_MAX: usize = 255;
+/// Bytes of a DNS name, as written (RFC 1035 §3.1: 255 on the wire). More: refused.
+pub const DNS_NAME_MAX: usize = 253;
+/// Bytes read of an HMAC key file; its key has at most 64. More: refused.
+pub const KEY_FILE_MAX: usize = 256;

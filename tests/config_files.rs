@@ -265,7 +265,15 @@ fn every_key_reaches_the_model() {
     assert_eq!(instance.checksum, ChecksumForm::MessageOnly);
     assert_eq!(
         instance.garp,
-        Garp { delay: Duration::ZERO, repeat: 1, refresh: Duration::from_secs(60), ..Garp::default() }
+        Garp {
+            delay: Duration::ZERO,
+            repeat: 1,
+            refresh: Duration::from_secs(60),
+            lower_priority_delay: Duration::ZERO,
+            lower_priority_repeat: 1,
+            ..Garp::default()
+        },
+        "what a lower-priority router sets off is as the rest where nothing else is said"
     );
     assert_eq!(instance.lease, None);
     let any = &config.services[0];

@@ -4,6 +4,7 @@ use super::output::{complain, print};
 use crate::config;
 use crate::limits;
 use crate::model::Config;
+use crate::sys::file::read_key;
 use crate::sys::programs;
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,7 +20,7 @@ pub(super) fn check(path: &Path) -> u8 {
             return 1;
         }
     };
-    let (config, findings) = config::parse_bytes(&bytes, &name);
+    let (config, findings) = config::parse_file(&bytes, &name, &read_key);
     for finding in findings.iter() {
         complain(&finding.to_string());
     }

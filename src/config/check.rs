@@ -5,17 +5,49 @@ use super::report::{Problem, Report};
 use super::suggest::shown;
 use super::values;
 use crate::limits;
-use crate::model::{Check, CheckKind, HttpCheck, StatusRange};
+use crate::model::{Check, CheckKind, DnsCheck, HttpCheck, StatusRange};
 use crate::time::Duration;
 use toml::de::DeValue;
 
 /// Keys that only `type = "http"` has.
 const HTTP_KEYS: [&str; 4] = ["path", "virtual_host", "status", "digest"];
+/// Keys that only `type = "dns"` has.
+const DNS_KEYS: [&str; 2] = ["query", "record"];
+
+/// Record types by their names (IANA "DNS Parameters").
+const RECORDS: [(&str, u16); 10] = [
+    ("A", 1),
+    ("NS", 2),
+    ("CNAME", 5),
+    ("SOA", 6),
+    ("PTR", 12),
+    ("MX", 15),
+    ("TXT", 16),
+    ("AAAA", 28),
+    ("SRV", 33),
+    ("ANY", 255),
+];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Type {
     Tcp,
     Http,
+    Ping,
+    Dns,
+}
+
+impl Type {
+    const WORDS: [(&str, Type); 4] =
+        [("tcp", Type::Tcp), ("http", Type::Http), ("ping", Type::Ping), ("dns", Type::Dns)];
+
+    fn word(self) -> &'static str {
+        match self {
+            Type::Tcp => "tcp",
+            Type::Http => "http",
+            Type::Ping => "ping",
+            Type::Dns => "dns",
+        }
+    }
 }
 
 /// A checker; `false` for none. `None` also where it cannot be read, which is then reported.
@@ -29,7 +61,7 @@ pub(super) fn check(value: Value<'_>, report: &mut Report<'_>) -> Option<Check> 
         }
         DeValue::String(word) => {
             let hint = match word.as_ref() {
-                "tcp" | "http" => format!("Did you mean check = {{ type = \"{word}\" }}?"),
+                "tcp" | "http" | "ping" => format!("Did you mean check = {{ type = \"{word}\" }}?"),
                 _ => "Write check = { type = \"tcp\" }, or false for none.".to_owned(),
             };
             value.wrong("a table or false", hint, report);
@@ -40,8 +72,8 @@ pub(super) fn check(value: Value<'_>, report: &mut Report<'_>) -> Option<Check> 
 }
 
 fn table(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Check> {
-    let kind = table.choice("type", &[("tcp", Type::Tcp), ("http", Type::Http)], report);
-    table.require("type", "type = \"http\" or type = \"tcp\"");
+    let kind = table.choice("type", &Type::WORDS, report);
+    table.require("type", "type = \"http\", or tcp, ping, dns");
     let (millis, secs) = (Duration::from_millis, Duration::from_secs);
     let interval = table.duration("interval", millis(100)..=secs(86_400), report);
     let timeout = table.duration("timeout", millis(10)..=secs(3600), report);
@@ -49,10 +81,14 @@ fn table(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Check> {
     let rise = count(&mut table, "rise", 1, report);
     let fall = count(&mut table, "fall", 2, report);
     let http = http(&mut table, report);
-    if kind.is_some_and(|kind| kind.value == Type::Tcp) {
-        for key in HTTP_KEYS.into_iter().filter(|key| table.has(key)) {
-            let what = format!("`{key}` contradicts `type = \"tcp\"`, which makes a connection and no more");
-            report.error(table.key_at(key), what, "Did you mean type = \"http\"?");
+    let dns = dns(&mut table, report);
+    if let Some(kind) = kind.map(|kind| kind.value) {
+        let says = format!("`type = \"{}\"`", kind.word());
+        if kind != Type::Http {
+            table.contradict(&HTTP_KEYS, &says, "Did you mean type = \"http\"?", report);
+        }
+        if kind != Type::Dns {
+            table.contradict(&DNS_KEYS, &says, "Did you mean type = \"dns\"?", report);
         }
     }
     let interval = interval.map_or(secs(10), |interval| interval.value);
@@ -69,6 +105,8 @@ fn table(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Check> {
         kind: match kind?.value {
             Type::Tcp => CheckKind::Tcp,
             Type::Http => CheckKind::Http(http),
+            Type::Ping => CheckKind::Ping,
+            Type::Dns => CheckKind::Dns(dns),
         },
         interval,
         timeout,
@@ -78,7 +116,37 @@ fn table(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Check> {
     })
 }
 
-fn count(table: &mut Table<'_>, key: &'static str, default: u16, report: &mut Report<'_>) -> u16 {
+/// `query` and `record`: the root's name servers where nothing else is asked, which every resolver knows.
+pub(super) fn dns(table: &mut Table<'_>, report: &mut Report<'_>) -> DnsCheck {
+    const NS: u16 = 2;
+    let name = table.parsed("query", dns_name, report).map(|name| name.value);
+    let record = table.get("record").and_then(|value| record(value, report));
+    DnsCheck { name: name.unwrap_or_default(), kind: record.unwrap_or(NS) }
+}
+
+fn record(value: Value<'_>, report: &mut Report<'_>) -> Option<u16> {
+    match value.value {
+        DeValue::Integer(_) => {
+            value.integer(1..=65535, report).and_then(|read| u16::try_from(read.value).ok())
+        }
+        _ => value.choice(&RECORDS, report).map(|read| read.value),
+    }
+}
+
+/// A name of labels of 1 to 63 bytes (RFC 1035 §3.1); the last dot may be there, and is all of the root.
+fn dns_name(text: &str) -> Result<String, Problem> {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
+    };
+    if name.len() > limits::DNS_NAME_MAX || !(name.is_empty() || name.split('.').all(label)) {
+        let what = format!("\"{}\" is not a DNS name", shown(text));
+        return Err(Problem::new(what, "Write it as \"www.example.org\"; \".\" is the root."));
+    }
+    Ok(name.to_owned())
+}
+
+pub(super) fn count(table: &mut Table<'_>, key: &'static str, default: u16, report: &mut Report<'_>) -> u16 {
     let read = table.integer(key, 1..=u32::from(u16::MAX), report);
     read.and_then(|read| u16::try_from(read.value).ok()).unwrap_or(default)
 }

@@ -1,19 +1,62 @@
 //! `[global]`, `[mail]` and `[ipvs]`.
 
+use super::command::{self, Owner, Terms};
 use super::reader::Table;
 use super::report::Report;
+use super::suggest::shown;
 use super::values;
 use crate::limits;
-use crate::model::{Global, Ipvs, Mail};
+use crate::model::{Global, IfName, Ipvs, Mail};
 use crate::time::Duration;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use toml::de::DeValue;
 
-/// `[global]`, and the multicast group that instances take where they name none.
-pub(super) fn global(mut table: Table<'_>, report: &mut Report<'_>) -> (Global, Option<Ipv4Addr>) {
+/// What instances take from `[global]`.
+#[derive(Default)]
+pub(super) struct Defaults {
+    pub(super) group4: Option<Ipv4Addr>,
+    pub(super) group6: Option<Ipv6Addr>,
+    /// `script_user`.
+    pub(super) owner: Owner,
+}
+
+/// `[global]`.
+pub(super) fn global(mut table: Table<'_>, report: &mut Report<'_>) -> (Global, Defaults) {
     let router_name = table.parsed("router_name", values::name, report).map(|name| name.value);
-    let group = table.parsed("multicast_group4", values::group4, report).map(|group| group.value);
+    let group4 = table.parsed("multicast_group4", values::group4, report).map(|group| group.value);
+    let group6 = table.parsed("multicast_group6", values::group6, report).map(|group| group.value);
+    let owner = table.parsed("script_user", command::owner_text, report);
+    let owner = owner.map(|owner| owner.value).unwrap_or_default();
+    let terms = Terms::of(&owner).with(Duration::from_secs(10), Duration::from_secs(1000));
+    let start_script = command::optional(&mut table, "start_script", terms, report);
+    let stop_script = command::optional(&mut table, "stop_script", terms, report);
+    let announce_rates = announce_rates(&mut table, report);
     table.finish(report);
-    (Global { router_name, ..Global::default() }, group)
+    (Global { router_name, announce_rates, start_script, stop_script }, Defaults { group4, group6, owner })
+}
+
+/// `announce_rates = { eth0 = 100 }`: the keys are interfaces.
+fn announce_rates(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<(IfName, u32)> {
+    const FASTEST: u32 = 100_000;
+    let Some(rates) = table.table("announce_rates", "announce_rates", report) else { return Vec::new() };
+    let mut out = Vec::new();
+    for (key, value) in rates.entries("announce_rates") {
+        if let DeValue::Table(_) = value.value {
+            let what = format!("`announce_rates`: {} is split at a dot", shown(key.value));
+            report.error(key.at, what, "Put an interface name with a dot into quotes: \"eth0.100\" = 50.");
+            continue;
+        }
+        let rate = value.integer(1..=FASTEST, report);
+        match values::interface(key.value) {
+            Ok(interface) => out.extend(rate.map(|rate| (interface, rate.value))),
+            Err(problem) => report.problem(key.at, problem),
+        }
+    }
+    if let Some((interface, _)) = out.get(limits::INTERFACES_MAX) {
+        let what = format!("more than {} in `announce_rates`, at {interface}", limits::INTERFACES_MAX);
+        report.error(table.key_at("announce_rates"), what, "");
+    }
+    out
 }
 
 /// `[mail]`.

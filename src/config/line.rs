@@ -1,6 +1,7 @@
 //! One line of TOML, looked at without a parser: good enough for lines that a parser does not take.
 
-use super::suggest::{KEYS, nearest};
+use super::suggest::nearest;
+use super::words::KEYS;
 
 /// What opens a text of several lines.
 pub(super) const TRIPLE: [&str; 2] = ["\"\"\"", "'''"];

@@ -2,29 +2,41 @@
 //! acceptance).
 //!
 //! [`parse`] goes three times over a text: `syntax` finds what is no TOML and blanks it out, so that the rest
-//! can still be read; `global`, `vrrp`, `service` and `check` read table by table through `reader`, which
+//! can still be read; `global`, `vrrp`, `service` and the others read table by table through `reader`, which
 //! remembers the keys that were asked for and reports the others; `whole` compares the tables with one
-//! another.
+//! another. `words` lists every key, and what others call it.
 
+mod address;
+mod advert;
+mod auth;
 mod check;
+mod command;
+mod fixed;
 mod global;
+mod group;
 mod intention;
 mod line;
+mod notify;
 mod reader;
 mod report;
+mod route;
 mod service;
 mod suggest;
 mod syntax;
+mod track;
 mod values;
 mod vrrp;
 mod whole;
+mod words;
 
 pub use suggest::nearest;
 
 use crate::limits;
 use crate::model::{Config, Diagnostics};
+use command::Owner;
 use reader::Table;
-use report::Report;
+use report::{At, Report};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use toml::de::DeTable;
 
 /// Reads a TOML text. `file` is the name for messages. `None` where a diagnostic of level error refuses the
@@ -40,6 +52,40 @@ use toml::de::DeTable;
 /// ));
 /// ```
 pub fn parse(text: &str, file: &str) -> (Option<Config>, Diagnostics) {
+    read(text, file, Outside { key_file: NO_KEY_FILES })
+}
+
+const NO_KEY_FILES: LoadKeyFile<'static> = &|_| Err("no files are read here".to_owned());
+
+/// What a key file holds, and whether everybody on the box can read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFile {
+    /// Its bytes; those of a file longer than [`limits::KEY_FILE_MAX`] up to there, or one more.
+    pub bytes: Vec<u8>,
+    /// Are its access rights too wide for a secret?
+    pub is_public: bool,
+}
+
+/// How a key file comes to its bytes, given its absolute path; why not, otherwise.
+pub type LoadKeyFile<'l> = &'l dyn Fn(&str) -> Result<KeyFile, String>;
+
+/// What comes from beyond the text.
+#[derive(Clone, Copy)]
+struct Outside<'o> {
+    key_file: LoadKeyFile<'o>,
+}
+
+/// What the tables of instances and groups need to know of others.
+struct Context<'c> {
+    group4: Option<Ipv4Addr>,
+    group6: Option<Ipv6Addr>,
+    /// As whom commands run that do not say.
+    owner: Owner,
+    tracks: Vec<track::Draft>,
+    outside: Outside<'c>,
+}
+
+fn read(text: &str, file: &str, outside: Outside<'_>) -> (Option<Config>, Diagnostics) {
     let mut report = Report::new(text, file);
     if text.len() > limits::CONFIG_BYTES_MAX {
         let what =
@@ -49,7 +95,7 @@ pub fn parse(text: &str, file: &str) -> (Option<Config>, Diagnostics) {
     }
     let config = match syntax::readable(text, &mut report) {
         Some(readable) => match DeTable::parse(&readable) {
-            Ok(document) => Some(self::document(document.get_ref(), &mut report)),
+            Ok(document) => Some(self::document(document.get_ref(), outside, &mut report)),
             Err(_) => None, // `readable` has reported it
         },
         None => None,
@@ -61,8 +107,13 @@ pub fn parse(text: &str, file: &str) -> (Option<Config>, Diagnostics) {
 /// As [`parse`], for the bytes of a file: also refuses what is not UTF-8, with the place of the first bad
 /// byte.
 pub fn parse_bytes(bytes: &[u8], file: &str) -> (Option<Config>, Diagnostics) {
+    parse_file(bytes, file, NO_KEY_FILES)
+}
+
+/// As [`parse_bytes`]; `key_file` reads the files that `auth_hmac` names, which the others refuse.
+pub fn parse_file(bytes: &[u8], file: &str, key_file: LoadKeyFile<'_>) -> (Option<Config>, Diagnostics) {
     let error = match core::str::from_utf8(bytes) {
-        Ok(text) => return parse(text, file),
+        Ok(text) => return read(text, file, Outside { key_file }),
         Err(error) => error,
     };
     let good = bytes.get(..error.valid_up_to()).unwrap_or(&[]);
@@ -77,37 +128,62 @@ pub fn parse_bytes(bytes: &[u8], file: &str) -> (Option<Config>, Diagnostics) {
     (None, report.finish())
 }
 
-fn document(entries: &DeTable<'_>, report: &mut Report<'_>) -> Config {
+fn document(entries: &DeTable<'_>, outside: Outside<'_>, report: &mut Report<'_>) -> Config {
     let mut file = Table::new("the file", 0, entries);
     let global = file.table("global", "[global]", report);
-    let (global, group) = global.map(|table| global::global(table, report)).unwrap_or_default();
+    let (global, defaults) = global.map(|table| global::global(table, report)).unwrap_or_default();
+    let global::Defaults { group4, group6, owner } = defaults;
     let mail = file.table("mail", "[mail]", report).and_then(|table| global::mail(table, report));
-    let ipvs = file.table("ipvs", "[ipvs]", report);
-    let ipvs = ipvs.map(|table| global::ipvs(table, report)).unwrap_or_default();
+    let fifos = file.table("notify", "[notify]", report);
+    let fifos = fifos.map(|table| notify::fifos(table, &owner, report)).unwrap_or_default();
+    let realtime = file.table("realtime", "[realtime]", report);
+    let realtime = realtime.map(|table| notify::realtime(table, report)).unwrap_or_default();
+    let tracks = file
+        .tables("track", "[[track]]", limits::TRACKS_MAX, report)
+        .into_iter()
+        .map(|table| track::track(table, &owner, report))
+        .collect();
+    let context = Context { group4, group6, owner, tracks, outside };
     let instances: Vec<vrrp::Draft> = file
         .tables("vrrp", "[[vrrp]]", limits::INSTANCES_MAX, report)
         .into_iter()
-        .map(|table| vrrp::instance(table, group, report))
+        .map(|table| vrrp::instance(table, &context, report))
         .collect();
+    let groups: Vec<group::Draft> = file
+        .tables("sync_group", "[[sync_group]]", limits::GROUPS_MAX, report)
+        .into_iter()
+        .map(|table| group::group(table, &instances, &context, report))
+        .collect();
+    let fixed = file.table("static", "[static]", report);
+    let fixed = fixed.map(|table| fixed::fixed(table, report)).unwrap_or_default();
     let services: Vec<service::Draft> = file
         .tables("service", "[[service]]", limits::SERVICES_MAX, report)
         .into_iter()
         .map(|table| service::service(table, report))
         .collect();
-    let nothing = !file.has("vrrp") && !file.has("service");
+    let ipvs = file.table("ipvs", "[ipvs]", report);
+    let ipvs = ipvs.map(|table| global::ipvs(table, report)).unwrap_or_default();
+    let nothing = !["vrrp", "service", "static"].iter().any(|key| file.has(key));
     file.finish(report);
-    whole::compare(&instances, &services, report);
+    whole::compare(&instances, &groups, &context.tracks, &fixed, &services, report);
     if nothing && !report.has_errors() {
         let hint = "Add [[vrrp]] for virtual addresses or [[service]] for load balancing.";
         report.warning_of_file("there is nothing to do", hint);
     }
+    let value = |read: At<_>| read.value;
     Config {
         global,
         mail,
         instances: instances.into_iter().filter_map(|draft| draft.instance).collect(),
+        groups: groups.into_iter().filter_map(|draft| draft.group).collect(),
+        tracks: context.tracks.into_iter().filter_map(track::Draft::track).collect(),
+        static_addresses: fixed.addresses.into_iter().map(value).collect(),
+        static_routes: fixed.routes.into_iter().map(|route| route.value).collect(),
+        static_rules: fixed.rules.into_iter().map(|rule| rule.value).collect(),
+        fifos,
+        realtime,
         services: services.into_iter().filter_map(|draft| draft.service).collect(),
         ipvs,
-        ..Config::default()
     }
 }
 
@@ -133,7 +209,13 @@ mod tests {
     #[test]
     fn the_list_of_keys_is_what_is_read() {
         let text = "zzzzzz = 1\n[global]\nzzzzzz = 1\n[mail]\nzzzzzz = 1\n[ipvs]\nzzzzzz = 1\n\
+            [static]\nzzzzzz = 1\n[notify]\nzzzzzz = 1\nfifo = { zzzzzz = 1 }\n[realtime]\nzzzzzz = 1\n\
+            [[track]]\nzzzzzz = 1\n[[sync_group]]\nzzzzzz = 1\n\
             [[vrrp]]\nzzzzzz = 1\ngarp = { zzzzzz = 1 }\n\
+            auth_hmac = { zzzzzz = 1, keys = [{ zzzzzz = 1 }] }\nunicast_peers = [{ zzzzzz = 1 }]\n\
+            virtual_mac = { zzzzzz = 1 }\naddresses = [{ zzzzzz = 1 }]\nroutes = [{ zzzzzz = 1 }]\n\
+            rules = [{ zzzzzz = 1 }]\ntrack = [{ zzzzzz = 1 }]\nrun_while_active = [{ zzzzzz = 1 }]\n\
+            notify = { zzzzzz = 1, any = { zzzzzz = 1 } }\n\
             [[service]]\nzzzzzz = 1\nsorry = { zzzzzz = 1 }\npersistence = { zzzzzz = 1 }\n\
             check = { zzzzzz = 1 }\n\
             [[service.server]]\nzzzzzz = 1\n";
@@ -143,11 +225,11 @@ mod tests {
             let Some(keys) = diagnostic.hint.strip_prefix("Keys here: ") else { continue };
             let keys: BTreeSet<&str> = keys.trim_end_matches('.').split(", ").collect();
             let table = diagnostic.what.strip_prefix("unknown key `zzzzzz` in ").unwrap();
-            let listed = suggest::KEYS.iter().find(|(name, _)| *name == table).map(|(_, keys)| *keys);
+            let listed = words::KEYS.iter().find(|(name, _)| *name == table).map(|(_, keys)| *keys);
             let listed: BTreeSet<&str> = listed.unwrap_or(&[]).iter().copied().collect();
             assert_eq!(keys, listed, "{table}");
             found.insert(table.to_owned());
         }
-        assert_eq!(found.len(), suggest::KEYS.len(), "a table is never read: {found:?}");
+        assert_eq!(found.len(), words::KEYS.len(), "a table is never read: {found:?}");
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Table<'t> {
     pub(super) at: usize,
     entries: &'t DeTable<'t>,
     asked: Vec<&'static str>,
+    /// Keys that are given and refused with a reason of their own.
+    refused: Vec<&'static str>,
     /// Lists whose first table was never begun: `[[service.server]]` without `[[service]]`.
     orphans: Vec<(&'static str, usize)>,
     /// Keys that are not given although they must be, each with a whole line as an example.
@@ -36,14 +38,27 @@ pub(super) struct Value<'t> {
 
 impl<'t> Table<'t> {
     pub(super) fn new(name: &'static str, at: usize, entries: &'t DeTable<'t>) -> Self {
-        Table { name, at, entries, asked: Vec::new(), orphans: Vec::new(), missing: Vec::new() }
+        Table {
+            name,
+            at,
+            entries,
+            asked: Vec::new(),
+            refused: Vec::new(),
+            orphans: Vec::new(),
+            missing: Vec::new(),
+        }
     }
 
     /// The value of `key`, whatever it is.
     pub(super) fn get(&mut self, key: &'static str) -> Option<Value<'t>> {
-        self.asked.push(key);
+        self.know(&[key]);
         let value = self.entries.get(key)?;
         Some(Value { key, at: value.span().start, value: value.get_ref() })
+    }
+
+    /// The value of `key`, without making it known.
+    pub(super) fn peek(&self, key: &str) -> Option<&'t DeValue<'t>> {
+        self.entries.get(key).map(Spanned::get_ref)
     }
 
     /// Byte offset of `key` itself, or that of the table where there is no such key.
@@ -81,16 +96,25 @@ impl<'t> Table<'t> {
         self.get(key)?.integer(range, report)
     }
 
+    /// A whole number in a range that fits a smaller type.
+    pub(super) fn number<T: TryFrom<u32>>(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u32>,
+        report: &mut Report<'_>,
+    ) -> Option<At<T>> {
+        let read = self.integer(key, range, report)?;
+        T::try_from(read.value).ok().map(|value| At { at: read.at, value })
+    }
+
     /// `true` or `false`.
     pub(super) fn boolean(&mut self, key: &'static str, report: &mut Report<'_>) -> Option<At<bool>> {
-        let value = self.get(key)?;
-        match value.value {
-            DeValue::Boolean(b) => Some(At { at: value.at, value: *b }),
-            _ => {
-                value.wrong("true or false", "Write true or false, without quotes.".to_owned(), report);
-                None
-            }
-        }
+        self.get(key)?.boolean(report)
+    }
+
+    /// `true` or `false`, with what it is when it is not given or cannot be read.
+    pub(super) fn flag(&mut self, key: &'static str, default: bool, report: &mut Report<'_>) -> bool {
+        self.boolean(key, report).map_or(default, |read| read.value)
     }
 
     /// A length of time in a range.
@@ -110,17 +134,7 @@ impl<'t> Table<'t> {
         words: &[(&'static str, T)],
         report: &mut Report<'_>,
     ) -> Option<At<T>> {
-        let text = self.text(key, report)?;
-        let found = words.iter().find(|(word, _)| *word == text.value);
-        if found.is_none() {
-            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            let hint = match meant_word(text.value).or_else(|| nearest(text.value, &known)) {
-                Some(word) if known.contains(&word) => format!("Did you mean \"{word}\"?"),
-                _ => format!("One of: {}.", known.join(", ")),
-            };
-            report.error(text.at, format!("unknown {key} \"{}\"", shown(text.value)), hint);
-        }
-        found.map(|(_, value)| At { at: text.at, value: *value })
+        self.get(key)?.choice(words, report)
     }
 
     /// A list.
@@ -183,6 +197,47 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// The names of all keys and their values, for a table whose keys are the user's own; `name` is how
+    /// messages call a value.
+    pub(super) fn entries(&self, name: &'static str) -> Vec<(At<&'t str>, Value<'t>)> {
+        let entry = |(key, value): (&'t Spanned<_>, &'t Spanned<DeValue<'t>>)| {
+            let word: &'t str = AsRef::<str>::as_ref(Spanned::get_ref(key));
+            let value = Value { key: name, at: value.span().start, value: value.get_ref() };
+            (At { at: key.span().start, value: word }, value)
+        };
+        self.entries.iter().map(entry).collect()
+    }
+
+    /// Makes `keys` known without reading them.
+    pub(super) fn know(&mut self, keys: &[&'static str]) {
+        for key in keys {
+            if !self.asked.contains(key) {
+                self.asked.push(key);
+            }
+        }
+    }
+
+    /// Refuses `key` where it is given: known, but nothing that we do.
+    pub(super) fn refuse(
+        &mut self,
+        key: &'static str,
+        what: impl Into<String>,
+        hint: &str,
+        report: &mut Report<'_>,
+    ) {
+        if self.has(key) {
+            self.refused.push(key);
+            report.error(self.key_at(key), what, hint);
+        }
+    }
+
+    /// Refuses each of `keys` that is given beside what `other` says.
+    pub(super) fn contradict(&self, keys: &[&str], other: &str, hint: &str, report: &mut Report<'_>) {
+        for key in keys.iter().filter(|key| self.has(key)) {
+            report.error(self.key_at(key), format!("`{key}` contradicts {other}"), hint);
+        }
+    }
+
     /// Says that `key` has no default; `example` is a whole line that gives it.
     pub(super) fn require(&mut self, key: &'static str, example: impl Into<String>) {
         if !self.has(key) {
@@ -196,7 +251,7 @@ impl<'t> Table<'t> {
         let mut hints = Vec::new();
         for (key, _) in self.entries.iter() {
             let word: &str = key.get_ref();
-            if !self.asked.contains(&word) {
+            if !self.asked.contains(&word) && !self.refused.contains(&word) {
                 if report.is_full() {
                     report.error(key.span().start, "", "");
                     continue;
@@ -262,35 +317,61 @@ impl<'t> Value<'t> {
         }
     }
 
+    /// `true` or `false`.
+    pub(super) fn boolean(self, report: &mut Report<'_>) -> Option<At<bool>> {
+        match self.value {
+            DeValue::Boolean(b) => Some(At { at: self.at, value: *b }),
+            _ => {
+                self.wrong("true or false", "Write true or false, without quotes.".to_owned(), report);
+                None
+            }
+        }
+    }
+
     /// A whole number in a range.
     pub(super) fn integer(self, range: RangeInclusive<u32>, report: &mut Report<'_>) -> Option<At<u32>> {
+        let read = self.signed(i64::from(*range.start())..=i64::from(*range.end()), report)?;
+        u32::try_from(read.value).ok().map(|value| At { at: read.at, value })
+    }
+
+    /// A whole number in a range, with its sign.
+    pub(super) fn signed(self, range: RangeInclusive<i64>, report: &mut Report<'_>) -> Option<At<i64>> {
         let (first, last) = (range.start(), range.end());
         let wanted = format!("a whole number from {first} to {last}");
         match self.value {
             DeValue::Integer(number) => {
                 let read = i64::from_str_radix(number.as_str(), number.radix()).ok();
-                match read.and_then(|n| u32::try_from(n).ok()).filter(|n| range.contains(n)) {
-                    Some(value) => Some(At { at: self.at, value }),
-                    None => {
-                        let shown = shown(&number.to_string());
-                        report.error(
-                            self.at,
-                            format!("`{}` is {shown}, wants {first} to {last}", self.key),
-                            "",
-                        );
-                        None
-                    }
+                if let Some(value) = read.filter(|n| range.contains(n)) {
+                    return Some(At { at: self.at, value });
                 }
+                let shown = shown(&number.to_string());
+                report.error(self.at, format!("`{}` is {shown}, wants {first} to {last}", self.key), "");
             }
-            DeValue::String(text) if text.trim().parse::<u32>().is_ok() => {
+            DeValue::String(text) if text.trim().parse::<i64>().is_ok() => {
                 self.wrong(&wanted, format!("Write {} without quotes.", text.trim()), report);
-                None
             }
-            _ => {
-                self.wrong(&wanted, String::new(), report);
-                None
-            }
+            _ => self.wrong(&wanted, String::new(), report),
         }
+        None
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(
+        self,
+        words: &[(&'static str, T)],
+        report: &mut Report<'_>,
+    ) -> Option<At<T>> {
+        let text = self.text(report)?;
+        let found = words.iter().find(|(word, _)| *word == text.value);
+        if found.is_none() {
+            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let hint = match meant_word(text.value).or_else(|| nearest(text.value, &known)) {
+                Some(word) if known.contains(&word) => format!("Did you mean \"{word}\"?"),
+                _ => format!("One of: {}.", known.join(", ")),
+            };
+            report.error(text.at, format!("unknown {} \"{}\"", self.key, shown(text.value)), hint);
+        }
+        found.map(|(_, value)| At { at: text.at, value: *value })
     }
 
     /// A length of time in a range.

@@ -7,7 +7,9 @@ use super::report::{At, Problem, Report};
 use super::suggest::{nearest, shown};
 use super::values;
 use crate::limits;
-use crate::model::{Check, Forwarding, Name, Persistence, Protocol, Scheduler, Server, Service, Sorry};
+use crate::model::{
+    Check, CheckKind, Forwarding, Name, Persistence, Protocol, Scheduler, Server, Service, Sorry,
+};
 use crate::time::Duration;
 use core::ops::RangeInclusive;
 use std::collections::BTreeMap;
@@ -239,7 +241,8 @@ fn server(mut table: Table<'_>, parent: &Parent, report: &mut Report<'_>) -> Opt
     let address = address?;
     reachable("address", address, forward, parent.address, report);
     let any_port = parent.address.is_none_or(|service| service.port() == 0);
-    if any_port && check.is_some() && address.value.port() == 0 {
+    let needs_port = check.as_ref().is_some_and(|check| check.kind != CheckKind::Ping);
+    if any_port && needs_port && address.value.port() == 0 {
         report.error(address.at, "`address`: a check needs a port", "Give the port, or set check = false.");
     }
     Some(address.map(|address| Server { address, weight, forward, check }))

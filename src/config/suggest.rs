@@ -1,189 +1,26 @@
 //! What a key that we do not know was probably meant to be.
 
-/// Tables and their keys. A test in `mod.rs` holds it against what the readers ask for.
-pub(super) const KEYS: &[(&str, &[&str])] = &[
-    ("the file", &["global", "mail", "vrrp", "service", "ipvs"]),
-    ("[global]", &["router_name", "multicast_group4"]),
-    ("[mail]", &["server", "from", "to", "timeout", "helo"]),
-    (
-        "[[vrrp]]",
-        &[
-            "name",
-            "interface",
-            "vrid",
-            "version",
-            "priority",
-            "advert_interval",
-            "preempt",
-            "auth_pass",
-            "multicast_group4",
-            "addresses",
-            "checksum",
-            "garp",
-            "lease",
-        ],
-    ),
-    ("garp", &["delay", "repeat", "refresh"]),
-    (
-        "[[service]]",
-        &[
-            "name",
-            "address",
-            "protocol",
-            "scheduler",
-            "forward",
-            "persistence",
-            "sorry",
-            "start_up",
-            "check",
-            "server",
-        ],
-    ),
-    ("[[service.server]]", &["address", "weight", "forward", "check"]),
-    ("persistence", &["timeout", "prefix"]),
-    ("sorry", &["address", "forward"]),
-    (
-        "check",
-        &[
-            "type",
-            "interval",
-            "timeout",
-            "retry_interval",
-            "rise",
-            "fall",
-            "path",
-            "virtual_host",
-            "status",
-            "digest",
-        ],
-    ),
-    ("[ipvs]", &["keep", "watch_interval"]),
-];
-
-/// Keys that belong to later releases, ours and keepalived's words for them.
-const LATER: &[&str] = &[
-    "accept",
-    "auth_hmac",
-    "bind_if",
-    "bind_port",
-    "bindto",
-    "checks",
-    "connect_ip",
-    "connect_port",
-    "enable_script_security",
-    "excluded_addresses",
-    "fwmark",
-    "garp_lower_prio_delay",
-    "garp_lower_prio_repeat",
-    "group",
-    "hysteresis",
-    "inhibit_on_failure",
-    "limits",
-    "lthreshold",
-    "lvs_sync_daemon",
-    "lvs_timeouts",
-    "mcast_src_ip",
-    "misc_path",
-    "no_accept",
-    "notify",
-    "notify_backup",
-    "notify_down",
-    "notify_fault",
-    "notify_fifo",
-    "notify_master",
-    "notify_stop",
-    "notify_up",
-    "ops",
-    "persistence_engine",
-    "preempt_delay",
-    "quorum",
-    "quorum_down",
-    "quorum_up",
-    "routes",
-    "rules",
-    "script_user",
-    "server_group",
-    "smtp_alert",
-    "static_ipaddress",
-    "static_routes",
-    "static_rules",
-    "sync",
-    "sync_group",
-    "timeouts",
-    "track",
-    "track_file",
-    "track_interface",
-    "track_process",
-    "track_script",
-    "unicast_peer",
-    "unicast_peers",
-    "unicast_source",
-    "unicast_src_ip",
-    "uthreshold",
-    "use_vmac",
-    "virtual_ipaddress_excluded",
-    "virtual_mac",
-    "virtual_routes",
-    "virtual_rules",
-    "virtual_server_group",
-    "vrrp_script",
-    "vrrp_sync_group",
-];
-
-/// What keepalived's users type, and what it is here.
-const KEEPALIVED: &[(&str, &str)] = &[
-    ("HTTP_GET", "`check = { type = \"http\", ... }`"),
-    ("SSL_GET", "not in this release: HTTPS comes later"),
-    ("TCP_CHECK", "`check = { type = \"tcp\" }`"),
-    ("advert_int", "`advert_interval`, with a unit: \"1s\""),
-    ("alpha", "`start_up = false` of the service"),
-    ("auth_type", "not needed: `auth_pass` alone says PASS"),
-    ("authentication", "`auth_pass`"),
-    ("connect_timeout", "`timeout`, with a unit, in `check`"),
-    ("delay_before_retry", "`retry_interval`, with a unit, in `check`"),
-    ("delay_loop", "`interval`, with a unit, in `check`"),
-    ("garp_master_delay", "`garp = { delay = \"5s\" }`"),
-    ("garp_master_refresh", "`garp = { refresh = \"60s\" }`"),
-    ("garp_master_repeat", "`garp = { repeat = 5 }`"),
-    ("global_defs", "`[global]` and `[mail]`"),
-    ("lb_algo", "`scheduler`"),
-    ("lb_kind", "`forward`: nat, direct or tunnel"),
-    ("lvs_method", "`forward`: nat, direct or tunnel"),
-    ("lvs_sched", "`scheduler`"),
-    ("mcast_dst_ip", "`multicast_group4`"),
-    ("nb_get_retry", "`fall` in `check`: failures in a row until down, that is retries + 1"),
-    ("nopreempt", "`preempt = false`"),
-    ("notification_email", "`to` in `[mail]`"),
-    ("notification_email_from", "`from` in `[mail]`"),
-    ("persistence_granularity", "`persistence = { timeout = \"6m\", prefix = 24 }`"),
-    ("persistence_timeout", "`persistence`, with a unit: \"360s\""),
-    ("real_server", "`[[service.server]]`"),
-    ("retry", "`fall` in `check`: failures in a row until down, that is retries + 1"),
-    ("router_id", "`router_name` in `[global]`"),
-    ("smtp_connect_timeout", "`timeout`, with a unit, in `[mail]`"),
-    ("smtp_helo_name", "`helo` in `[mail]`"),
-    ("smtp_server", "`server` in `[mail]`: \"127.0.0.1:25\""),
-    ("sorry_server", "`sorry`: \"127.0.0.1:80\""),
-    ("state", "not needed: the priorities decide who is Active"),
-    ("status_code", "`status`: [200] or [\"200-299\"]"),
-    ("url", "`path`, `status` and `digest` of `check`"),
-    ("v3_checksum_as_v2", "`checksum = \"message-only\"`"),
-    ("virtual_ipaddress", "`addresses`: [\"10.0.0.100/24\"]"),
-    ("virtual_router_id", "`vrid`"),
-    ("virtual_server", "`[[service]]`"),
-    ("virtualhost", "`virtual_host`"),
-    ("vrrp_instance", "`[[vrrp]]`"),
-    ("vrrp_mcast_group4", "`multicast_group4` in `[global]`"),
-    ("vrrp_version", "`version` of each `[[vrrp]]`"),
-];
+use super::words::{IN_TABLE, KEEPALIVED, KEYS, LATER, NOT_OURS};
 
 /// What is wrong with a key that is none of `known` in `table`, and what to do: (what, hint).
 pub(super) fn unknown_key(key: &str, table: &str, known: &[&str]) -> (String, String) {
     let shown = shown(key);
-    if LATER.contains(&key) {
+    let listed = |(begins, keys): &&(&str, &[&str])| table.starts_with(begins) && keys.contains(&key);
+    if LATER.iter().any(|entry| listed(&entry)) {
         return (format!("`{shown}` is not in this release"), "Leave it out.".to_owned());
     }
+    if NOT_OURS.iter().any(|entry| listed(&entry)) {
+        let hint = match table {
+            "[[vrrp]]" => "Leave it out.",
+            _ => "Leave it out, or set it with a command of `notify`.",
+        };
+        return (format!("vipd has no `{shown}`"), hint.to_owned());
+    }
     let what = format!("unknown key `{shown}` in {table}");
+    let own = IN_TABLE.iter().find(|(owner, word, _)| *owner == table && *word == key);
+    if let Some((_, _, ours)) = own {
+        return (what, format!("`{shown}` is {ours} here."));
+    }
     if let Some((word, ours)) = KEEPALIVED.iter().find(|(word, _)| *word == key) {
         return (what, format!("keepalived's `{word}` is {ours}."));
     }
@@ -302,8 +139,13 @@ mod tests {
     fn our_keys_are_neither_keepalived_words_nor_later_ones() {
         for (table, keys) in KEYS {
             for key in *keys {
-                assert!(!LATER.contains(key), "{table}: {key} would be called later though we read it");
+                let listed = |list: &[(&str, &[&str])]| {
+                    list.iter().any(|(begins, keys)| table.starts_with(begins) && keys.contains(key))
+                };
+                assert!(!listed(LATER), "{table}: {key} would be called later though we read it");
+                assert!(!listed(NOT_OURS), "{table}: {key} would be called foreign though we read it");
                 assert!(!KEEPALIVED.iter().any(|(word, _)| word == key), "{table}: {key}");
+                assert!(!IN_TABLE.iter().any(|(own, word, _)| own == table && word == key), "{table}: {key}");
             }
         }
     }

@@ -5,7 +5,7 @@ use super::suggest::shown;
 use crate::limits;
 use crate::model::{Cidr, IfName, Name};
 use crate::time::Duration;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Units with their microseconds, longest first so that [`show_duration`] finds the shortest text.
 const UNITS: [(&str, u64); 6] = [
@@ -98,7 +98,7 @@ fn no_address(text: &str) -> Problem {
         return Problem::new("the address is empty", "");
     }
     if text.contains('%') {
-        return Problem::new(what, "Addresses with an interface (%) are not in this release.");
+        return Problem::new(what, "Leave out what follows %: the interface has a key of its own.");
     }
     let parts: Vec<&str> = text.split('.').collect();
     let dotted = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
@@ -174,65 +174,70 @@ pub(super) fn socket(
     }
 }
 
-/// `10.0.0.100/24`; without a prefix length that of a single host. IPv4 only in this release.
-pub(super) fn virtual_address(text: &str) -> Result<Cidr, Problem> {
-    if let Some((first, _)) = text.split_once([' ', '\t'])
-        && virtual_address(first).is_ok()
-    {
-        return Err(Problem::new(
-            format!("\"{}\" is more than an address", shown(text)),
-            format!("Did you mean \"{first}\"? dev, label and the like are not in this release."),
-        ));
-    }
+/// `10.0.0.100/24`, `2001:db8::1/64`; without a prefix length that of a single host.
+pub(super) fn cidr(text: &str, shortest: u8) -> Result<Cidr, Problem> {
     let (host, prefix) = match text.split_once('/') {
         Some((host, prefix)) => (host, Some(prefix)),
         None => (text, None),
     };
-    let address = match host.parse() {
-        Ok(IpAddr::V4(address)) => address,
-        Ok(IpAddr::V6(_)) => {
-            return Err(Problem::new(
-                format!("\"{}\": IPv6 VRRP is not in this release", shown(text)),
-                "Leave the address out.",
-            ));
+    let address: IpAddr = host.parse().map_err(|_| no_address(host))?;
+    let (longest, family) = if address.is_ipv6() { (128, "IPv6") } else { (32, "IPv4") };
+    let Some(prefix) = prefix else { return Ok(Cidr { address, prefix_len: longest }) };
+    match prefix.parse::<u8>() {
+        Ok(len) if (shortest..=longest).contains(&len) && is_plain(prefix) => {
+            Ok(Cidr { address, prefix_len: len })
         }
-        Err(_) => return Err(no_address(host)),
-    };
-    let prefix_len = match prefix {
-        None => 32,
-        Some(prefix) => match prefix.parse::<u8>() {
-            Ok(len @ 1..=32) if !prefix.starts_with(['+', '0']) => len,
-            _ => {
-                let hint = match prefix.parse::<Ipv4Addr>().ok().and_then(mask_len) {
-                    Some(len) => format!("Did you mean \"{address}/{len}\"?"),
-                    None => String::new(),
-                };
-                let what = format!("prefix length \"{}\" of an IPv4 address, wants 1 to 32", shown(prefix));
-                return Err(Problem::new(what, hint));
-            }
-        },
-    };
-    virtual_ipv4(address)?;
-    Ok(Cidr { address: IpAddr::V4(address), prefix_len })
+        _ => {
+            let hint = match prefix.parse::<Ipv4Addr>().ok().and_then(mask_len) {
+                Some(len) if longest == 32 => format!("Did you mean \"{address}/{len}\"?"),
+                _ => String::new(),
+            };
+            let shown = shown(prefix);
+            let what =
+                format!("prefix length \"{shown}\" of an {family} address, wants {shortest} to {longest}");
+            Err(Problem::new(what, hint))
+        }
+    }
 }
 
-/// RTNL-22: what the kernel takes without a word though it cannot be a virtual address.
-fn virtual_ipv4(address: Ipv4Addr) -> Result<(), Problem> {
-    let kind = if address.octets().starts_with(&[0]) {
-        "no address"
-    } else if address.is_broadcast() {
-        "the broadcast address"
-    } else if address.is_multicast() {
-        "a multicast address"
-    } else if address.is_loopback() {
-        "a loopback address"
-    } else {
-        return Ok(());
-    };
-    Err(Problem::new(
-        format!("{address} is {kind} and cannot be a virtual address"),
-        "Give an address that hosts on the LAN can reach.",
-    ))
+/// No sign, no leading zero.
+fn is_plain(number: &str) -> bool {
+    number == "0" || !number.starts_with(['+', '0'])
+}
+
+/// A net: as [`cidr`], without host bits; `default` is all of IPv4.
+pub(super) fn net(text: &str) -> Result<Cidr, Problem> {
+    if text == "default" {
+        return Ok(Cidr { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), prefix_len: 0 });
+    }
+    let read = cidr(text, 0)?;
+    let net = net_of(read);
+    if net == read.address {
+        return Ok(read);
+    }
+    let what = format!("\"{}\" has bits set beyond its prefix length", shown(text));
+    let meant = Cidr { address: net, prefix_len: read.prefix_len };
+    Err(Problem::new(what, format!("Did you mean \"{meant}\"?")))
+}
+
+/// The address with its host bits cleared.
+fn net_of(cidr: Cidr) -> IpAddr {
+    let len = u32::from(cidr.prefix_len);
+    match cidr.address {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - len.min(32)).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & mask))
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - len.min(128)).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask))
+        }
+    }
+}
+
+/// "IPv4" or "IPv6", for messages.
+pub(super) fn family_of(ip: IpAddr) -> &'static str {
+    if ip.is_ipv6() { "IPv6" } else { "IPv4" }
 }
 
 /// `255.255.255.0` → 24; `None` for a mask with holes and for 0.0.0.0.
@@ -250,7 +255,25 @@ pub(super) fn group4(text: &str) -> Result<Ipv4Addr, Problem> {
             format!("{group} is not a multicast group"),
             "Groups are 224.0.0.0 to 239.255.255.255; VRRP's own is 224.0.0.18.",
         )),
-        IpAddr::V6(_) => Err(Problem::new("an IPv6 group is not in this release", "Give an IPv4 group.")),
+        IpAddr::V6(_) => Err(Problem::new(
+            format!("\"{}\" is an IPv6 address", shown(text)),
+            "IPv6 groups go to multicast_group6.",
+        )),
+    }
+}
+
+/// A multicast group of IPv6.
+pub(super) fn group6(text: &str) -> Result<Ipv6Addr, Problem> {
+    match ip(text)? {
+        IpAddr::V6(group) if group.is_multicast() => Ok(group),
+        IpAddr::V6(group) => Err(Problem::new(
+            format!("{group} is not a multicast group"),
+            "Groups begin with ff; VRRP's own is ff02::12.",
+        )),
+        IpAddr::V4(_) => Err(Problem::new(
+            format!("\"{}\" is an IPv4 address", shown(text)),
+            "IPv4 groups go to multicast_group4.",
+        )),
     }
 }
 
@@ -385,26 +408,14 @@ mod tests {
     }
 
     #[test]
-    fn rtnl_22_addresses_that_the_kernel_takes_in_silence_are_refused() {
-        for text in ["0.0.0.0", "255.255.255.255", "224.0.0.18/24", "127.0.0.1/8"] {
-            assert!(
-                virtual_address(text).unwrap_err().what.contains("cannot be a virtual address"),
-                "{text}"
-            );
-        }
-        assert_eq!(virtual_address("10.0.0.100").unwrap().prefix_len, 32, "a host alone, as keepalived");
-        for text in ["10.0.0.1/33", "10.0.0.1/0", "10.0.0.1/+8", "10.0.0.1/08", "10.0.0.1/", "10.0.0.1/x"] {
-            assert!(virtual_address(text).unwrap_err().what.contains("1 to 32"), "{text}");
-        }
-        assert_eq!(
-            virtual_address("10.0.0.1/255.255.255.0").unwrap_err().hint,
-            "Did you mean \"10.0.0.1/24\"?"
-        );
-        let problem = virtual_address("10.0.0.1/24 dev eth0").unwrap_err();
-        assert!(
-            problem.hint.contains("\"10.0.0.1/24\""),
-            "keepalived's words after the address: {problem:?}"
-        );
+    fn nets_have_no_host_bits() {
+        assert_eq!(net("10.0.0.0/8").unwrap().to_string(), "10.0.0.0/8");
+        assert_eq!(net("default").unwrap().to_string(), "0.0.0.0/0");
+        assert_eq!(net("::/0").unwrap().to_string(), "::/0");
+        assert_eq!(net("192.0.2.1").unwrap().prefix_len, 32);
+        assert_eq!(net("10.0.0.1/8").unwrap_err().hint, "Did you mean \"10.0.0.0/8\"?", "RTNL-31: EINVAL");
+        assert_eq!(net("2001:db8::1/32").unwrap_err().hint, "Did you mean \"2001:db8::/32\"?");
+        assert_eq!(net("0.0.0.1/0").unwrap_err().hint, "Did you mean \"0.0.0.0/0\"?");
     }
 
     #[test]

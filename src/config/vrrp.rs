@@ -1,71 +1,137 @@
 //! `[[vrrp]]`.
 
+use super::advert::{self, family_word, is_of};
 use super::reader::{Table, Value};
-use super::report::{At, Report};
-use super::values;
+use super::report::{At, Problem, Report};
+use super::suggest::shown;
+use super::values::{self, family_of};
+use super::{Context, address, auth, notify, route, track};
 use crate::limits;
 use crate::model::{
-    AuthPass, Authentication, ChecksumForm, Cidr, Family, Garp, IfName, Instance, Name, Priority, Version,
-    Vrid,
+    Family, Garp, GarpForm, IfName, Instance, Name, Priority, TrackUse, VirtualAddress, VirtualMac, Vrid,
+    virtual_mac,
 };
 use crate::time::Duration;
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use toml::de::DeValue;
-
-/// VRRP's own group (RFC 9568 §5.1.1.2).
-const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 
 /// What could be read of an instance, for comparisons with the others.
 pub(super) struct Draft {
     pub(super) name: Option<At<Name>>,
     pub(super) interface: Option<At<IfName>>,
     pub(super) vrid: Option<At<Vrid>>,
-    pub(super) addresses: Vec<At<Cidr>>,
+    pub(super) family: Family,
+    pub(super) priority: Priority,
+    /// Advertised ones and others, with the key that they stand under.
+    pub(super) addresses: Vec<(&'static str, At<VirtualAddress>)>,
+    pub(super) virtual_mac: Option<At<VirtualMac>>,
+    pub(super) tracks: Vec<At<TrackUse>>,
+    /// Empty for multicast.
+    pub(super) peers: Vec<IpAddr>,
     /// `None` where something that has no default could not be read.
     pub(super) instance: Option<Instance>,
 }
 
-/// `[[vrrp]]`. `group` is that of `[global]`.
-pub(super) fn instance(mut table: Table<'_>, group: Option<Ipv4Addr>, report: &mut Report<'_>) -> Draft {
+/// `[[vrrp]]`.
+pub(super) fn instance(mut table: Table<'_>, context: &Context<'_>, report: &mut Report<'_>) -> Draft {
     let name = table.parsed("name", values::name, report);
     table.require("name", "name = \"VI_1\"");
     let interface = table.parsed("interface", values::interface, report);
     table.require("interface", "interface = \"eth0\"");
-    let vrid = table.integer("vrid", 1..=255, report).and_then(|vrid| {
-        let value = u8::try_from(vrid.value).ok().and_then(Vrid::new)?;
-        Some(At { at: vrid.at, value })
-    });
-    table.require("vrid", "vrid = 50");
-    let version = table.integer("version", 2..=3, report).map(|version| version.value);
-    let version = if version == Some(3) { Version::V3 } else { Version::V2 };
+    let vrid = vrid(&mut table, report);
+    let family = advert::family(&mut table, report);
+    let version = advert::version(&mut table, family, report);
     let priority = priority(&mut table, report);
-    let advert_interval = advert_interval(&mut table, version, report);
-    let preempt = preempt(&mut table, priority, report);
-    let authentication = authentication(&mut table, version, report);
-    let own_group = table.parsed("multicast_group4", values::group4, report).map(|group| group.value);
-    let addresses = addresses(&mut table, report);
-    let checksum = checksum(&mut table, version, report);
+    let advert_interval = advert::interval(&mut table, version, report);
+    let down_adverts = table.number("down_adverts", 1..=100, report).map_or(3, |read| read.value);
+    let (preempt, preempt_delay) = preempt(&mut table, priority, report);
+    let hour = Duration::from_secs(3600);
+    let delay = |table: &mut Table<'_>, key, report: &mut Report<'_>| {
+        table.duration(key, Duration::ZERO..=hour, report).map_or(Duration::ZERO, |read| read.value)
+    };
+    let start_delay = delay(&mut table, "start_delay", report);
+    let settle = delay(&mut table, "settle", report);
+    let down_delay = down_delay(&mut table, advert_interval, down_adverts, report);
+    let authentication = auth::authentication(&mut table, version, &context.outside, report);
+    let group = advert::group(&mut table, family, context, report);
+    let unicast = advert::unicast(&mut table, family, report);
+    let (source, track_source) = advert::source(&mut table, family, report);
+    let track_interface = track_interface(&mut table, report);
+    let own_interface = interface.as_ref().map(|interface| &interface.value);
+    let virtual_mac = virtual_mac_of(&mut table, family, vrid, own_interface, report);
+    let place = virtual_mac.as_ref().map(|mac| &mac.value.name).or(own_interface).cloned();
+    let (addresses, excluded) = addresses(&mut table, family, vrid, place.as_ref(), report);
+    if let Some(source) = source.filter(|_| !priority.is_owner())
+        && addresses.iter().chain(&excluded).any(|vip| vip.value.cidr.address == source.value)
+    {
+        let what = format!("`source`: {} is a virtual address, which moves", source.value);
+        report.error(source.at, what, "Give the router's own address.");
+    }
+    let routes = route::routes(&mut table, false, report);
+    let rules = route::rules(&mut table, family, report);
+    let tracks = track::uses(&mut table, &context.tracks, report);
+    owner_has_no_weights(&table, priority, &tracks, report);
+    let checksum = advert::checksum(&mut table, family, version, report);
+    let lower_priority_advert = table.flag("lower_priority_advert", true, report);
+    let higher_priority_advert = table.flag("higher_priority_advert", false, report);
+    let strict_addresses = table.flag("strict_addresses", false, report);
     let garp = table.table("garp", "garp", report).map_or(Garp::default(), |garp| self::garp(garp, report));
     let lease = lease(&mut table, report);
+    let promote_secondaries = table.flag("promote_secondaries", false, report);
+    accept(&mut table, report);
+    let notify = notify::notify(&mut table, &context.owner, report);
+    let pre_active = notify::pre_active(&mut table, &context.owner, report);
+    let run_while_active = notify::run_while_active(&mut table, report);
     table.finish(report);
+    let values = |list: &[At<VirtualAddress>]| list.iter().map(|read| read.value.clone()).collect();
+    let peers = unicast.iter().flat_map(|unicast| &unicast.peers).map(|peer| peer.address).collect();
     let instance = match (&name, &interface, vrid) {
         (Some(name), Some(interface), Some(vrid)) => Some(Instance {
             version,
             priority,
             advert_interval,
+            down_adverts,
             preempt,
+            preempt_delay,
+            start_delay,
+            settle,
+            down_delay,
             authentication,
-            group: own_group.or(group).unwrap_or(GROUP).into(),
-            addresses: addresses.iter().map(|address| address.value.into()).collect(),
+            group,
+            unicast,
+            source: source.map(|source| source.value),
+            track_source,
+            track_interface,
+            virtual_mac: virtual_mac.as_ref().map(|mac| mac.value.clone()),
+            addresses: values(&addresses),
+            excluded: values(&excluded),
+            routes: routes.into_iter().map(|route| route.value).collect(),
+            rules: rules.into_iter().map(|rule| rule.value).collect(),
+            tracks: tracks.iter().map(|track| track.value).collect(),
             checksum,
+            lower_priority_advert,
+            higher_priority_advert,
+            strict_addresses,
             garp,
             lease,
-            ..Instance::new(name.value.clone(), interface.value.clone(), vrid.value, Family::V4)
+            promote_secondaries,
+            notify,
+            pre_active,
+            run_while_active,
+            ..Instance::new(name.value.clone(), interface.value.clone(), vrid.value, family)
         }),
         _ => None,
     };
-    Draft { name, interface, vrid, addresses, instance }
+    let all = addresses.into_iter().map(|vip| ("addresses", vip));
+    let addresses = all.chain(excluded.into_iter().map(|vip| ("excluded_addresses", vip))).collect();
+    Draft { name, interface, vrid, family, priority, addresses, virtual_mac, tracks, peers, instance }
+}
+
+fn vrid(table: &mut Table<'_>, report: &mut Report<'_>) -> Option<At<Vrid>> {
+    let vrid = table.number("vrid", 1..=255, report);
+    table.require("vrid", "vrid = 50");
+    let vrid = vrid?;
+    Vrid::new(vrid.value).map(|value| At { at: vrid.at, value })
 }
 
 fn priority(table: &mut Table<'_>, report: &mut Report<'_>) -> Priority {
@@ -73,43 +139,15 @@ fn priority(table: &mut Table<'_>, report: &mut Report<'_>) -> Priority {
         Some(priority) => priority,
         None => Priority::OWNER,
     };
-    let read = table.integer("priority", 1..=255, report);
-    read.and_then(|read| u8::try_from(read.value).ok()).and_then(Priority::new).unwrap_or(DEFAULT)
+    table.number("priority", 1..=255, report).and_then(|read| Priority::new(read.value)).unwrap_or(DEFAULT)
 }
 
-/// v2 carries whole seconds, v3 hundredths in 12 bits (PKT-3, INT-3).
-fn advert_interval(table: &mut Table<'_>, version: Version, report: &mut Report<'_>) -> Duration {
-    const DEFAULT: Duration = Duration::from_secs(1);
-    const CENTISECOND: u64 = 10_000;
-    let key = "advert_interval";
-    let shortest = Duration::from_millis(10);
-    let Some(read) = table.duration(key, shortest..=Duration::from_secs(255), report) else {
-        return DEFAULT;
-    };
-    let micros = read.value.total_micros();
-    let shown = values::show_duration(read.value);
-    match version {
-        Version::V2 if micros % 1_000_000 != 0 => {
-            let what = format!("`{key}` is {shown}, VRRPv2 knows whole seconds only");
-            report.error(read.at, what, "Set version = 3 on all routers of this VRID, or use whole seconds.");
-        }
-        Version::V3 if micros > 40_950_000 => {
-            let what = format!("`{key}` is {shown}, VRRPv3 wants 10ms to 40950ms");
-            report.error(read.at, what, "");
-        }
-        Version::V3 if micros % CENTISECOND != 0 => {
-            let near = Duration::from_micros(micros.div_ceil(CENTISECOND).saturating_mul(CENTISECOND));
-            let what = format!("`{key}` is {shown}, VRRPv3 knows steps of 10ms only");
-            report.error(read.at, what, format!("Did you mean \"{}\"?", values::show_duration(near)));
-        }
-        Version::V2 | Version::V3 => {}
-    }
-    read.value
-}
-
-fn preempt(table: &mut Table<'_>, priority: Priority, report: &mut Report<'_>) -> bool {
-    let read = table.boolean("preempt", report);
-    if let Some(At { at, value: false }) = read
+fn preempt(table: &mut Table<'_>, priority: Priority, report: &mut Report<'_>) -> (bool, Duration) {
+    let longest = Duration::from_secs(1000);
+    let preempt = table.boolean("preempt", report);
+    let delay = table.duration("preempt_delay", Duration::ZERO..=longest, report);
+    let preempts = preempt.is_none_or(|read| read.value);
+    if let Some(At { at, value: false }) = preempt
         && priority.is_owner()
     {
         report.error(
@@ -117,102 +155,211 @@ fn preempt(table: &mut Table<'_>, priority: Priority, report: &mut Report<'_>) -
             "`preempt = false` contradicts priority 255, whose router always takes over",
             "Set priority = 254 or less.",
         );
+    } else if !preempts {
+        let hint = "Leave one of the two out.";
+        table.contradict(&["preempt_delay"], "`preempt = false`, with which nobody preempts", hint, report);
+    } else if priority.is_owner() {
+        let says = "priority 255, whose router takes over at once";
+        table.contradict(&["preempt_delay"], says, "Set priority = 254 or less.", report);
     }
-    read.is_none_or(|read| read.value)
+    (preempts, delay.map_or(Duration::ZERO, |delay| delay.value))
 }
 
-/// PASS: 8 bytes on the wire, what is longer is cut as keepalived cuts it (PKT-4).
-fn authentication(table: &mut Table<'_>, version: Version, report: &mut Report<'_>) -> Authentication {
-    const LENGTH: usize = 8;
-    let Some(value) = table.get("auth_pass") else { return Authentication::None };
-    if version == Version::V3 {
-        report.error(
-            table.key_at("auth_pass"),
-            "`auth_pass` contradicts `version = 3`, which has no authentication",
-            "Leave it out, or set version = 2.",
-        );
-    }
-    let Some(text) = value.text(report) else { return Authentication::None };
-    let bytes = text.value.as_bytes();
-    if bytes.is_empty() {
-        report.error(text.at, "`auth_pass` is empty", "Give 1 to 8 bytes, or leave it out.");
-    } else if bytes.contains(&0) {
-        report.error(text.at, "`auth_pass` holds a NUL byte, which ends the password on the wire", "");
-    } else if bytes.len() > LENGTH {
-        let what = format!("`auth_pass` has {} bytes, only the first {LENGTH} are used", bytes.len());
-        report.warning(text.at, what, "keepalived cuts it at the same place, so both sides agree.");
-    }
-    let mut padded = [0; LENGTH];
-    for (to, from) in padded.iter_mut().zip(bytes) {
-        *to = *from;
-    }
-    Authentication::Pass(AuthPass(padded))
-}
-
-fn addresses(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<At<Cidr>> {
-    let list = table.list("addresses", report);
-    table.require("addresses", "addresses = [\"10.0.0.100/24\"]");
-    let Some(list) = list else { return Vec::new() };
-    if list.is_empty() {
-        report.error(table.key_at("addresses"), "`addresses` is empty", "Give at least one virtual address.");
-    }
-    if let Some(first) = list.get(limits::ADDRESSES_MAX) {
-        let what = format!("more than {} addresses in one [[vrrp]]", limits::ADDRESSES_MAX);
-        report.error(first.at, what, "");
-    }
-    if let Some(first) = list.get(limits::ADVERT_ADDRESSES_MAX) {
-        let what = format!("adverts list the first {} addresses only", limits::ADVERT_ADDRESSES_MAX);
-        report.note(first.at, what, "From here on they are announced by ARP alone (PKT-27).");
-    }
-    let mut seen = BTreeSet::new();
-    let mut out = Vec::new();
-    for item in list.into_iter().take(limits::ADDRESSES_MAX) {
-        let Some(read) = item.parsed(values::virtual_address, report) else { continue };
-        if !seen.insert(read.value.address) {
-            let what = format!("{} is given twice in this [[vrrp]]", read.value.address);
-            report.error(read.at, what, "Leave one out.");
-            continue;
-        }
-        warn_of_net(read, report);
-        out.push(read);
-    }
-    out
-}
-
-/// The first and the last address of a net are seldom a host's.
-fn warn_of_net(read: At<Cidr>, report: &mut Report<'_>) {
-    let (IpAddr::V4(address), len @ 1..=30) = (read.value.address, read.value.prefix_len) else { return };
-    let hosts = u32::MAX >> len;
-    let kind = match address.to_bits() & hosts {
-        0 => "the address of the net itself",
-        bits if bits == hosts => "the broadcast address of its net",
-        _ => return,
+/// RTNL-42: who hides that the interface is down must not be longer silent than the others wait.
+fn down_delay(table: &mut Table<'_>, interval: Duration, adverts: u8, report: &mut Report<'_>) -> Duration {
+    let hour = Duration::from_secs(3600);
+    let Some(read) = table.duration("down_delay", Duration::ZERO..=hour, report) else {
+        return Duration::ZERO;
     };
-    report.warning(read.at, format!("{} is {kind}", read.value), "Is the prefix length right?");
-}
-
-fn checksum(table: &mut Table<'_>, version: Version, report: &mut Report<'_>) -> ChecksumForm {
-    let words = [
-        ("pseudo-header", ChecksumForm::PseudoHeader),
-        ("message-only", ChecksumForm::MessageOnly),
-        ("auto", ChecksumForm::Auto),
-    ];
-    let Some(read) = table.choice("checksum", &words, report) else { return ChecksumForm::default() };
-    if version == Version::V2 {
-        report.warning(
-            table.key_at("checksum"),
-            "`checksum` has no effect with VRRPv2, which has one form only",
-            "Leave it out, or set version = 3.",
-        );
+    let end = interval * u32::from(adverts.saturating_sub(1));
+    if read.value > Duration::ZERO && read.value >= end {
+        let [delay, end] = [read.value, end].map(values::show_duration);
+        let what = format!("`down_delay` is {delay}, wants less than {end}");
+        let hint = "That is (down_adverts - 1) x advert_interval: after it another router takes over.";
+        report.error(read.at, what, hint);
     }
     read.value
+}
+
+/// A list here is keepalived's block of other interfaces.
+fn track_interface(table: &mut Table<'_>, report: &mut Report<'_>) -> bool {
+    let Some(value) = table.get("track_interface") else { return true };
+    if matches!(value.value, DeValue::Array(_) | DeValue::String(_) | DeValue::Table(_)) {
+        let hint = "Other interfaces: [[track]] with type = \"interface\", and its name in `track`.";
+        value.wrong("true or false", hint.to_owned(), report);
+        return true;
+    }
+    value.boolean(report).is_none_or(|read| read.value)
+}
+
+/// `true`, or `{ name, mac }`.
+fn virtual_mac_of(
+    table: &mut Table<'_>,
+    family: Family,
+    vrid: Option<At<Vrid>>,
+    interface: Option<&IfName>,
+    report: &mut Report<'_>,
+) -> Option<At<VirtualMac>> {
+    let value = table.get("virtual_mac")?;
+    let (name, mac) = match value.value {
+        DeValue::Boolean(false) => return None,
+        DeValue::Boolean(true) => (None, None),
+        DeValue::Table(_) => {
+            let mut table = value.table("virtual_mac", report)?;
+            let name = table.parsed("name", values::interface, report);
+            let mac = table.parsed("mac", self::mac, report).map(|mac| mac.value);
+            table.finish(report);
+            (name, mac)
+        }
+        _ => {
+            value.wrong(
+                "true, false or a table",
+                "Write true, or { name = \"vrrp.50\" }.".to_owned(),
+                report,
+            );
+            return None;
+        }
+    };
+    if let Some(name) = name.as_ref().filter(|name| Some(&name.value) == interface) {
+        let what = format!("`name`: {} is the interface below it", name.value);
+        report.error(name.at, what, "Leave it out for the default, or choose another.");
+    }
+    let vrid = vrid?.value;
+    let prefix = match family {
+        Family::V4 => "vrrp",
+        Family::V6 => "vrrp6",
+    };
+    let at = name.as_ref().map_or(value.at, |name| name.at);
+    let name =
+        name.map_or_else(|| IfName::try_from(format!("{prefix}.{vrid}").as_str()), |name| Ok(name.value));
+    Some(At { at, value: VirtualMac { name: name.ok()?, mac: mac.unwrap_or(virtual_mac(family, vrid)) } })
+}
+
+/// Six bytes of a single station.
+fn mac(text: &str) -> Result<[u8; 6], Problem> {
+    let what = format!("\"{}\" is not a MAC", shown(text));
+    let wrong = || Problem::new(what.clone(), "Write \"02:00:5e:00:01:32\".");
+    let parts: Vec<&str> = text.split([':', '-']).collect();
+    let bytes: Option<Vec<u8>> = parts
+        .iter()
+        .map(|part| u8::from_str_radix(part, 16).ok().filter(|_| part.len() <= 2 && !part.starts_with('+')))
+        .collect();
+    let mac = bytes.and_then(|bytes| <[u8; 6]>::try_from(bytes).ok()).ok_or_else(wrong)?;
+    if mac == [0; 6] || mac.first().is_some_and(|first| first & 1 == 1) {
+        let what = format!("\"{}\" is not the MAC of a single station", shown(text));
+        return Err(Problem::new(what, "Its first byte is even, and not all are zero."));
+    }
+    Ok(mac)
+}
+
+/// The advertised addresses and the others.
+fn addresses(
+    table: &mut Table<'_>,
+    family: Family,
+    vrid: Option<At<Vrid>>,
+    interface: Option<&IfName>,
+    report: &mut Report<'_>,
+) -> (Vec<At<VirtualAddress>>, Vec<At<VirtualAddress>>) {
+    let addresses = address::list(table, "addresses", interface, report);
+    let excluded = address::list(table, "excluded_addresses", interface, report);
+    let none =
+        |table: &Table<'_>, key| matches!(table.peek(key), Some(DeValue::Array(list)) if list.is_empty());
+    if !table.has("excluded_addresses") {
+        table.require("addresses", "addresses = [\"10.0.0.100/24\"]");
+        if none(table, "addresses") {
+            let hint = "Give at least one virtual address.";
+            report.error(table.key_at("addresses"), "`addresses` is empty", hint);
+        }
+    } else if none(table, "excluded_addresses") && (!table.has("addresses") || none(table, "addresses")) {
+        let what = "this [[vrrp]] has no address";
+        report.error(table.key_at("excluded_addresses"), what, "Give at least one virtual address.");
+    } else if !table.has("addresses") || none(table, "addresses") {
+        let what = "adverts without an address are ignored by routers that hold to RFC 9568 (RX-15)";
+        let hint = "Put one address into `addresses`.";
+        report.warning(table.key_at("excluded_addresses"), what, hint);
+    }
+    for vip in &excluded {
+        if addresses.iter().any(|other| other.value.cidr.address == vip.value.cidr.address) {
+            let what = format!("`excluded_addresses`: {} is in `addresses`, too", vip.value.cidr.address);
+            report.error(vip.at, what, "Leave one out.");
+        }
+    }
+    if let Some(last) = addresses.iter().chain(&excluded).nth(limits::ADDRESSES_MAX)
+        && addresses.len() <= limits::ADDRESSES_MAX
+    {
+        report.error(last.at, format!("more than {} addresses in one [[vrrp]]", limits::ADDRESSES_MAX), "");
+    }
+    of_one_family(&addresses, family, report);
+    listed(&addresses, family, report);
+    if let Some(first) = addresses.first() {
+        link_local_first(first, vrid, report);
+    }
+    (addresses, excluded)
+}
+
+fn of_one_family(addresses: &[At<VirtualAddress>], family: Family, report: &mut Report<'_>) {
+    for vip in addresses.iter().filter(|vip| !is_of(family, vip.value.cidr.address)) {
+        let cidr = vip.value.cidr;
+        let [own, other] = [family_of(cidr.address), family_word(family)];
+        let what = format!("`addresses`: {cidr} is {own}, this [[vrrp]] is {other}");
+        let hint = format!("Put it into `excluded_addresses`, or give it a [[vrrp]] of its own ({own}).");
+        report.error(vip.at, what, hint);
+    }
+}
+
+/// PKT-26: what fits an advert. The MTU is not known here, so 1500 is taken for IPv6; the engine knows.
+fn listed(addresses: &[At<VirtualAddress>], family: Family, report: &mut Report<'_>) {
+    const FIT_IPV6: usize = 89;
+    let (most, mtu, by) = match family {
+        Family::V4 => (limits::ADVERT_ADDRESSES_MAX, "", "ARP"),
+        Family::V6 => (FIT_IPV6, " at an MTU of 1500", "NA"),
+    };
+    if let Some(first) = addresses.get(most) {
+        let what = format!("adverts list the first {most} addresses only{mtu}");
+        report.note(first.at, what, format!("From here on they are announced by {by} alone (PKT-27)."));
+    }
+}
+
+/// PKT-13. keepalived takes other orders, so it is no error.
+fn link_local_first(first: &At<VirtualAddress>, vrid: Option<At<Vrid>>, report: &mut Report<'_>) {
+    let IpAddr::V6(v6) = first.value.cidr.address else { return };
+    if !v6.is_unicast_link_local() {
+        let what = format!("`addresses`: the first of IPv6 is to be link-local, {v6} is not (PKT-13)");
+        let id = vrid.map_or(1, |vrid| vrid.value.get());
+        let hint = format!("Begin with \"fe80::{id:x}\" on all routers: hosts take it as their gateway.");
+        report.warning(first.at, what, hint);
+    }
+}
+
+/// The owner of the addresses has priority 255 whatever happens.
+fn owner_has_no_weights(
+    table: &Table<'_>,
+    priority: Priority,
+    tracks: &[At<TrackUse>],
+    report: &mut Report<'_>,
+) {
+    if priority.is_owner() && tracks.iter().any(|track| track.value.weight != 0) {
+        let what = "weights have no effect on priority 255";
+        let hint = "Set priority = 254 or less, or use trackers without a weight.";
+        report.warning(table.key_at("track"), what, hint);
+    }
+}
+
+/// FSM-38. Taking packets is what keepalived does by default, too.
+fn accept(table: &mut Table<'_>, report: &mut Report<'_>) {
+    if let Some(At { at, value: false }) = table.boolean("accept", report) {
+        let what = "`accept = false` needs a packet filter, and vipd sets none (FSM-38)";
+        let hint = "Leave it out, and drop what is not wanted with nftables rules of your own.";
+        report.error(at, what, hint);
+    }
 }
 
 fn garp(mut table: Table<'_>, report: &mut Report<'_>) -> Garp {
     let default = Garp::default();
     let hour = Duration::from_secs(3600);
-    let delay = table.duration("delay", Duration::ZERO..=hour, report);
-    let repeat = table.integer("repeat", 1..=255, report);
+    let value = |read: Option<At<Duration>>, default| read.map_or(default, |read| read.value);
+    let delay = value(table.duration("delay", Duration::ZERO..=hour, report), default.delay);
+    let repeat = table.number("repeat", 1..=255, report).map_or(default.repeat, |read| read.value);
     let refresh = table.duration("refresh", Duration::ZERO..=hour * 24, report).filter(|refresh| {
         let short = refresh.value > Duration::ZERO && refresh.value < Duration::from_secs(1);
         if short {
@@ -221,12 +368,26 @@ fn garp(mut table: Table<'_>, report: &mut Report<'_>) -> Garp {
         }
         !short
     });
+    let refresh_repeat = table.number("refresh_repeat", 1..=255, report);
+    if refresh_repeat.is_some() && !table.has("refresh") {
+        let what = "`refresh_repeat` has no effect without `refresh`";
+        report.error(table.key_at("refresh_repeat"), what, "Add refresh = \"60s\", or leave it out.");
+    }
+    let lower_delay = table.duration("lower_priority_delay", Duration::ZERO..=hour, report);
+    let lower_repeat = table.number("lower_priority_repeat", 0..=255, report);
+    let forms = [("request", GarpForm::Request), ("reply", GarpForm::Reply), ("both", GarpForm::Both)];
+    let form = table.choice("form", &forms, report).map_or(default.form, |read| read.value);
+    let router_flag = table.boolean("router_flag", report).map(|read| read.value);
     table.finish(report);
     Garp {
-        delay: delay.map_or(default.delay, |delay| delay.value),
-        repeat: repeat.and_then(|repeat| u8::try_from(repeat.value).ok()).unwrap_or(default.repeat),
-        refresh: refresh.map_or(default.refresh, |refresh| refresh.value),
-        ..default
+        delay,
+        repeat,
+        refresh: value(refresh, default.refresh),
+        refresh_repeat: refresh_repeat.map_or(default.refresh_repeat, |read| read.value),
+        lower_priority_delay: value(lower_delay, delay),
+        lower_priority_repeat: lower_repeat.map_or(repeat, |read| read.value),
+        form,
+        router_flag,
     }
 }
 

@@ -1,18 +1,32 @@
 //! What only shows when the tables are seen side by side.
 
+use super::fixed::Fixed;
 use super::global::no_host;
 use super::report::{At, Report};
-use super::{service, vrrp};
-use crate::model::{Name, Protocol};
-use std::collections::BTreeMap;
+use super::{group, service, track, vrrp};
+use crate::model::{Family, IfName, Name, Protocol, TrackKind};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-/// Compares all instances and services with one another.
-pub(super) fn compare(instances: &[vrrp::Draft], services: &[service::Draft], report: &mut Report<'_>) {
+/// Compares all tables with one another.
+pub(super) fn compare(
+    instances: &[vrrp::Draft],
+    groups: &[group::Draft],
+    tracks: &[track::Draft],
+    fixed: &Fixed,
+    services: &[service::Draft],
+    report: &mut Report<'_>,
+) {
     names("[[vrrp]]", instances.iter().filter_map(|instance| instance.name.as_ref()), report);
+    names("[[sync_group]]", groups.iter().filter_map(|group| group.name.as_ref()), report);
+    names("[[track]]", tracks.iter().filter_map(|track| track.name.as_ref()), report);
     names("[[service]]", services.iter().filter_map(|service| service.name.as_ref()), report);
     vrids(instances, report);
-    let vips = addresses(instances, report);
+    virtual_macs(instances, report);
+    let vips = addresses(instances, fixed, report);
+    members(instances, groups, report);
+    used(instances, groups, tracks, report);
+    own_interface(instances, tracks, report);
     keys(services, report);
     if !vips.is_empty() {
         on_vips(services, &vips, report);
@@ -32,35 +46,166 @@ fn names<'d>(table: &str, list: impl Iterator<Item = &'d At<Name>>, report: &mut
     }
 }
 
+/// Who hears an advert must know whom it is for: interface, family and VRID, or the peer that sent it.
 fn vrids(instances: &[vrrp::Draft], report: &mut Report<'_>) {
-    let mut seen = BTreeMap::new();
+    let mut seen: BTreeMap<(&IfName, bool, u8), Vec<&vrrp::Draft>> = BTreeMap::new();
     for instance in instances {
         let (Some(interface), Some(vrid)) = (&instance.interface, instance.vrid) else { continue };
-        let key = (&interface.value, vrid.value);
-        if let Some(first) = seen.get(&key) {
-            let line = report.lines().place(*first).0;
+        let key = (&interface.value, instance.family == Family::V6, vrid.value.get());
+        let before = seen.entry(key).or_default();
+        let clash = before.iter().find(|other| {
+            let apart = instance.peers.iter().all(|peer| !other.peers.contains(peer));
+            !apart || instance.peers.is_empty() || other.peers.is_empty()
+        });
+        if let Some(first) = clash.and_then(|other| other.vrid) {
+            let line = report.lines().place(first.at).0;
             let what = format!("`vrid` {} is taken on interface {}", vrid.value, interface.value);
             report.error(vrid.at, what, format!("See line {line}; give each [[vrrp]] its own."));
-        } else {
-            seen.insert(key, vrid.at);
+        }
+        before.push(instance);
+    }
+}
+
+/// One macvlan per instance, none with the name of a real interface (VMAC-3, VMAC-4).
+fn virtual_macs(instances: &[vrrp::Draft], report: &mut Report<'_>) {
+    let real: BTreeSet<&IfName> =
+        instances.iter().filter_map(|draft| draft.interface.as_ref()).map(|name| &name.value).collect();
+    let mut names: BTreeMap<&IfName, usize> = BTreeMap::new();
+    let mut macs: BTreeMap<(&IfName, [u8; 6]), usize> = BTreeMap::new();
+    for draft in instances {
+        let Some(mac) = &draft.virtual_mac else { continue };
+        let name = &mac.value.name;
+        if real.contains(name) && draft.interface.as_ref().is_none_or(|own| own.value != *name) {
+            let what = format!("`virtual_mac`: {name} is the interface of a [[vrrp]]");
+            report.error(mac.at, what, "Give it another name: virtual_mac = { name = \"...\" }.");
+        }
+        if let Some(first) = names.insert(name, mac.at) {
+            let line = report.lines().place(first).0;
+            let what = format!("`virtual_mac`: {name} is the macvlan of another [[vrrp]]");
+            let hint = format!("See line {line}; write virtual_mac = {{ name = \"...\" }} for one of them.");
+            report.error(mac.at, what, hint);
+            continue;
+        }
+        let Some(interface) = &draft.interface else { continue };
+        if let Some(first) = macs.insert((&interface.value, mac.value.mac), mac.at) {
+            let line = report.lines().place(first).0;
+            let what = format!("`virtual_mac`: two on {} have the same MAC (VMAC-4)", interface.value);
+            report.error(mac.at, what, format!("See line {line}; give one of them a `mac`."));
         }
     }
 }
 
-/// Two instances on one router would take the address from each other.
-fn addresses(instances: &[vrrp::Draft], report: &mut Report<'_>) -> BTreeMap<IpAddr, usize> {
+/// Two instances on one LAN would take the address from each other. Returns all addresses.
+fn addresses(instances: &[vrrp::Draft], fixed: &Fixed, report: &mut Report<'_>) -> BTreeMap<IpAddr, usize> {
     let mut seen: BTreeMap<IpAddr, usize> = BTreeMap::new();
-    for address in instances.iter().flat_map(|instance| &instance.addresses) {
-        let ip = address.value.address;
-        if let Some(first) = seen.get(&ip) {
-            let line = report.lines().place(*first).0;
-            let what = format!("`addresses`: {ip} is a virtual address of another [[vrrp]] already");
-            report.error(address.at, what, format!("See line {line}; an address belongs to one instance."));
-        } else {
-            seen.insert(ip, address.at);
+    let mut on: BTreeMap<(IpAddr, Option<&IfName>), usize> = BTreeMap::new();
+    for draft in instances {
+        for (key, address) in &draft.addresses {
+            let ip = address.value.cidr.address;
+            let own = draft.interface.as_ref().map(|interface| &interface.value);
+            let interface = address.value.interface.as_ref().or(own);
+            let line = |first: usize, report: &Report<'_>| report.lines().place(first).0;
+            if let Some(first) = on.insert((ip, interface), address.at) {
+                let line = line(first, report);
+                let what = format!("`{key}`: {ip} is a virtual address of another [[vrrp]] already");
+                let hint = format!("See line {line}; an address belongs to one instance.");
+                report.error(address.at, what, hint);
+            } else if let Some(first) = seen.get(&ip).filter(|_| !is_link_local(ip)) {
+                let line = line(*first, report);
+                let what = format!("`{key}`: {ip} is a virtual address of another interface, too");
+                report.warning(address.at, what, format!("See line {line}; both may be Active at one time."));
+            }
+            seen.entry(ip).or_insert(address.at);
         }
     }
+    for address in &fixed.addresses {
+        let ip = address.value.cidr.address;
+        if let Some(first) = on.get(&(ip, address.value.interface.as_ref())) {
+            let line = report.lines().place(*first).0;
+            let what = format!("`addresses`: {ip} is a virtual address, and cannot be a static one");
+            report.error(address.at, what, format!("See line {line}; leave one out."));
+        }
+        seen.entry(ip).or_insert(address.at);
+    }
     seen
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+/// Members of groups: in one group only, and able to go together.
+fn members(instances: &[vrrp::Draft], groups: &[group::Draft], report: &mut Report<'_>) {
+    let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
+    for draft in groups {
+        if let [only] = draft.members.as_slice()
+            && draft.group.as_ref().is_some_and(|group| group.members.len() == 1)
+        {
+            let what = "a group of one [[vrrp]] changes nothing";
+            report.warning_of_whole(only.at, what, "Name all that belong together.");
+        }
+        for member in &draft.members {
+            if let Some(first) = seen.insert(member.value, member.at) {
+                let line = report.lines().place(first).0;
+                let what = "`members`: this [[vrrp]] is in two groups";
+                report.error(member.at, what, format!("See line {line}; make one group of both."));
+            }
+        }
+        let of = |member: &At<usize>| instances.get(member.value);
+        let is_owner = |member: &At<usize>| of(member).is_some_and(|instance| instance.priority.is_owner());
+        if let Some(owner) = draft.members.iter().find(|member| is_owner(member))
+            && !draft.members.iter().all(is_owner)
+        {
+            let what = "`members`: priority 255 and others in one group";
+            let hint = "The owner of its addresses cannot wait for the others: use 254 or less.";
+            report.warning(owner.at, what, hint);
+        }
+        let weighs = |member: &&At<usize>| {
+            of(member).is_some_and(|instance| instance.tracks.iter().any(|track| track.value.weight != 0))
+        };
+        if let Some(member) = draft.members.iter().find(weighs).filter(|_| !draft.member_weights) {
+            let what = "`members`: the weights of this one's trackers have no effect in a group";
+            let hint = "Put its trackers into the group's `track`, or set member_weights = true.";
+            report.warning(member.at, what, hint);
+        }
+    }
+}
+
+/// A tracker that nobody looks at was probably meant to change something.
+fn used(
+    instances: &[vrrp::Draft],
+    groups: &[group::Draft],
+    tracks: &[track::Draft],
+    report: &mut Report<'_>,
+) {
+    let uses = instances.iter().map(|draft| &draft.tracks).chain(groups.iter().map(|draft| &draft.tracks));
+    let used: BTreeSet<usize> = uses.flatten().map(|track| track.value.track).collect();
+    for (index, track) in tracks.iter().enumerate() {
+        if let Some(name) = track.name.as_ref().filter(|_| !used.contains(&index))
+            && !report.has_errors()
+        {
+            let what = format!("nobody tracks \"{}\"", name.value);
+            let hint = format!("Add track = [\"{}\"] to a [[vrrp]] or a [[sync_group]].", name.value);
+            report.warning_of_whole(track.at, what, hint);
+        }
+    }
+}
+
+/// The own interface is tracked anyway: a weight for it promises what cannot be.
+fn own_interface(instances: &[vrrp::Draft], tracks: &[track::Draft], report: &mut Report<'_>) {
+    for draft in instances {
+        let Some(own) = &draft.interface else { continue };
+        let always = draft.instance.as_ref().is_some_and(|instance| instance.track_interface);
+        for track in &draft.tracks {
+            let kind = tracks.get(track.value.track).and_then(|track| track.kind.as_ref());
+            let is_own = matches!(kind, Some(TrackKind::Interface { interface }) if *interface == own.value);
+            if is_own && always && !track.value.reverse {
+                let what = format!("`track`: {} is tracked anyway, without it there is Fault", own.value);
+                let hint = "Leave it out, or set track_interface = false to have its weight count.";
+                report.warning(track.at, what, hint);
+            }
+        }
+    }
 }
 
 fn keys(services: &[service::Draft], report: &mut Report<'_>) {
@@ -84,15 +229,20 @@ fn keys(services: &[service::Draft], report: &mut Report<'_>) {
 }
 
 /// IPVS-56: a service on an address that is not on the box answers nobody. It may be there by other means, so
-/// this is a warning; and IPv6 services can have no VIP of ours in this release.
+/// this is a warning.
 fn on_vips(services: &[service::Draft], vips: &BTreeMap<IpAddr, usize>, report: &mut Report<'_>) {
+    let known4 = vips.keys().any(IpAddr::is_ipv4);
+    let known6 = vips.keys().any(IpAddr::is_ipv6);
     for service in services {
         let Some(address) = service.address else { continue };
         let ip = address.value.ip();
-        let other = ip.is_ipv6() || ip.is_loopback() || no_host(ip).is_some();
+        let known = if ip.is_ipv6() { known6 } else { known4 };
+        let other = ip.is_loopback() || no_host(ip).is_some() || !known;
         if !other && !vips.contains_key(&ip) {
-            let shown: Vec<String> = vips.keys().take(4).map(IpAddr::to_string).collect();
-            let more = if vips.len() > shown.len() { ", ..." } else { "" };
+            let same = vips.keys().filter(|vip| vip.is_ipv6() == ip.is_ipv6());
+            let mut shown: Vec<String> = same.take(5).map(IpAddr::to_string).collect();
+            let more = if shown.len() > 4 { ", ..." } else { "" };
+            shown.truncate(4);
             report.warning_of_whole(
                 address.at,
                 format!("`address`: {ip} is not a virtual address of any [[vrrp]]"),

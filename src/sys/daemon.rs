@@ -3,7 +3,7 @@
 use super::clock;
 use super::control::ControlServer;
 use super::errands::Errands;
-use super::file::read_config;
+use super::file::{read_config, read_key};
 use super::ipvs::IpvsSocket;
 use super::log::{self as lines, LogTarget};
 use super::packet::{PacketSockets, frame_buffer};
@@ -73,7 +73,7 @@ pub fn run(options: RunOptions) -> u8 {
 fn read(path: &Path) -> Result<Config, String> {
     let name = path.display().to_string();
     let bytes = read_config(path).map_err(|e| format!("{name}: error: cannot be read: {e}.\n"))?;
-    let (config, findings) = config::parse_bytes(&bytes, &name);
+    let (config, findings) = config::parse_file(&bytes, &name, &read_key);
     let mut text = String::new();
     for finding in findings.iter() {
         text.push_str(&format!("{finding}\n"));

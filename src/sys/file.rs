@@ -1,9 +1,10 @@
 //! Reading a file without waiting for anybody.
 
+use crate::config::KeyFile;
 use crate::limits;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Reads a configuration file for the loop: at most one byte more than [`limits::CONFIG_BYTES_MAX`], which
@@ -40,6 +41,22 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Reads a file with the key of `auth_hmac`; at most one byte more than [`limits::KEY_FILE_MAX`].
+///
+/// # Errors
+/// Why it could not be read, for a person.
+pub fn read_key(path: &str) -> Result<KeyFile, String> {
+    const GROUP_WRITES_OR_OTHERS: u32 = 0o027;
+    let read = || {
+        let file = open_regular(Path::new(path))?;
+        let is_public = file.metadata()?.mode() & GROUP_WRITES_OR_OTHERS != 0;
+        let mut bytes = Vec::new();
+        file.take(limits::KEY_FILE_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(KeyFile { bytes, is_public })
+    };
+    read().map_err(|e: io::Error| e.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +74,23 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "law 1: a FIFO as --config would stop the adverts");
         let error = read_config(Path::new("/dev/zero")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "and a device would fill the memory");
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_no_secret() {
+        let path = std::env::temp_dir().join(format!("vipd-key-{}", std::process::id()));
+        let name = path.to_str().unwrap();
+        std::fs::write(&path, [b'k'; limits::KEY_FILE_MAX + 10]).unwrap();
+        let mode = |mode| {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            read_key(name).unwrap()
+        };
+        let (own, group, all) = (mode(0o600), mode(0o640), mode(0o644));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!((own.is_public, group.is_public, all.is_public), (false, false, true));
+        assert_eq!(own.bytes.len(), limits::KEY_FILE_MAX + 1, "a large file does not fill the memory");
+        assert!(read_key(name).unwrap_err().contains("No such file"));
+        assert!(read_key("/dev/zero").unwrap_err().contains("regular file"));
     }
 }
