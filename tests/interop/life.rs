@@ -152,7 +152,7 @@ impl<'l> Stage<'l> {
     fn equal(&self) -> Seen {
         self.lan.partition(&self.lan.b, true);
         let (a, b) = (self.above(LOW, true), self.below());
-        [&a, &b].map(|router| self.alone(router, None));
+        [&a, &b].iter().for_each(|router| self.alone(router, None));
         self.lan.partition(&self.lan.b, false);
         self.settle(&b, &a);
         let settled = Instant::now();
@@ -171,7 +171,7 @@ impl<'l> Stage<'l> {
             if self.ours_is_a { (&self.lan.a, &self.lan.b) } else { (&self.lan.b, &self.lan.a) };
         let ours = Router::start(true, self.lan, ours, &self.row, setup(HIGH, us));
         let theirs = Router::start(false, self.lan, theirs, &self.row, setup(LOW, them));
-        [&ours, &theirs].map(|router| self.alone(router, None));
+        [&ours, &theirs].iter().for_each(|router| self.alone(router, None));
         let mut screen = String::new();
         eventually("ours names the interval", SOON, || {
             sleep(Duration::from_millis(200));

@@ -2,6 +2,7 @@
 //! row on its own wire. What was seen is compared with `tests/golden/interop.txt`; `VIPD_BLESS=1` rewrites
 //! that, and `VIPD_INTEROP=TEXT` plays only the rows that contain the text.
 
+#![allow(unreachable_pub, reason = "a program of several files")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod combination;

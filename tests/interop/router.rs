@@ -160,7 +160,7 @@ fn vipd(row: &Combination, setup: Setup, node: &Node, other: &Node) -> String {
     }
     if row.unicast {
         let (own, their) = (source(row, node), source(row, other));
-        text += &format!("unicast_source = \"{own}\"\nunicast_peers = [\"{their}\"]\n");
+        text += &format!("source = \"{own}\"\nunicast_peers = [\"{their}\"]\n");
     }
     if row.virtual_mac.is_ours() {
         text += "virtual_mac = true\n";

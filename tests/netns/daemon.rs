@@ -98,6 +98,17 @@ impl Daemon {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// User and system time of all its processes so far, in ticks of 10 ms (USER_HZ).
+    pub fn cpu_ticks(&self) -> u64 {
+        let ticks = |pid: u32| {
+            let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let after = text.rsplit(')').next().unwrap_or("");
+            // utime and stime, and those of children that ended (proc(5)).
+            after.split_whitespace().skip(11).take(4).filter_map(|t| t.parse::<u64>().ok()).sum::<u64>()
+        };
+        self.pids().into_iter().map(ticks).sum()
+    }
+
     /// A line of /proc/PID/status or smaps_rollup in kB, summed over all its processes.
     pub fn kilobytes(&self, file: &str, key: &str) -> u64 {
         self.pids().iter().filter_map(|pid| field(&format!("/proc/{pid}/{file}"), key)).sum()

@@ -92,3 +92,19 @@ impl Frr {
         self.vrrpd.log()
     }
 }
+
+/// Ends daemons that a killed test left in its folder: they changed their user, and with that the kernel
+/// forgot that they were to die with it.
+pub(super) fn end_left_over(folder: &Path) {
+    for (letter, name) in ['a', 'b'].iter().flat_map(|l| ["vrrpd", "zebra"].map(|n| (l, n))) {
+        let file = folder.join(format!("frr-{letter}")).join(format!("{name}.pid"));
+        let pid = std::fs::read_to_string(file).unwrap_or_default();
+        let Ok(pid) = pid.trim().parse::<i32>() else { continue };
+        let program = std::fs::read_link(format!("/proc/{pid}/exe"));
+        if program.is_ok_and(|p| p == Path::new(FOLDER).join(name)) {
+            // SAFETY: a process that a test started: its id is in the test's folder, and it runs what was
+            // started.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+    }
+}

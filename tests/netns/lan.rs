@@ -123,9 +123,10 @@ impl Node {
         Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xff, 0xfe00, u16::from(self.mac[5]))
     }
 
-    /// How many addresses of the LAN's VIP range are on `eth0`.
+    /// How many addresses on `eth0` begin so; a `/` ends an address.
     pub fn count(&self, prefix: &str) -> usize {
-        self.ip("-o -4 addr show dev eth0").lines().filter(|l| l.contains(&format!("inet {prefix}"))).count()
+        let begins = |a: &Held| a.interface == "eth0" && format!("{}/", a.address).starts_with(prefix);
+        self.addresses().iter().filter(|a| begins(a)).count()
     }
 }
 
@@ -291,16 +292,27 @@ fn node(base: &str, wire: &Namespace, letter: char, ipv6: bool) -> Node {
     node
 }
 
-/// Removes namespaces of test processes that are no more.
+/// Is the test process no more whose namespace or folder is called `PID-...`?
+fn is_over(name: &str) -> bool {
+    !Path::new("/proc").join(name.split('-').next().unwrap_or("")).exists()
+}
+
+/// Removes what test processes that are no more have left.
 fn sweep() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         for entry in std::fs::read_dir("/run/netns").into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let Some(rest) = name.strip_prefix("vipdtest-") else { continue };
-            let pid = rest.split('-').next().unwrap_or("");
-            if !Path::new("/proc").join(pid).exists() {
+            if is_over(rest) {
                 let _ = Command::new("ip").args(["netns", "del", &name]).output();
+            }
+        }
+        for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.strip_prefix("vipdtest-").is_some_and(is_over) {
+                super::frr::end_left_over(&entry.path());
+                let _ = std::fs::remove_dir_all(entry.path());
             }
         }
     });
