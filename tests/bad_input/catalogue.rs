@@ -1,11 +1,13 @@
-//! B-1 to B-61, B-66 and B-67 of protocols §10.1, as far as an IPv4 router can meet them: each frame with the
-//! listener that hears it and what must become of it.
+//! B-1 to B-61 and B-66 to B-68 of protocols §10.1, as far as an IPv4 router can meet them: each frame with
+//! the listener that hears it and what must become of it. ARP and ND (B-71, B-72) are sent and never read.
 
 use super::frame::{Frame, hex, pseudo_summed, summed};
+use super::frame6::Frame6;
+use super::{catalogue6, signed};
 use std::net::Ipv4Addr;
 use vipd::wire::vrrp::Rung;
 
-/// Who listens. All of them: group 224.0.0.18, interval 1 s.
+/// Who listens. All of them: interval 1 s, and where nothing else is said, the group of the family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Listener {
     /// v2 without authentication, VRID 51.
@@ -16,9 +18,22 @@ pub(crate) enum Listener {
     LongPassword,
     /// v3, VRID 13.
     V3,
+    /// v3 over IPv6, VRID 15.
+    V6,
+    /// v3 unicast at 192.0.2.2, VRID 17, TTL 200 to 255.
+    Unicast,
+    /// v3 unicast at 2001:db8::2, VRID 15, any hop limit.
+    Unicast6,
+    /// v3, VRID 13, drops what is not signed well.
+    Signed,
+    /// v2, VRID 51, as above.
+    SignedV2,
+    /// v3 over IPv6, VRID 15, as above.
+    Signed6,
 }
 
 /// One entry.
+#[derive(Clone)]
 pub(crate) struct Case {
     /// Its id in the specification.
     pub(crate) id: &'static str,
@@ -38,9 +53,9 @@ pub(crate) const G2: &str = "210b6402 010192b9 c0000265 c000026f 31313131 000000
 pub(crate) const G4: &str = "310d6401 0064a825 c0000267";
 /// G5: v3, pseudo-header checksum.
 pub(crate) const G5: &str = "310d6401 00640595 c0000267";
-/// G7 in its frame: v3 over IPv6.
-const IPV6: &str = "333300000012 020000000001 86dd";
-const G7: &str = "310f6402 00643f21 fe800000000000000000000000000100 20010db8000000000000000000000100";
+/// G7: v3 over IPv6.
+pub(crate) const G7: &str =
+    "310f6402 00643f21 fe800000000000000000000000000100 20010db8000000000000000000000100";
 
 /// Collects cases.
 struct List(Vec<Case>);
@@ -91,7 +106,7 @@ pub(crate) fn cases() -> Vec<Case> {
     authentication(&mut list);
     intervals(&mut list);
     odd_but_valid(&mut list);
-    list.0
+    [list.0, catalogue6::cases(), signed::cases()].concat()
 }
 
 fn lengths(list: &mut List) {
@@ -210,48 +225,19 @@ fn link_layer(list: &mut List) {
     ipv6(list);
 }
 
-/// IPv6 to a listener of IPv4: what its own layer lets through is for the other family (B-68).
+/// B-68: what IPv6 brings does not concern an IPv4 router, not even with its VRID.
 fn ipv6(list: &mut List) {
-    let source = "fe80000000000000000000fffe000001";
-    let group = "ff020000000000000000000000000012";
-    let fixed = |len: usize, next: u8, hops: u8, from: &str| {
-        [hex("60000000"), (len as u16).to_be_bytes().to_vec(), vec![next, hops], hex(from), hex(group)]
-            .concat()
-    };
-    let g7 = hex(G7);
-    let packets = [
-        (
-            "B-20",
-            "fragment header",
-            Rung::Fragment,
-            [fixed(48, 44, 255, source), hex("7000000000000001"), g7.clone()].concat(),
-        ),
-        (
-            "B-21",
-            "hop-by-hop first",
-            Rung::NotVrrp,
-            [fixed(48, 0, 255, source), hex("7000050200000000"), g7.clone()].concat(),
-        ),
-        ("B-24", "hop limit 64", Rung::Destination, [fixed(40, 112, 64, source), g7.clone()].concat()),
-        ("B-27", "source ::", Rung::Source, [fixed(40, 112, 255, &"00".repeat(16)), g7.clone()].concat()),
-        ("B-31", "v2 inside IPv6", Rung::Destination, [fixed(20, 112, 255, source), hex(G1)].concat()),
-        (
-            "B-38",
-            "message-only checksum",
-            Rung::Destination,
-            [fixed(40, 112, 255, source), summed(g7.clone())].concat(),
-        ),
-        ("B-54", "valid but for the family", Rung::Destination, [fixed(40, 112, 255, source), g7].concat()),
-    ];
-    for (id, what, rung, packet) in packets {
-        let frame = [hex(IPV6), packet].concat();
-        for listener in [Listener::Plain, Listener::Password, Listener::V3] {
+    for (listener, vrid) in
+        [(Listener::Plain, 51), (Listener::Password, 11), (Listener::LongPassword, 12), (Listener::V3, 13)]
+    {
+        for mut message in [hex(G7), hex(G1), hex(G4)] {
+            message[1] = vrid;
             list.0.push(Case {
-                id,
-                what: what.to_string(),
+                id: "B-68",
+                what: format!("IPv6: {message:02x?}"),
                 listener,
-                frame: frame.clone(),
-                falls_at: Some(rung),
+                frame: Frame6::summed(message).bytes(),
+                falls_at: Some(Rung::Destination),
             });
         }
     }

@@ -1,7 +1,7 @@
 //! Seeded damage to right frames.
 
-use crate::catalogue::{G1, G2, G4, G5};
-use crate::frame::{Frame, checksum, hex};
+use crate::catalogue::{Listener, cases};
+use crate::frame::checksum;
 use crate::random::Random;
 
 /// Makes damaged frames; the same seed makes the same frames.
@@ -12,8 +12,16 @@ pub(crate) struct Mutator {
 
 impl Mutator {
     pub(crate) fn new(seed: u64) -> Mutator {
-        let originals = [G1, G2, G4, G5].map(|message| Frame::new(hex(message)).bytes());
-        Mutator { random: Random::new(seed), originals: originals.to_vec() }
+        Mutator::of(seed, &[Listener::Plain, Listener::Password, Listener::V3])
+    }
+
+    /// Whose originals are what these listeners accept.
+    pub(crate) fn of(seed: u64, listeners: &[Listener]) -> Mutator {
+        let short = |frame: &Vec<u8>| frame.len() < 200;
+        let accepted =
+            cases().into_iter().filter(|c| c.falls_at.is_none() && listeners.contains(&c.listener));
+        let originals = accepted.map(|case| case.frame).filter(short).collect();
+        Mutator { random: Random::new(seed), originals }
     }
 
     /// The next frame: some damage, then perhaps checksums put right, so that the upper rungs are reached
@@ -38,7 +46,11 @@ impl Mutator {
             0 | 1 => flip(frame, at, 1 << self.below(8)),
             2 => flip(frame, at, self.below(256) as u8),
             // The VRRP message is where most of the rungs are.
-            3 | 4 => flip(frame, 34 + self.below(24), 1 << self.below(8)),
+            3 | 4 => {
+                let message = if is_ipv6(frame) { 54 } else { 34 };
+                let at = message + self.below(frame.len().saturating_sub(message));
+                flip(frame, at, 1 << self.below(8));
+            }
             5 => frame.truncate(at),
             6 => frame.extend((0..self.below(64)).map(|n| n as u8)),
             _ => {
@@ -67,9 +79,24 @@ fn flip(frame: &mut [u8], at: usize, bits: u8) {
     }
 }
 
-/// Puts the IPv4 header checksum right, and on demand total length and VRRP checksum (without pseudo-header)
-/// too.
+fn is_ipv6(frame: &[u8]) -> bool {
+    frame.get(12..14) == Some(&[0x86, 0xdd])
+}
+
+/// Puts the IPv4 header checksum right, and on demand the length in the IP header and the VRRP checksum too:
+/// over IPv4 that of the message alone, without what looks like an HMAC trailer.
 fn repair(frame: &mut [u8], message_too: bool) {
+    if is_ipv6(frame) {
+        if message_too && frame.len() >= 62 {
+            let payload_len = (frame.len() - 54) as u16;
+            frame[18..20].copy_from_slice(&payload_len.to_be_bytes());
+            frame[60..62].fill(0);
+            let pseudo = [&frame[22..54], &[0, 0], &payload_len.to_be_bytes(), &[0, 0, 0, 112]].concat();
+            let sum = checksum(&[&pseudo, &frame[54..]].concat());
+            frame[60..62].copy_from_slice(&sum.to_be_bytes());
+        }
+        return;
+    }
     if frame.len() < 42 {
         return;
     }
@@ -77,7 +104,11 @@ fn repair(frame: &mut [u8], message_too: bool) {
         let total_len = (frame.len() - 14) as u16;
         frame[16..18].copy_from_slice(&total_len.to_be_bytes());
         frame[40..42].fill(0);
-        let sum = checksum(&frame[34..]);
+        let trailer = if frame[34] >> 4 == 2 { 8 } else { 0 };
+        let message_len = 8 + 4 * usize::from(frame[37]) + trailer;
+        let is_signed = frame.len() == 34 + message_len + 28;
+        let end = if is_signed { 34 + message_len } else { frame.len() };
+        let sum = checksum(&frame[34..end]);
         frame[40..42].copy_from_slice(&sum.to_be_bytes());
     }
     frame[24..26].fill(0);
