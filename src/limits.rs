@@ -134,3 +134,6 @@ pub const ACCOUNT_MAX: usize = 255;
 pub const DNS_NAME_MAX: usize = 253;
 /// Bytes read of an HMAC key file; its key has at most 64. More: refused.
 pub const KEY_FILE_MAX: usize = 256;
+/// Signing routers whose last number is remembered, per instance. More: the oldest goes, and could be
+/// replayed within the window.
+pub const SIGNERS_MAX: usize = 16;

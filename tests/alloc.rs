@@ -142,6 +142,7 @@ impl Router {
             mac,
             mtu: 1500,
             kind: LinkKind::Other,
+            forwards_ipv6: true,
         };
         let cidr = Cidr { address: [10, 0, 0, host].into(), prefix_len: 24 };
         let change = AddressChange::Present { ours: false, secondary: false };

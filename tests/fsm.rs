@@ -51,6 +51,7 @@ fn link(running: bool) -> Link {
         mac: Some(MAC),
         mtu: 1500,
         kind: LinkKind::Other,
+        forwards_ipv6: true,
     }
 }
 

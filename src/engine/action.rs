@@ -218,6 +218,14 @@ impl Actions {
         self.list.push_back(Action::Transmit { index, frame: start..start + len });
     }
 
+    /// Adds an IP packet of `len` bytes that `emit` writes.
+    pub fn transmit_packet(&mut self, index: u32, len: usize, emit: impl FnOnce(&mut [u8])) {
+        let start = self.bytes.len();
+        self.bytes.resize(start + len, 0);
+        emit(&mut self.bytes[start..]);
+        self.list.push_back(Action::TransmitPacket { index, packet: start..start + len });
+    }
+
     /// Takes the first one out.
     pub fn take(&mut self) -> Option<Action> {
         self.list.pop_front()

@@ -192,6 +192,9 @@ pub struct Link {
     pub mtu: u32,
     /// What kind of device it is.
     pub kind: LinkKind,
+    /// It forwards IPv6 (`net.ipv6.conf.X.forwarding`): our NAs carry the R flag (ARP-33). True where that
+    /// is not known, because a wrong 0 takes the default route from hosts.
+    pub forwards_ipv6: bool,
 }
 
 /// What kind of device a link is, as far as it matters.
@@ -325,7 +328,7 @@ impl core::fmt::Display for RunOutcome {
 }
 
 /// A name that can be copied.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LinkName {
     bytes: [u8; limits::IFNAME_MAX],
     len: u8,
@@ -347,6 +350,12 @@ impl LinkName {
     /// As text.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(self.bytes.get(..usize::from(self.len)).unwrap_or(&[])).unwrap_or("")
+    }
+}
+
+impl core::fmt::Display for LinkName {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -1,9 +1,9 @@
-//! Interfaces and their IPv4 addresses, as the kernel told them.
+//! Interfaces and their addresses, as the kernel told them.
 
 use super::{AddressChange, Link};
 use crate::limits;
 use crate::model::Cidr;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// One address of an interface.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +105,11 @@ impl Links {
         }
     }
 
+    /// Is this address on the box, put there by somebody else than a vipd?
+    pub(super) fn has_address(&self, address: IpAddr) -> bool {
+        self.list.iter().any(|i| i.addresses.iter().any(|a| a.cidr.address == address))
+    }
+
     /// All is about to be told anew.
     pub(super) fn forget_seen(&mut self) {
         for interface in &mut self.list {
@@ -125,20 +130,43 @@ impl Links {
 }
 
 impl Interface {
-    /// The primary IPv4 address (PKT-25): the first that is neither secondary nor put there by a vipd nor one
-    /// of `vips`. The owner's VIP is an address of the interface itself, so with `owner` it will do, too.
-    pub(super) fn source(&self, is_vip: impl Fn(IpAddr) -> bool, owner: bool) -> Option<Ipv4Addr> {
-        let mut candidates = self.addresses.iter().filter(|a| !a.ours).filter_map(|a| match a.cidr.address {
-            IpAddr::V4(v4) => Some((v4, a.secondary, is_vip(a.cidr.address))),
-            IpAddr::V6(_) => None,
-        });
-        let best = |wanted: &(Ipv4Addr, bool, bool)| !wanted.1 && !wanted.2;
-        let all: heapless::Vec<_, { limits::INTERFACE_ADDRESSES_MAX }> = candidates.by_ref().collect();
-        all.iter()
-            .find(|c| best(c))
-            .or_else(|| all.iter().find(|c| !c.2))
-            .or_else(|| if owner { all.first() } else { None })
-            .map(|c| c.0)
+    /// The source address for adverts: the first of that reach that is neither secondary nor put there by a
+    /// vipd nor a VIP (PKT-25). The owner's VIP is an address of the interface itself, so with `owner` it
+    /// will do, too.
+    pub(super) fn source(
+        &self,
+        reach: Reach,
+        is_vip: impl Fn(IpAddr) -> bool,
+        owner: bool,
+    ) -> Option<IpAddr> {
+        let candidates = || self.addresses.iter().filter(|a| !a.ours && reach.covers(a.cidr.address));
+        candidates()
+            .find(|a| !a.secondary && !is_vip(a.cidr.address))
+            .or_else(|| candidates().find(|a| !is_vip(a.cidr.address)))
+            .or_else(|| candidates().find(|_| owner))
+            .map(|a| a.cidr.address)
+    }
+}
+
+/// Which kind of address is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// IPv4.
+    V4,
+    /// IPv6, this link alone (RFC 9568 §5.1.2.1).
+    LinkLocal,
+    /// IPv6, farther than this link.
+    Global,
+}
+
+impl Reach {
+    fn covers(self, address: IpAddr) -> bool {
+        match (self, address) {
+            (Reach::V4, IpAddr::V4(_)) => true,
+            (Reach::LinkLocal, IpAddr::V6(v6)) => v6.is_unicast_link_local(),
+            (Reach::Global, IpAddr::V6(v6)) => !v6.is_unicast_link_local(),
+            (Reach::V4, IpAddr::V6(_)) | (Reach::LinkLocal | Reach::Global, IpAddr::V4(_)) => false,
+        }
     }
 }
 
@@ -156,6 +184,7 @@ mod tests {
             mac: Some([2; 6]),
             mtu: 1500,
             kind: LinkKind::Other,
+            forwards_ipv6: true,
         }
     }
 
@@ -174,16 +203,16 @@ mod tests {
         let interface = links.by_index(3).unwrap();
         let is_vip = |a: IpAddr| a == cidr("10.0.0.100").address;
         assert_eq!(
-            interface.source(is_vip, false),
+            interface.source(Reach::V4, is_vip, false),
             Some("192.168.1.1".parse().unwrap()),
             "a VIP is never a source"
         );
         links.address(3, cidr("192.168.1.1"), AddressChange::Gone);
         links.address(3, cidr("192.168.1.2"), AddressChange::Gone);
         let interface = links.by_index(3).unwrap();
-        assert_eq!(interface.source(is_vip, false), None);
+        assert_eq!(interface.source(Reach::V4, is_vip, false), None);
         assert_eq!(
-            interface.source(is_vip, true),
+            interface.source(Reach::V4, is_vip, true),
             Some("10.0.0.100".parse().unwrap()),
             "PKT-25: the owner's own"
         );
@@ -199,6 +228,6 @@ mod tests {
         links.set(link(3));
         links.drop_unseen();
         assert!(links.by_index(4).is_none(), "RTNL-50: a missed DELLINK must not leave a ghost");
-        assert_eq!(links.by_index(3).unwrap().source(|_| false, false), None);
+        assert_eq!(links.by_index(3).unwrap().source(Reach::V4, |_| false, false), None);
     }
 }

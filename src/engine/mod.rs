@@ -43,7 +43,7 @@ use self::routes::Routes;
 use self::track::Trackers;
 use self::vrrp::{Instance, Leftovers, Pace};
 use crate::model::status::{Happening, InstanceState, Snapshot, Stalls};
-use crate::model::{Cidr, Config, Level, Mail, Name, cut};
+use crate::model::{Cidr, Config, IfName, Level, Mail, Name, cut};
 use crate::time::{Duration, Instant};
 use crate::wire::vrrp::{Rung, open};
 use core::fmt;
@@ -61,6 +61,9 @@ struct Ctx<'a> {
     notifier: &'a mut Notifier,
     actions: &'a mut Actions,
     router_name: &'a str,
+    links: &'a Links,
+    /// Time of day, since 1970, for the trailers that carry it; no decision of ours hangs on it otherwise.
+    unix: Duration,
 }
 
 impl Ctx<'_> {
@@ -88,6 +91,8 @@ pub struct Engine {
     trackers: Trackers,
     static_routes: Routes,
     leftovers: Leftovers,
+    /// Configured rates of announcements.
+    announce_rates: Vec<(IfName, u32)>,
     /// The rate of announcements, one for each interface that has had one: (index, pace).
     paces: Vec<(u32, Pace)>,
     /// Packets that belong to no instance, by rung.
@@ -105,16 +110,19 @@ struct Desk {
     notifier: Notifier,
     router_name: Name,
     host_name: Name,
+    unix: Duration,
 }
 
 impl Desk {
-    fn cx<'a>(&'a mut self, actions: &'a mut Actions) -> Ctx<'a> {
+    fn cx<'a>(&'a mut self, links: &'a Links, actions: &'a mut Actions) -> Ctx<'a> {
         Ctx {
             history: &mut self.history,
             mailer: &mut self.mailer,
             notifier: &mut self.notifier,
             actions,
             router_name: &self.router_name,
+            links,
+            unix: self.unix,
         }
     }
 }
@@ -143,10 +151,15 @@ impl Engine {
                 notifier: Notifier::new(config),
                 router_name: config.global.router_name.clone().unwrap_or_else(|| host_name.clone()),
                 host_name,
+                unix: Duration::ZERO,
             },
             started_at: now,
             links: Links::default(),
-            instances: config.instances.iter().map(|c| Instance::new(c.clone(), now)).collect(),
+            instances: (0..)
+                .zip(&config.instances)
+                .map(|(number, c)| Instance::new(c.clone(), number, now, now))
+                .collect(),
+            announce_rates: config.global.announce_rates.clone(),
             groups: config.groups.iter().map(|c| Group::new(c.clone(), now)).collect(),
             trackers: Trackers::new(&config.tracks, now),
             static_routes: Routes::new(&config.static_routes, &config.static_rules, None),
@@ -200,36 +213,36 @@ impl Engine {
                 }
             }
             Event::ListenFailed { ear, why } => {
-                let mut cx = self.desk.cx(actions);
-                let is_deaf = |i: &&mut Instance| i.membership() == Some(ear);
+                let mut cx = self.desk.cx(&self.links, actions);
+                let is_deaf = |i: &&mut Instance| i.ears().any(|e| e == ear);
                 for instance in self.instances.iter_mut().filter(is_deaf) {
                     instance.handle_deaf(now, &why, &mut cx);
                 }
             }
             Event::AddressResult { index, cidr, op, result } => {
                 self.leftovers.handle_result(now, index, &cidr, op, result);
-                let mut cx = self.desk.cx(actions);
-                for instance in self.instances.iter_mut().filter(|i| i.index() == Some(index)) {
-                    instance.handle_address_result(now, &cidr, op, result, &mut cx);
+                let mut cx = self.desk.cx(&self.links, actions);
+                for instance in &mut self.instances {
+                    instance.handle_address_result(now, index, &cidr, op, result, &mut cx);
                 }
             }
             Event::Route { route, is_present } => {
                 self.trackers.handle_route(now, &route, is_present, &self.links);
-                let mut cx = self.desk.cx(actions);
+                let mut cx = self.desk.cx(&self.links, actions);
                 self.static_routes.handle_route(now, &route, is_present, &self.links, STATIC, &mut cx);
                 for i in &mut self.instances {
                     i.routes.handle_route(now, &route, is_present, &self.links, &i.config.name, &mut cx);
                 }
             }
             Event::Rule { rule, ours, is_present } => {
-                let mut cx = self.desk.cx(actions);
+                let mut cx = self.desk.cx(&self.links, actions);
                 self.static_routes.handle_rule(now, &rule, ours, is_present, STATIC, &mut cx);
                 for i in &mut self.instances {
                     i.routes.handle_rule(now, &rule, ours, is_present, &i.config.name, &mut cx);
                 }
             }
             Event::RouteResult { token, result } => {
-                let mut cx = self.desk.cx(actions);
+                let mut cx = self.desk.cx(&self.links, actions);
                 if !self.static_routes.handle_result(now, token, result, STATIC, &mut cx) {
                     for i in &mut self.instances {
                         if i.routes.handle_result(now, token, result, &i.config.name, &mut cx) {
@@ -239,36 +252,36 @@ impl Engine {
                 }
             }
             Event::LinkFailed { name, refusal } => {
-                let mut cx = self.desk.cx(actions);
+                let mut cx = self.desk.cx(&self.links, actions);
                 for instance in &mut self.instances {
                     instance.handle_link_failed(now, &name, refusal, &mut cx);
                 }
             }
             Event::Ran { id, outcome, took } => self.handle_ran(now, id, outcome, took, actions),
             Event::TrackedFile { track, value } => {
-                let mut cx = self.desk.cx(actions);
+                let mut cx = self.desk.cx(&self.links, actions);
                 self.trackers.handle_file(now, track, value, &mut cx);
             }
             Event::TrackedProcess { track, count } => {
-                let mut cx = self.desk.cx(actions);
+                let mut cx = self.desk.cx(&self.links, actions);
                 self.trackers.handle_process(now, track, count, &mut cx);
             }
             Event::Resign { instance, wanted_for } => {
-                let mut cx = self.desk.cx(actions);
+                let mut cx = self.desk.cx(&self.links, actions);
                 if let Some(instance) = self.instances.get_mut(instance) {
                     instance.handle_resign(now, wanted_for, &mut cx);
                 }
             }
             Event::Ipvs(event) => {
-                let mut cx = self.desk.cx(actions);
+                let mut cx = self.desk.cx(&self.links, actions);
                 self.balancer.handle_ipvs(now, event, &mut cx);
             }
             Event::Probe { id, outcome, took } if id.checker >= ProbeId::PATH => {
-                let mut cx = self.desk.cx(actions);
+                let mut cx = self.desk.cx(&self.links, actions);
                 self.trackers.handle_probe(now, id, &outcome, took, &mut cx);
             }
             Event::Probe { id, outcome, took } => {
-                let mut cx = self.desk.cx(actions);
+                let mut cx = self.desk.cx(&self.links, actions);
                 self.balancer.handle_probe(now, id, outcome, took, &mut cx);
             }
             Event::Mail { id, result } => {
@@ -298,6 +311,16 @@ impl Engine {
     /// The shortest advert interval, or 100 ms: a turn of the loop later than that is a stall.
     pub fn stall_limit(&self) -> Duration {
         self.instances.iter().map(|i| i.config.advert_interval).min().unwrap_or(Duration::from_millis(100))
+    }
+
+    /// Time of day since 1970, before the events of a turn; needed where [`Self::wants_clock`].
+    pub fn set_unix_time(&mut self, unix: Duration) {
+        self.desk.unix = unix;
+    }
+
+    /// Do adverts carry the time of day?
+    pub fn wants_clock(&self) -> bool {
+        self.instances.iter().any(Instance::wants_clock)
     }
 
     /// A turn of the loop came `late`.
@@ -380,7 +403,7 @@ impl Engine {
 
     fn tick(&mut self, now: Instant, actions: &mut Actions) {
         // Adverts first: whatever else is due, other instances' announcements among it, waits a little more.
-        let mut cx = self.desk.cx(actions);
+        let mut cx = self.desk.cx(&self.links, actions);
         for instance in &mut self.instances {
             if instance.next_deadline().is_some_and(|at| at <= now) {
                 instance.tick(now, &mut cx);
@@ -394,7 +417,9 @@ impl Engine {
             let at = match self.paces.iter().position(|(i, _)| *i == index) {
                 Some(at) => at,
                 None => {
-                    self.paces.push((index, Pace::new(now)));
+                    let name = self.links.by_index(index).map(|i| i.link.name);
+                    let rate = self.announce_rates.iter().find(|(n, _)| name.is_some_and(|name| name == *n));
+                    self.paces.push((index, Pace::new(now, rate.map(|(_, rate)| *rate))));
                     self.paces.len() - 1
                 }
             };
@@ -404,11 +429,6 @@ impl Engine {
         }
         self.leftovers.tick(now, cx.actions);
         if self.phase != Phase::Waiting {
-            for i in &mut self.instances {
-                if i.routes.next_deadline().is_some_and(|at| at <= now) {
-                    i.routes.converge(now, &self.links, &i.config.name, &mut cx);
-                }
-            }
             self.static_routes.converge(now, &self.links, STATIC, &mut cx);
         }
         self.trackers.tick(now, &mut cx);
@@ -431,14 +451,25 @@ impl Engine {
         };
         let rung = match envelope {
             Ok(envelope) => {
-                let mut cx = self.desk.cx(actions);
-                let ours = |i: &&mut Instance| {
-                    i.index() == Some(index)
-                        && i.config.vrid.get() == envelope.vrid()
-                        && i.config.family == envelope.family()
-                };
-                match self.instances.iter_mut().find(ours) {
+                let mut cx = self.desk.cx(&self.links, actions);
+                let key = (envelope.vrid(), envelope.family());
+                let mut chosen: Option<&mut Instance> = None;
+                let mut is_known = false;
+                for instance in &mut self.instances {
+                    if (instance.config.vrid.get(), instance.config.family) != key {
+                        continue;
+                    }
+                    if instance.hears_on() != Some(index) {
+                        // The macvlan and its base hear the same packet (VMAC-13).
+                        is_known |= instance.ears().any(|ear| ear.index == index);
+                    } else if chosen.is_none() || instance.has_peer(envelope.source()) {
+                        // Unicast instances may share a VRID; their peers tell them apart.
+                        chosen = Some(instance);
+                    }
+                }
+                match chosen {
                     Some(instance) => return instance.handle_packet(now, &envelope, &mut cx),
+                    None if is_known => return,
                     None => Rung::UnknownVrid,
                 }
             }
@@ -459,11 +490,9 @@ impl Engine {
     ) {
         let changed = self.links.address(index, *cidr, change);
         let Some(name) = self.links.by_index(index).map(|i| i.link.name) else { return };
-        // By name: before the first whole telling no instance has an index, yet what an earlier run left
-        // counts.
-        let mut cx = self.desk.cx(actions);
-        for instance in self.instances.iter_mut().filter(|i| name == i.config.interface) {
-            instance.handle_address(now, cidr, change, &mut cx);
+        let mut cx = self.desk.cx(&self.links, actions);
+        for instance in &mut self.instances {
+            instance.handle_address(now, index, cidr, change, &mut cx);
         }
         if changed {
             self.look_at(now, None, name, actions);
@@ -471,19 +500,24 @@ impl Engine {
     }
 
     /// An interface has changed, or one has another name: those who live on it look again. Before the first
-    /// whole telling nobody does.
+    /// whole telling they only learn where their addresses would be, so that what an earlier run left counts.
     fn look_at(&mut self, now: Instant, old: Option<LinkName>, name: LinkName, actions: &mut Actions) {
-        if self.phase != Phase::Running {
-            return;
-        }
-        let mut cx = self.desk.cx(actions);
+        let mut cx = self.desk.cx(&self.links, actions);
         let mut left = Vec::new();
         for instance in &mut self.instances {
-            if name == instance.config.interface || old.is_some_and(|o| o == instance.config.interface) {
-                left.extend(instance.membership());
-                instance.set_interface(now, self.links.by_name(&instance.config.interface), &mut cx);
+            if !instance.lives_on(&name) && !old.is_some_and(|old| instance.lives_on(&old)) {
+                continue;
+            }
+            match self.phase {
+                Phase::Waiting => _ = instance.place(now, &mut cx),
+                Phase::Running => {
+                    left.extend(instance.ears());
+                    instance.look(now, &mut cx);
+                }
+                Phase::Leaving { .. } | Phase::Left => instance.look_away(now, &mut cx),
             }
         }
+        self.trackers.look(now, &self.links, &mut cx);
         self.unlisten(left, actions);
     }
 
@@ -492,7 +526,7 @@ impl Engine {
         left.sort_unstable();
         left.dedup();
         for ear in left {
-            if !self.instances.iter().any(|i| i.membership() == Some(ear)) {
+            if !self.instances.iter().any(|i| i.ears().any(|e| e == ear)) {
                 actions.push(Action::Unlisten(ear));
             }
         }
@@ -505,12 +539,12 @@ impl Engine {
         if first {
             self.phase = Phase::Running;
         }
-        let mut cx = self.desk.cx(actions);
+        let mut cx = self.desk.cx(&self.links, actions);
         let mut left = Vec::new();
         for instance in &mut self.instances {
             if self.phase == Phase::Running {
-                left.extend(instance.membership());
-                instance.set_interface(now, self.links.by_name(&instance.config.interface), &mut cx);
+                left.extend(instance.ears());
+                instance.look(now, &mut cx);
             }
             instance.dump_end(now, &mut cx);
         }
@@ -521,7 +555,8 @@ impl Engine {
         if first {
             self.static_routes.want(now, true);
             self.watch_routes(actions);
-            let mut cx = self.desk.cx(actions);
+            actions.push(Action::SettingsSettled);
+            let mut cx = self.desk.cx(&self.links, actions);
             self.balancer.start(now, &mut cx);
         }
     }
@@ -546,7 +581,7 @@ impl Engine {
         took: Duration,
         actions: &mut Actions,
     ) {
-        let mut cx = self.desk.cx(actions);
+        let mut cx = self.desk.cx(&self.links, actions);
         match id.owner {
             RunOwner::Track(_) => self.trackers.handle_ran(now, id, outcome, took, &mut cx),
             RunOwner::Notify(_) | RunOwner::Supervised(_) => {
@@ -558,24 +593,5 @@ impl Engine {
                 }
             }
         }
-    }
-
-    /// Addresses that an instance had before a reload go to the one that has them now; those that nobody
-    /// has go.
-    fn settle(&mut self, now: Instant, mut freed: Vec<(u32, Cidr)>, actions: &mut Actions) {
-        for instance in &self.instances {
-            let index = instance.index().unwrap_or(0);
-            instance.config.all_addresses().for_each(|a| self.leftovers.forget(index, &a.cidr));
-        }
-        freed.retain(|(index, cidr)| {
-            let mut there = self.instances.iter_mut().filter(|i| i.index() == Some(*index));
-            !there.any(|i| i.hand_over(now, cidr))
-        });
-        freed.sort_unstable();
-        for group in freed.chunk_by(|a, b| a.0 == b.0) {
-            let cidrs: Vec<Cidr> = group.iter().map(|(_, cidr)| *cidr).collect();
-            self.leftovers.add(now, group.first().map_or(0, |(index, _)| *index), &cidrs);
-        }
-        self.leftovers.tick(now, actions);
     }
 }

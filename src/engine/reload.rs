@@ -1,9 +1,10 @@
 //! Another configuration, and the end.
 
+use super::notify::{About, Change};
 use super::vrrp::Instance;
 use super::{Action, Actions, Engine, Phase, SHUTDOWN_TIMEOUT, STATIC};
 use crate::model::status::InstanceState;
-use crate::model::{Cidr, Config, Level};
+use crate::model::{self, Cidr, Config, Level};
 use crate::time::Instant;
 
 impl Engine {
@@ -13,17 +14,21 @@ impl Engine {
         }
         let host_name = &self.desk.host_name;
         self.desk.router_name = config.global.router_name.clone().unwrap_or_else(|| host_name.clone());
-        let mut cx = self.desk.cx(actions);
+        let mut cx = self.desk.cx(&self.links, actions);
         cx.mailer.reconfigure(config.mail.clone());
-        let same = |a: &crate::model::Instance, b: &crate::model::Instance| {
-            (&a.interface, a.vrid) == (&b.interface, b.vrid)
+        self.announce_rates.clone_from(&config.global.announce_rates);
+        self.paces.clear();
+        let same = |a: &model::Instance, b: &model::Instance| {
+            let is_it = (&a.interface, a.vrid, a.family) == (&b.interface, b.vrid, b.family);
+            // Unicast instances may share these; their names tell them apart.
+            is_it && (a.name == b.name || a.unicast.is_none() || b.unicast.is_none())
         };
         let mut old = core::mem::take(&mut self.instances);
-        let left = old.iter().filter_map(Instance::membership).collect();
+        let left = old.iter().flat_map(Instance::ears).collect();
         let mut freed: Vec<(u32, Cidr)> = Vec::new();
         for gone in old.iter_mut().filter(|i| !config.instances.iter().any(|c| same(c, &i.config))) {
-            let held = gone.remove(now, &mut cx);
-            freed.extend(gone.index().into_iter().flat_map(|index| held.iter().map(move |c| (index, *c))));
+            freed.extend(gone.remove(now, &mut cx));
+            cx.notifier.tell(now, About::Instance(&gone.config), Change::Deleted, 0, cx.actions);
             cx.note(
                 now,
                 Level::Note,
@@ -32,20 +37,17 @@ impl Engine {
                 format_args!("removed from the configuration"),
             );
         }
-        for wanted in &config.instances {
+        for (number, wanted) in (0..).zip(&config.instances) {
             match old.iter().position(|i| same(wanted, &i.config)) {
                 Some(at) => {
                     let mut kept = old.swap_remove(at);
-                    let held = kept.reconfigure(now, wanted.clone(), &mut cx);
-                    freed.extend(
-                        kept.index().into_iter().flat_map(|index| held.iter().map(move |c| (index, *c))),
-                    );
+                    freed.extend(kept.reconfigure(now, wanted.clone(), number, &mut cx));
                     self.instances.push(kept);
                 }
                 None => {
-                    let mut new = Instance::new(wanted.clone(), now);
+                    let mut new = Instance::new(wanted.clone(), number, self.started_at, now);
                     if self.phase == Phase::Running {
-                        new.set_interface(now, self.links.by_name(&wanted.interface), &mut cx);
+                        new.look(now, &mut cx);
                     }
                     self.instances.push(new);
                 }
@@ -72,18 +74,33 @@ impl Engine {
         self.settle(now, freed, actions);
     }
 
+    /// Addresses that an instance had before a reload go to the one that has them now; those that nobody
+    /// has go.
+    fn settle(&mut self, now: Instant, mut freed: Vec<(u32, Cidr)>, actions: &mut Actions) {
+        for instance in &self.instances {
+            instance.placed().for_each(|(index, cidr)| self.leftovers.forget(index, &cidr));
+        }
+        freed.retain(|(index, cidr)| !self.instances.iter_mut().any(|i| i.hand_over(now, *index, cidr)));
+        freed.sort_unstable();
+        for group in freed.chunk_by(|a, b| a.0 == b.0) {
+            let cidrs: Vec<Cidr> = group.iter().map(|(_, cidr)| *cidr).collect();
+            self.leftovers.add(now, group.first().map_or(0, |(index, _)| *index), &cidrs);
+        }
+        self.leftovers.tick(now, actions);
+    }
+
     pub(super) fn shutdown(&mut self, now: Instant, actions: &mut Actions) {
         if matches!(self.phase, Phase::Leaving { .. } | Phase::Left) {
             return;
         }
         self.phase = Phase::Leaving { give_up_at: now + SHUTDOWN_TIMEOUT };
-        let mut cx = self.desk.cx(actions);
+        let mut cx = self.desk.cx(&self.links, actions);
         for instance in &mut self.instances {
             instance.shutdown(now, &mut cx);
         }
         cx.notifier.shutdown(now, cx.actions);
         self.static_routes.want(now, false);
-        let mut cx = self.desk.cx(actions);
+        let mut cx = self.desk.cx(&self.links, actions);
         self.static_routes.converge(now, &self.links, STATIC, &mut cx);
         self.balancer.shutdown(now, &mut cx);
     }

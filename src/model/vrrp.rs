@@ -336,7 +336,7 @@ impl Instance {
     }
 
     /// All addresses of the instance with their options: advertised ones first.
-    pub fn all_addresses(&self) -> impl Iterator<Item = &VirtualAddress> {
+    pub fn all_addresses(&self) -> impl Iterator<Item = &VirtualAddress> + Clone {
         self.addresses.iter().chain(&self.excluded)
     }
 

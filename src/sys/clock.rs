@@ -1,6 +1,7 @@
-//! The only clock (FSM-2).
+//! The only clocks: one that nobody sets, for every decision (FSM-2), and the time of day for the HMAC
+//! trailer, which carries it (PKT-50).
 
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use nix::time::{ClockId, clock_gettime};
 
 /// CLOCK_MONOTONIC. A kernel without it does not exist; should the call fail all the same, time stands still.
@@ -8,5 +9,14 @@ use nix::time::{ClockId, clock_gettime};
 pub fn now() -> Instant {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Instant::ZERO, |t| {
         Instant::from_micros(i64::from(t.tv_sec()) * 1_000_000 + i64::from(t.tv_nsec()) / 1000)
+    })
+}
+
+/// CLOCK_REALTIME: the time since 1970, whatever the box takes it to be.
+#[allow(clippy::useless_conversion, reason = "time_t and long are 32 bits wide on 32-bit targets")]
+pub fn unix() -> Duration {
+    clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, |t| {
+        let micros = i64::from(t.tv_sec()).saturating_mul(1_000_000) + i64::from(t.tv_nsec()) / 1000;
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     })
 }

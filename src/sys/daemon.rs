@@ -200,6 +200,9 @@ impl Daemon {
         // 2. The clock, once.
         let now = clock::now();
         self.watch_stall(deadline, before, now);
+        if self.engine.wants_clock() {
+            self.engine.set_unix_time(clock::unix());
+        }
         // 3. Adverts.
         self.hear(now);
         self.packets.watch_drops(now);

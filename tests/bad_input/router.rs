@@ -44,6 +44,7 @@ impl Router {
                 mac: Some(OWN_MAC),
                 mtu: 1500,
                 kind: LinkKind::Other,
+                forwards_ipv6: true,
             }));
             let change = AddressChange::Present { ours: false, secondary: false };
             router.handle(Event::Address { index, cidr: cidr(own), change });
@@ -85,7 +86,11 @@ impl Router {
                     self.engine.handle(self.now, result, &mut self.actions);
                 }
                 Action::Note { .. } => self.notes += 1,
-                Action::Redump | Action::Listen(_) | Action::Unlisten(_) | Action::Finished => {}
+                Action::Redump
+                | Action::Listen(_)
+                | Action::Unlisten(_)
+                | Action::SettingsSettled
+                | Action::Finished => {}
                 Action::TransmitPacket { .. }
                 | Action::WatchRoutes { .. }
                 | Action::ChangeRoute { .. }
@@ -95,7 +100,6 @@ impl Router {
                 | Action::RemoveLink { .. }
                 | Action::HoldSetting { .. }
                 | Action::ReleaseSetting { .. }
-                | Action::SettingsSettled
                 | Action::Run(_)
                 | Action::StopRun(_)
                 | Action::Fifo { .. }

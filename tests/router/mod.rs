@@ -344,6 +344,7 @@ pub(crate) fn link(index: u32, name: &str) -> Link {
         mac: Some([2, 0, 0, 0, 1, 7]),
         mtu: 1500,
         kind: LinkKind::Other,
+        forwards_ipv6: true,
     }
 }
 

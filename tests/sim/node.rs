@@ -218,6 +218,7 @@ impl Node {
             up: true,
             running: self.link_up,
             kind: LinkKind::Other,
+            forwards_ipv6: true,
             mac: Some([2, 0, 0, 0, 0, last]),
             mtu: 1500,
         }

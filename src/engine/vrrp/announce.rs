@@ -10,30 +10,34 @@ pub(super) const SLICE: usize = 128;
 /// Frames that may leave at once after a rest: every VIP's first frame leaves without a wait.
 const BURST: u32 = 2048;
 
-/// The rate of one interface: a frame costs `1 s / ANNOUNCE_PER_SECOND`, and `BURST` frames of credit gather.
+/// The rate of one interface: a frame costs `1 s / rate`, and `BURST` frames of credit gather, or one
+/// second's where a lower rate is configured.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Pace {
     /// When the credit would be full again.
     full_at: Instant,
+    cost: Duration,
+    burst: u32,
 }
 
 impl Pace {
-    const COST: Duration = Duration::from_micros(1_000_000 / limits::ANNOUNCE_PER_SECOND as u64);
-
-    pub(in crate::engine) fn new(now: Instant) -> Self {
-        Pace { full_at: now }
+    /// `per_second`: the configured rate, not zero.
+    pub(in crate::engine) fn new(now: Instant, per_second: Option<u32>) -> Self {
+        let rate = per_second.unwrap_or(limits::ANNOUNCE_PER_SECOND).max(1);
+        let burst = per_second.map_or(BURST, |rate| rate.clamp(1, BURST));
+        Pace { full_at: now, cost: Duration::from_micros(1_000_000 / u64::from(rate)), burst }
     }
 
     /// When the next frame may leave; not after `now` if one may leave at once.
     fn next_at(&self) -> Instant {
-        self.full_at - Self::COST * (BURST - 1)
+        self.full_at - self.cost * (self.burst - 1)
     }
 
     /// Takes the credit of one frame, if there is one.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         let free = self.next_at() <= now;
         if free {
-            self.full_at = self.full_at.max(now) + Self::COST;
+            self.full_at = self.full_at.max(now) + self.cost;
         }
         free
     }
@@ -47,6 +51,8 @@ pub(super) struct Announce {
     cursor: usize,
     /// Rounds to go, this one included; 0 = at rest.
     rounds: u8,
+    /// Rounds of the second burst.
+    second_rounds: u8,
     /// When the next slice may leave.
     slice_at: Instant,
     /// When the second burst begins.
@@ -62,6 +68,7 @@ impl Announce {
         Announce {
             cursor: 0,
             rounds: garp.repeat,
+            second_rounds: garp.repeat,
             slice_at: now,
             second_at: later(garp.delay),
             refresh_at: later(garp.refresh),
@@ -73,6 +80,24 @@ impl Announce {
         self.cursor = 0;
         self.rounds = garp.repeat;
         self.slice_at = now;
+    }
+
+    /// As `begin`, once the addresses are allowed on the box.
+    pub(super) fn begin_now(&mut self, now: Instant, garp: &Garp) {
+        *self = Announce::begin(now, garp);
+    }
+
+    /// A router of lower priority was Active, too: hosts may have learned its MAC (ARP-44).
+    pub(super) fn contest(&mut self, now: Instant, garp: &Garp) {
+        if garp.lower_priority_repeat == 0 {
+            return;
+        }
+        (self.cursor, self.slice_at) = (0, now);
+        self.rounds = self.rounds.max(garp.lower_priority_repeat);
+        if garp.lower_priority_delay > Duration::ZERO {
+            self.second_rounds = garp.lower_priority_repeat;
+            self.second_at = Some(now + garp.lower_priority_delay);
+        }
     }
 
     /// A reload has changed the period of the refreshes.
@@ -100,13 +125,14 @@ impl Announce {
     pub(super) fn tick(&mut self, now: Instant, garp: &Garp) {
         if self.second_at.is_some_and(|at| at <= now) {
             self.second_at = None;
-            self.again(now, garp);
+            (self.cursor, self.slice_at) = (0, now);
+            self.rounds = self.second_rounds;
         }
         if self.refresh_at.is_some_and(|at| at <= now) {
             self.refresh_at = (garp.refresh > Duration::ZERO).then(|| now + garp.refresh);
             if self.rounds == 0 {
                 self.cursor = 0;
-                self.rounds = 1;
+                self.rounds = garp.refresh_repeat;
                 self.slice_at = now;
             }
         }
@@ -151,7 +177,7 @@ mod tests {
 
     fn run(count: usize, garp: Garp, for_: Duration) -> Vec<(Instant, usize)> {
         let mut now = Instant::from_secs(100);
-        let mut pace = Pace::new(now);
+        let mut pace = Pace::new(now, None);
         let mut announce = Announce::begin(now, &garp);
         let (end, mut sent) = (now + for_, Vec::new());
         while let Some(at) = announce.next_deadline().filter(|at| *at <= end) {

@@ -1,76 +1,123 @@
-//! What others decide for an instance: trackers, its sync group, the operator, the end of a hook.
+//! What others decide for an instance: trackers, its sync group, the operator.
 
-use super::Instance;
+use super::transition::FaultCause;
+use super::{Instance, State, skew};
+use crate::engine::Ctx;
+use crate::engine::notify::{About, Change};
 use crate::engine::standing::Standing;
-use crate::engine::{Ctx, LinkName, Refusal, RunId, RunOutcome, RunSpec};
-use crate::model::{Name, Text};
+use crate::model::{Level, Name, Text};
 use crate::time::{Duration, Instant};
 
 impl Instance {
     /// The trackers found something new.
-    pub(in crate::engine) fn set_standing(&mut self, _now: Instant, _standing: Standing, _cx: &mut Ctx<'_>) {}
+    pub(in crate::engine) fn set_standing(&mut self, now: Instant, standing: Standing, cx: &mut Ctx<'_>) {
+        let old = core::mem::replace(&mut self.standing, standing);
+        if old.priority != self.standing.priority {
+            self.priority_changed(now, old.priority, cx);
+        }
+        if old.faults != self.standing.faults {
+            self.evaluate(now, cx);
+        }
+    }
+
+    fn priority_changed(&mut self, now: Instant, old: u8, cx: &mut Ctx<'_>) {
+        let (new, state) = (self.standing.priority, self.state());
+        cx.note(
+            now,
+            Level::Note,
+            "instance",
+            &self.config.name,
+            format_args!("priority {old} -> {new}, {} is configured", self.config.priority),
+        );
+        cx.notifier.tell(now, About::Instance(&self.config), Change::Priority(state), new, cx.actions);
+        match &mut self.state {
+            State::Backup { active_down_at: Some(at), active_adver_interval, .. } => {
+                // Only the skew is another one.
+                let before = skew(self.config.version, old, *active_adver_interval);
+                let after = skew(self.config.version, new, *active_adver_interval);
+                *at = (*at + after) - before;
+            }
+            // The others need not wait for the next advert to know that they are better.
+            State::Active { .. } => self.send_advert(new, cx),
+            State::Backup { active_down_at: None, .. } | State::Initialize | State::Fault { .. } => {}
+        }
+    }
 
     /// The sync group of the instance, if it has one: from now on it asks before it becomes Active.
-    pub(in crate::engine) fn set_group(&mut self, _group: Option<Name>) {}
+    pub(in crate::engine) fn set_group(&mut self, group: Option<Name>) {
+        self.group = group;
+    }
 
     /// Is the group all that keeps it from becoming Active?
     pub(in crate::engine) fn wants_active(&self) -> bool {
-        false
+        matches!(self.state, State::Backup { active_down_at: None, .. })
     }
 
     /// The whole group becomes Active, and so does this one (from Backup).
-    pub(in crate::engine) fn follow_to_active(&mut self, _now: Instant, _cx: &mut Ctx<'_>) {}
+    pub(in crate::engine) fn follow_to_active(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        if self.wants_active() {
+            self.follows = true;
+            let cause = self.cause.clone();
+            self.become_active(now, format_args!("{cause}"), cx);
+        }
+    }
 
     /// Another member is Backup, and so is this one (from Active): it resigns, so that the router that took
     /// over there takes over here.
-    pub(in crate::engine) fn follow_to_backup(&mut self, _now: Instant, _why: &Text, _cx: &mut Ctx<'_>) {}
+    pub(in crate::engine) fn follow_to_backup(&mut self, now: Instant, why: &Text, cx: &mut Ctx<'_>) {
+        if !self.is_active() {
+            return;
+        }
+        self.resign(cx);
+        self.follows = true;
+        let interval = self.config.advert_interval;
+        let state = State::Backup {
+            active_down_at: Some(now + self.down_interval(interval)),
+            active_adver_interval: interval,
+            preempt_at: None,
+        };
+        self.enter(now, state, format_args!("{why}"), cx);
+        self.converge(now, cx);
+    }
 
     /// Another member is in Fault, or no more.
-    pub(in crate::engine) fn set_group_fault(
-        &mut self,
-        _now: Instant,
-        _why: Option<Text>,
-        _cx: &mut Ctx<'_>,
-    ) {
+    pub(in crate::engine) fn set_group_fault(&mut self, now: Instant, why: Option<Text>, cx: &mut Ctx<'_>) {
+        if self.group_fault != why {
+            self.follows = why.is_some() && !matches!(self.state, State::Fault { .. });
+            self.group_fault = why;
+            self.evaluate(now, cx);
+            self.follows = false;
+        }
     }
 
     /// Has it reasons of its own (not its group's) to be in Fault?
     pub(in crate::engine) fn has_own_fault(&self) -> bool {
-        self.fault_cause().is_some()
+        match &self.state {
+            State::Fault { causes } => causes.iter().any(|c| !matches!(c, FaultCause::Group(_))),
+            State::Initialize | State::Backup { .. } | State::Active { .. } => false,
+        }
     }
 
     /// The operator wants it to leave Active for so long; zero: no more.
-    pub(in crate::engine) fn handle_resign(
-        &mut self,
-        _now: Instant,
-        _wanted_for: Duration,
-        _cx: &mut Ctx<'_>,
-    ) {
-    }
-
-    /// Its macvlan could not be made or changed.
-    pub(in crate::engine) fn handle_link_failed(
-        &mut self,
-        _now: Instant,
-        _name: &LinkName,
-        _refusal: Refusal,
-        _cx: &mut Ctx<'_>,
-    ) {
-    }
-
-    /// Its `pre_active` hook ended.
-    pub(in crate::engine) fn handle_ran(
-        &mut self,
-        _now: Instant,
-        _id: RunId,
-        _outcome: RunOutcome,
-        _took: Duration,
-        _cx: &mut Ctx<'_>,
-    ) {
-    }
-
-    /// Its `pre_active` hook.
-    pub(in crate::engine) fn run_spec(&self, _id: RunId) -> Option<RunSpec<'_>> {
-        None
+    pub(in crate::engine) fn handle_resign(&mut self, now: Instant, wanted_for: Duration, cx: &mut Ctx<'_>) {
+        let was = self.resigned_until.is_some();
+        let forever = Duration::from_secs(100 * 365 * 24 * 3600);
+        self.resigned_until = (wanted_for > Duration::ZERO).then(|| now + wanted_for.min(forever));
+        match (was, self.resigned_until.is_some()) {
+            (false, true) if wanted_for >= forever => {
+                let text = format_args!("taken out by the operator until `vipd restore`");
+                cx.note(now, Level::Note, "instance", &self.config.name, text);
+            }
+            (_, true) => {
+                let text = format_args!("taken out by the operator for {} s", wanted_for.secs());
+                cx.note(now, Level::Note, "instance", &self.config.name, text);
+            }
+            (true, false) => {
+                let text = format_args!("takes part again");
+                cx.note(now, Level::Note, "instance", &self.config.name, text);
+            }
+            (false, false) => return,
+        }
+        self.evaluate(now, cx);
     }
 }

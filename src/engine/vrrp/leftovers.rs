@@ -3,7 +3,7 @@
 
 use super::vips::Vips;
 use crate::engine::{Actions, AddressOp, Refusal};
-use crate::model::Cidr;
+use crate::model::{Cidr, VirtualAddress};
 use crate::time::Instant;
 
 /// The addresses, by interface index; at most those of one configuration for each reload that the kernel
@@ -20,8 +20,10 @@ impl Leftovers {
     }
 
     pub(in crate::engine) fn add(&mut self, now: Instant, index: u32, cidrs: &[Cidr]) {
-        let mut vips = Vips::new(cidrs);
-        cidrs.iter().for_each(|cidr| vips.hand_over(now, cidr, false));
+        let addresses: Vec<VirtualAddress> = cidrs.iter().map(|cidr| (*cidr).into()).collect();
+        let mut vips = Vips::new(&addresses);
+        vips.place(now, |_| Some(index), &mut Actions::new());
+        cidrs.iter().for_each(|cidr| _ = vips.hand_over(now, index, cidr, false));
         self.list.push((index, vips));
     }
 
@@ -45,7 +47,7 @@ impl Leftovers {
         result: Result<(), Refusal>,
     ) {
         for (_, vips) in self.list.iter_mut().filter(|(i, _)| *i == index) {
-            vips.handle_result(now, cidr, op, result);
+            vips.handle_result(now, (index, cidr), op, result);
         }
         self.list.retain(|(_, vips)| !vips.is_clean());
     }
@@ -55,9 +57,9 @@ impl Leftovers {
     }
 
     pub(in crate::engine) fn tick(&mut self, now: Instant, actions: &mut Actions) {
-        for (index, vips) in &mut self.list {
+        for (_, vips) in &mut self.list {
             if vips.next_deadline().is_some_and(|at| at <= now) {
-                vips.converge(now, false, *index, None, actions);
+                vips.converge(now, false, None, actions);
             }
         }
     }

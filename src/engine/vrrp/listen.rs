@@ -3,7 +3,7 @@
 
 use super::Instance;
 use super::State;
-use crate::engine::{Action, Actions, Ctx, Ear};
+use crate::engine::{Action, Actions, Ctx};
 use crate::model::Text;
 use crate::time::{Duration, Instant};
 
@@ -23,17 +23,9 @@ pub(super) struct Deaf {
 }
 
 impl Instance {
-    /// What the instance listens on, where its interface is there.
-    pub(in crate::engine) fn membership(&self) -> Option<Ear> {
-        let group = Some(self.config.group);
-        Some(Ear { index: self.index()?, family: self.config.family, group, joins: true })
-    }
-
     /// Asks for the socket and the group; done twice, it is no harm.
     pub(super) fn listen(&self, actions: &mut Actions) {
-        if let Some(ear) = self.membership() {
-            actions.push(Action::Listen(ear));
-        }
+        self.ears().for_each(|ear| actions.push(Action::Listen(ear)));
     }
 
     /// The socket of the interface cannot be opened.

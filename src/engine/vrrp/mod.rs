@@ -1,87 +1,75 @@
 //! One virtual router: the state machine of RFC 9568 §6.4 and RFC 3768 §6.4 (`FSM-*`), with a Fault state
 //! beside it.
+//!
+//! [`port`] is its place among the interfaces, [`vmac`] the macvlan; [`receive`] and [`active`] are what
+//! comes in and goes out; [`transition`] is how states change, [`grouped`] what others decide for it.
 
 mod active;
 mod announce;
 mod grouped;
+mod hook;
 mod leftovers;
 mod listen;
+mod port;
 mod receive;
 mod rejected;
+mod reload;
+mod signing;
 mod status;
 mod transition;
 mod vips;
+mod vmac;
 
 pub(super) use announce::Pace;
 pub(super) use leftovers::Leftovers;
 
 use self::announce::Announce;
+use self::hook::Hook;
 use self::listen::Deaf;
+use self::port::Port;
 use self::rejected::Rejected;
+use self::signing::Signing;
+use self::transition::FaultCause;
 use self::vips::{Answer, Noticed, Vips};
-use super::links::Interface;
+use self::vmac::Vmac;
 use super::quiet::Quiet;
 use super::routes::Routes;
-use super::{AddressChange, AddressOp, Ctx, Refusal};
-use crate::model::{self, Authentication, Cidr, Level, Text, Version, cut, status::InstanceState};
+use super::standing::Standing;
+use super::{AddressChange, AddressOp, Ctx, LinkName, Refusal, Setting};
+use crate::model::{self, Cidr, Level, Name, Text, Version, cut, status::InstanceState};
 use crate::time::{Duration, Instant};
-use crate::wire::ip;
-use crate::wire::vrrp::{ChecksumForm, Expect, ExpectAuth, Family, max_addresses};
-use std::net::{IpAddr, Ipv4Addr};
-
-/// The interface as the instance needs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Port {
-    index: u32,
-    running: bool,
-    mac: Option<[u8; 6]>,
-    source: Option<Ipv4Addr>,
-    mtu: u32,
-}
-
-/// What an instance with all it needs works with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Usable {
-    index: u32,
-    mac: [u8; 6],
-    source: Ipv4Addr,
-}
-
-/// Why an instance cannot take part.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum FaultCause {
-    Missing,
-    Down,
-    NotEthernet,
-    NoAddress,
-    Deaf(Text),
-}
+use crate::wire::vrrp::{ChecksumForm, max_addresses};
+use std::net::IpAddr;
 
 /// The state, with the deadlines that belong to it.
 #[derive(Debug)]
 enum State {
-    /// Before the first look at the kernel, and after the shutdown.
+    /// Before the first look at the kernel, during the start delay, and after the shutdown.
     Initialize,
     Backup {
-        /// Active_Down_Timer.
-        active_down_at: Instant,
+        /// Active_Down_Timer. `None`: it has fired, and the sync group is all that is waited for.
+        active_down_at: Option<Instant>,
         /// Active_Adver_Interval: ours until a v3 advert was accepted (FSM-7).
         active_adver_interval: Duration,
+        /// Until then a live router of lower priority is left in peace (`preempt_delay`).
+        preempt_at: Option<Instant>,
     },
     Active {
         /// Adver_Timer.
         advert_at: Instant,
+        /// The `pre_active` hook runs; the addresses wait for it.
+        hook: Option<Hook>,
         /// Next renewal of the leases, and from which VIP on.
         renew_at: Option<Instant>,
         renew_from: usize,
         announce: Announce,
     },
     Fault {
-        cause: FaultCause,
+        causes: Vec<FaultCause>,
     },
 }
 
-/// The Active router that we obey.
+/// Another router, as its advert showed it.
 #[derive(Debug, Clone, Copy)]
 struct Heard {
     address: IpAddr,
@@ -107,23 +95,41 @@ struct Counters {
     not_ready: u32,
     transmit_failed: u32,
     address_refused: u32,
+    signed_received: u32,
+    unsigned_accepted: u32,
+    rivals: u32,
 }
 
 /// One virtual router.
 #[derive(Debug)]
 pub(super) struct Instance {
     pub(super) config: model::Instance,
+    /// Its place in the configuration.
+    number: u32,
     state: State,
     since: Instant,
     cause: Text,
     port: Option<Port>,
+    vmac: Option<Vmac>,
     deaf: Option<Deaf>,
+    /// Settings of interfaces that are held for it.
+    held: Vec<(u32, LinkName, Setting)>,
+    /// No part is taken before this time (`start_delay`).
+    held_until: Option<Instant>,
+    standing: Standing,
+    group: Option<Name>,
+    group_fault: Option<Text>,
+    /// The state that is about to be entered is the group's, not its own: its own commands are not run.
+    follows: bool,
+    /// The operator has taken it out until then.
+    resigned_until: Option<Instant>,
     /// The addresses for the advert (PKT-26, PKT-27).
     advertised: Vec<IpAddr>,
     ip_id: u16,
     transmit_form: ChecksumForm,
+    signing: Signing,
     heard: Option<Heard>,
-    /// The last other router heard while Active, for the status screen.
+    /// The last other router that claimed to be Active while we were, or that we shall take over from.
     rival: Option<Heard>,
     vips: Vips,
     pub(super) routes: Routes,
@@ -140,22 +146,34 @@ pub(super) struct Instance {
     /// VIP that somebody took away.
     renewed_at: Instant,
     lapsed_at: Option<Instant>,
+    hook_serial: u32,
 }
 
 impl Instance {
-    pub(super) fn new(config: model::Instance, now: Instant) -> Self {
+    /// `number`: its place in the configuration. `started_at`: that of the daemon, for the start delay.
+    pub(super) fn new(config: model::Instance, number: u32, started_at: Instant, now: Instant) -> Self {
         let mut instance = Instance {
+            number,
             state: State::Initialize,
             since: now,
             cause: cut(format_args!("starting")),
             port: None,
+            vmac: Vmac::new(&config),
             deaf: None,
+            held: Vec::new(),
+            held_until: Some(started_at + config.start_delay).filter(|until| *until > now),
+            standing: Standing { priority: config.priority.get(), ..Standing::default() },
+            group: None,
+            group_fault: None,
+            follows: false,
+            resigned_until: None,
             advertised: Vec::new(),
             ip_id: 0,
             transmit_form: form(&config),
+            signing: Signing::default(),
             heard: None,
             rival: None,
-            vips: Vips::new(&cidrs(&config)),
+            vips: Vips::new(config.all_addresses()),
             routes: Routes::new(&config.routes, &config.rules, Some(&config.interface)),
             counters: Counters::default(),
             rejected: Rejected::new(),
@@ -165,6 +183,7 @@ impl Instance {
             asserted_at: None,
             renewed_at: now,
             lapsed_at: None,
+            hook_serial: 0,
             config,
         };
         instance.list_addresses();
@@ -184,39 +203,50 @@ impl Instance {
         matches!(self.state, State::Active { .. })
     }
 
-    /// Interface index, where the interface is there.
-    pub(super) fn index(&self) -> Option<u32> {
-        self.port.map(|p| p.index)
+    /// Active, and no hook is waited for: the addresses are to be on the box.
+    fn is_live(&self) -> bool {
+        matches!(self.state, State::Active { hook: None, .. })
     }
 
-    pub(super) fn is_vip(&self, address: IpAddr) -> bool {
-        self.config.has_address(address)
+    /// The priority in use.
+    fn priority(&self) -> u8 {
+        self.standing.priority
     }
 
-    /// Is no VIP of ours left on the box?
+    fn is_owner(&self) -> bool {
+        self.config.priority.is_owner()
+    }
+
+    /// Is nothing of ours left in the kernel?
     pub(super) fn is_clean(&self) -> bool {
-        self.vips.is_clean()
+        self.vips.is_clean() && self.routes.is_clean() && self.vmac.as_ref().is_none_or(Vmac::is_gone)
     }
 
     /// The next time at which [`Self::tick`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let own = match &self.state {
-            State::Initialize | State::Fault { .. } => None,
-            State::Backup { active_down_at, .. } => Some(*active_down_at),
-            State::Active { advert_at, renew_at, announce, .. } => {
-                [Some(*advert_at), *renew_at, announce.next_deadline()].into_iter().flatten().min()
+            State::Initialize => self.held_until,
+            State::Fault { .. } => None,
+            State::Backup { active_down_at, .. } => *active_down_at,
+            State::Active { advert_at, hook, renew_at, announce, .. } => {
+                let announce = if hook.is_none() { announce.next_deadline() } else { None };
+                let hook = hook.as_ref().map(|h| h.give_up_at);
+                [Some(*advert_at), *renew_at, announce, hook].into_iter().flatten().min()
             }
         };
         let deaf = self.deaf.as_ref().map(|d| d.retry_at);
-        [own, deaf, self.vips.next_deadline()].into_iter().flatten().min()
+        let port = self.port.as_ref().and_then(Port::next_deadline);
+        let vmac = self.vmac.as_ref().and_then(Vmac::next_deadline);
+        let others = [self.vips.next_deadline(), self.routes.next_deadline(), self.resigned_until];
+        [own, deaf, port, vmac].into_iter().chain(others).flatten().min()
     }
 
     /// Does what is due, but for announcements.
     pub(super) fn tick(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         match &self.state {
             State::Initialize | State::Fault { .. } => {}
-            State::Backup { active_down_at, .. } if *active_down_at <= now => {
-                let late = now - *active_down_at;
+            State::Backup { active_down_at: Some(at), .. } if *at <= now => {
+                let late = now - *at;
                 self.active_down(now, late, cx);
             }
             State::Backup { .. } => {}
@@ -226,8 +256,20 @@ impl Instance {
             }
             State::Active { .. } => {}
         }
+        if self.held_until.is_some_and(|at| at <= now) {
+            self.held_until = None;
+            self.evaluate(now, cx);
+        }
+        if self.resigned_until.is_some_and(|at| at <= now) {
+            self.handle_resign(now, Duration::ZERO, cx);
+        }
         self.retry_listen(now, cx);
-        if self.vips.next_deadline().is_some_and(|at| at <= now) {
+        self.tick_port(now, cx);
+        self.tick_vmac(now, cx);
+        self.tick_hook(now, cx);
+        if self.vips.next_deadline().is_some_and(|at| at <= now)
+            || self.routes.next_deadline().is_some_and(|at| at <= now)
+        {
             self.converge(now, cx);
         }
         self.renew(now, cx);
@@ -236,70 +278,37 @@ impl Instance {
     /// Is [`Self::announce`] due?
     pub(super) fn has_announcements(&self, now: Instant) -> bool {
         match &self.state {
-            State::Active { announce, .. } => announce.next_deadline().is_some_and(|at| at <= now),
-            State::Initialize | State::Backup { .. } | State::Fault { .. } => false,
-        }
-    }
-
-    /// The interface was looked at anew: `None` = it is gone.
-    pub(super) fn set_interface(&mut self, now: Instant, interface: Option<&Interface>, cx: &mut Ctx<'_>) {
-        let owner = self.config.priority.is_owner();
-        let port = interface.map(|i| Port {
-            index: i.link.index,
-            running: i.link.running,
-            mac: i.link.mac,
-            source: i.source(|a| self.is_vip(a), owner),
-            mtu: i.link.mtu,
-        });
-        if self.port.is_some() && self.index() != port.map(|p| p.index) {
-            self.leave_interface(now, cx);
-        }
-        let old = core::mem::replace(&mut self.port, port);
-        if old.is_none() {
-            self.listen(cx.actions);
-        }
-        if old == port && !matches!(self.state, State::Initialize) {
-            return;
-        }
-        self.list_addresses();
-        self.evaluate(now, cx);
-        if let (State::Active { announce, .. }, Some(old), Some(port)) = (&mut self.state, old, port) {
-            // ARP-44: the switch may have flushed its table, or our MAC is another one.
-            if old.mac != port.mac || old.running != port.running || old.source != port.source {
-                announce.again(now, &self.config.garp);
-                self.send_advert(self.config.priority.get(), cx);
+            State::Active { announce, hook: None, .. } => {
+                announce.next_deadline().is_some_and(|at| at <= now)
             }
+            State::Active { hook: Some(_), .. }
+            | State::Initialize
+            | State::Backup { .. }
+            | State::Fault { .. } => false,
         }
-    }
-
-    /// The interface is gone, or has another name: the others are told and the addresses taken away, as far
-    /// as that can still be done there (FSM-40, RTNL-41). What takes its place begins anew.
-    fn leave_interface(&mut self, now: Instant, cx: &mut Ctx<'_>) {
-        self.enter_fault(now, FaultCause::Missing, cx);
-        self.remove_addresses(now, cx);
-        self.vips.interface_gone();
-        self.deaf = None;
-        self.port = None;
     }
 
     pub(super) fn handle_transmit_failed(&mut self) {
         self.counters.transmit_failed = self.counters.transmit_failed.saturating_add(1);
     }
 
-    /// An address of our interface came or went.
+    /// An address came or went.
     pub(super) fn handle_address(
         &mut self,
         now: Instant,
+        index: u32,
         cidr: &Cidr,
         change: AddressChange,
         cx: &mut Ctx<'_>,
     ) {
-        let (wanted, owner) = (self.is_active(), self.config.priority.is_owner());
+        let (wanted, owner, interval) = (self.is_live(), self.is_owner(), self.config.advert_interval);
         let noticed = match change {
-            AddressChange::Present { ours, .. } => self.vips.handle_present(now, cidr, ours, wanted, owner),
+            AddressChange::Present { ours, .. } => {
+                self.vips.handle_present(now, (index, cidr), ours, wanted, owner)
+            }
             AddressChange::Gone => {
                 let lapsed = self.has_lapsed(now);
-                self.vips.handle_gone(now, cidr, wanted, self.config.advert_interval, lapsed)
+                self.vips.handle_gone(now, (index, cidr), wanted, interval, lapsed)
             }
         };
         match noticed {
@@ -310,9 +319,9 @@ impl Instance {
                 Level::Warning,
                 "address",
                 &self.config.name,
-                format_args!("{cidr} was on {} while not Active: removed", self.config.interface),
+                format_args!("{cidr} was on {} while not Active: removed", on(index, cx)),
             ),
-            Noticed::Taken => self.put_back(now, format_args!("{cidr}"), cx),
+            Noticed::Taken => self.put_back(now, format_args!("{cidr} on {}", on(index, cx)), cx),
         }
         if noticed != Noticed::Nothing {
             self.converge(now, cx);
@@ -322,23 +331,31 @@ impl Instance {
     pub(super) fn handle_address_result(
         &mut self,
         now: Instant,
+        index: u32,
         cidr: &Cidr,
         op: AddressOp,
         result: Result<(), Refusal>,
         cx: &mut Ctx<'_>,
     ) {
-        match self.vips.handle_result(now, cidr, op, result) {
+        match self.vips.handle_result(now, (index, cidr), op, result) {
             Answer::Done => {}
             Answer::Late => {
                 if let State::Active { announce, .. } = &mut self.state {
                     announce.late(now, &self.config.garp);
                 }
             }
-            Answer::Refused(refusal) => self.refused(now, cidr, op, refusal, cx),
+            Answer::Refused(refusal) => self.refused(now, index, cidr, (op, refusal), cx),
         }
     }
 
-    fn refused(&mut self, now: Instant, cidr: &Cidr, op: AddressOp, refusal: Refusal, cx: &mut Ctx<'_>) {
+    fn refused(
+        &mut self,
+        now: Instant,
+        index: u32,
+        cidr: &Cidr,
+        (op, refusal): (AddressOp, Refusal),
+        cx: &mut Ctx<'_>,
+    ) {
         self.counters.address_refused = self.counters.address_refused.saturating_add(1);
         if !self.refusals.lets_through(now) {
             return;
@@ -347,13 +364,8 @@ impl Instance {
             AddressOp::Add => "put on",
             AddressOp::Remove => "taken off",
         };
-        cx.note(
-            now,
-            Level::Error,
-            "address",
-            &self.config.name,
-            format_args!("{cidr} could not be {what} {}: {refusal}", self.config.interface),
-        );
+        let text: Text = cut(format_args!("{cidr} could not be {what} {}: {refusal}", on(index, cx)));
+        cx.note(now, Level::Error, "address", &self.config.name, format_args!("{text}"));
     }
 
     pub(super) fn dump_start(&mut self) {
@@ -361,151 +373,96 @@ impl Instance {
         self.routes.dump_start();
     }
 
-    /// The kernel's tables have been told whole; the first time, this starts the instance.
+    /// The kernel's tables have been told whole.
     pub(super) fn dump_end(&mut self, now: Instant, cx: &mut Ctx<'_>) {
-        let taken = self.vips.dump_end(now, self.is_active(), self.config.advert_interval);
+        let taken = self.vips.dump_end(now, self.is_live(), self.config.advert_interval);
+        let name = self.config.name.clone();
+        self.routes.dump_end(now, &name, cx);
         if taken > 0 {
             self.put_back(now, format_args!("{taken} addresses"), cx);
-            self.converge(now, cx);
         }
+        self.converge(now, cx);
     }
 
     /// The daemon ends: resign, take the addresses away (FSM-12, FSM-17, FSM-35).
     pub(super) fn shutdown(&mut self, now: Instant, cx: &mut Ctx<'_>) {
-        if self.is_active() {
-            self.resign(cx);
-        }
-        self.deaf = None;
+        self.resign(cx);
+        (self.deaf, self.held_until, self.resigned_until) = (None, None, None);
         self.enter(now, State::Initialize, format_args!("shut down"), cx);
         self.converge(now, cx);
+        self.leave_vmac(cx);
+        self.release_settings(cx);
     }
 
     /// The instance is no more part of the configuration: it resigns, and tells what it leaves on the box.
-    pub(super) fn remove(&mut self, now: Instant, cx: &mut Ctx<'_>) -> Vec<Cidr> {
-        if self.is_active() {
-            self.resign(cx);
-        }
+    pub(super) fn remove(&mut self, now: Instant, cx: &mut Ctx<'_>) -> Vec<(u32, Cidr)> {
+        self.resign(cx);
+        // Its programs are told that it is deleted, not that the daemon stops.
+        self.follows = true;
         self.enter(now, State::Initialize, format_args!("removed"), cx);
-        self.vips.held().collect()
+        self.routes.want(now, false);
+        while self.routes.next_deadline().is_some_and(|at| at <= now) {
+            self.routes.converge(now, cx.links, &self.config.name, cx);
+        }
+        let held = self.vips.held().collect();
+        self.leave_vmac(cx);
+        self.release_settings(cx);
+        held
     }
 
     /// Another instance had this address and leaves it to us; false: it is not one of ours.
-    pub(super) fn hand_over(&mut self, now: Instant, cidr: &Cidr) -> bool {
-        let is_ours = self.config.all_addresses().any(|a| a.cidr == *cidr);
-        if is_ours {
-            self.vips.hand_over(now, cidr, self.is_active());
-        }
-        is_ours
+    pub(super) fn hand_over(&mut self, now: Instant, index: u32, cidr: &Cidr) -> bool {
+        let wanted = self.is_live();
+        self.vips.hand_over(now, index, cidr, wanted)
+    }
+
+    /// The addresses and the interface of each.
+    pub(super) fn placed(&self) -> impl Iterator<Item = (u32, Cidr)> {
+        self.vips.placed()
     }
 
     /// All batches at once: nobody comes back for the rest.
     fn remove_addresses(&mut self, now: Instant, cx: &mut Ctx<'_>) {
-        while let (Some(at), Some(index)) = (self.vips.next_deadline(), self.index())
-            && at <= now
-        {
-            self.vips.converge(now, false, index, None, cx.actions);
+        while self.vips.next_deadline().is_some_and(|at| at <= now) {
+            self.vips.converge(now, false, None, cx.actions);
         }
     }
 
-    /// Other parameters for the same virtual router: state, timers and what is on the box stay. The
-    /// addresses that are no longer its own and on the box are returned.
-    pub(super) fn reconfigure(
-        &mut self,
-        now: Instant,
-        config: model::Instance,
-        cx: &mut Ctx<'_>,
-    ) -> Vec<Cidr> {
-        let old = core::mem::replace(&mut self.config, config);
-        if old.group != self.config.group {
-            self.listen(cx.actions);
-        }
-        if old.checksum != self.config.checksum {
-            self.transmit_form = form(&self.config);
-        }
-        let mut left = Vec::new();
-        if old.addresses != self.config.addresses {
-            left = self.vips.reconfigure(&cidrs(&self.config));
-            self.converge(now, cx);
-        }
-        // Their number depends on the version, too.
-        self.list_addresses();
-        let (version, priority) = (self.config.version, self.config.priority.get());
-        let down_interval = self.down_interval(self.config.advert_interval);
-        match &mut self.state {
-            State::Backup { active_down_at, active_adver_interval } => {
-                if old.advert_interval != self.config.advert_interval || old.version != self.config.version {
-                    *active_adver_interval = self.config.advert_interval;
-                    *active_down_at = now + down_interval;
-                } else {
-                    let before = skew(version, old.priority.get(), *active_adver_interval);
-                    let after = skew(version, priority, *active_adver_interval);
-                    *active_down_at = (*active_down_at + after) - before;
-                }
-            }
-            State::Active { advert_at, renew_at, renew_from, announce } => {
-                *advert_at = (*advert_at).min(now + self.config.advert_interval);
-                if old.lease != self.config.lease {
-                    (*renew_at, *renew_from) = (Some(now), 0);
-                    self.renewed_at = now;
-                }
-                if old.addresses != self.config.addresses {
-                    announce.again(now, &self.config.garp);
-                }
-                if old.garp.refresh != self.config.garp.refresh {
-                    announce.reconfigure(now, &self.config.garp);
-                }
-                if old != self.config {
-                    self.send_advert(self.config.priority.get(), cx);
-                }
-            }
-            State::Initialize | State::Fault { .. } => {}
-        }
-        left
-    }
-
+    /// Brings the kernel nearer to what the state wants: the macvlan, then addresses, then routes and rules;
+    /// the other way round when leaving (RTNL-34).
     fn converge(&mut self, now: Instant, cx: &mut Ctx<'_>) {
-        let wanted = self.is_active();
-        match self.index() {
-            Some(index) => self.vips.converge(now, wanted, index, self.config.lease, cx.actions),
-            // Whatever brings an interface makes the state anew, and that converges.
-            None => self.vips.rest(),
+        let wanted = self.is_live();
+        self.routes.want(now, wanted);
+        if !wanted {
+            self.routes.converge(now, cx.links, &self.config.name, cx);
+        }
+        self.converge_vmac(now, cx);
+        self.vips.converge(now, wanted, self.config.lease, cx.actions);
+        if wanted {
+            self.routes.converge(now, cx.links, &self.config.name, cx);
         }
     }
 
     fn list_addresses(&mut self) {
         let mtu = self.port.map_or(1500, |p| p.mtu);
-        let (family, is_hmac) =
-            (self.config.family, matches!(self.config.authentication, Authentication::Hmac(_)));
-        let most = max_addresses(self.config.version, family, mtu, is_hmac);
+        let most = max_addresses(self.config.version, self.config.family, mtu, self.is_signing());
         self.advertised.clear();
-        let of_family =
-            self.config.addresses.iter().map(|a| a.cidr.address).filter(|a| Family::of(*a) == family);
-        self.advertised.extend(of_family.take(most));
+        self.advertised.extend(self.config.addresses.iter().map(|a| a.cidr.address).take(most));
     }
 
     /// Active_Down_Interval (FSM-1, FSM-3).
     fn down_interval(&self, active_adver_interval: Duration) -> Duration {
-        active_adver_interval * 3 + self.skew(active_adver_interval)
+        active_adver_interval * u32::from(self.config.down_adverts) + self.skew(active_adver_interval)
     }
 
     fn skew(&self, active_adver_interval: Duration) -> Duration {
-        skew(self.config.version, self.config.priority.get(), active_adver_interval)
+        skew(self.config.version, self.priority(), active_adver_interval)
     }
+}
 
-    fn expect(&self) -> Expect<'_> {
-        Expect {
-            version: self.config.version,
-            family: self.config.family,
-            vrid: self.config.vrid.get(),
-            destination: self.config.group,
-            hops: (ip::HOPS, ip::HOPS),
-            authentication: match self.config.authentication {
-                Authentication::None | Authentication::Hmac(_) => ExpectAuth::None,
-                Authentication::Pass(pass) => ExpectAuth::Pass(pass.0),
-            },
-            advert_interval: self.config.advert_interval,
-        }
-    }
+/// Name of an interface for a line.
+fn on(index: u32, cx: &Ctx<'_>) -> LinkName {
+    cx.links.by_index(index).map_or(LinkName::new("?"), |i| i.link.name)
 }
 
 /// Skew_Time: v2 whatever the interval, v3 in proportion to it (FSM-1, FSM-3). Multiplied first, then
@@ -516,10 +473,6 @@ fn skew(version: Version, priority: u8, active_adver_interval: Duration) -> Dura
         Version::V3 => active_adver_interval,
     };
     Duration::from_micros(of.total_micros() * u64::from(256 - u16::from(priority)) / 256)
-}
-
-fn cidrs(config: &model::Instance) -> Vec<Cidr> {
-    config.all_addresses().map(|a| a.cidr).collect()
 }
 
 fn form(config: &model::Instance) -> ChecksumForm {

@@ -106,8 +106,35 @@ fn why(rung: Rung, config: &model::Instance) -> Text {
             "sent to another group than {}: set the same multicast group on both sides",
             config.group
         )),
+        Rung::Ttl if config.unicast.is_some() => cut(format_args!(
+            "its TTL is outside ttl_min and ttl_max of this peer: set them as far as it is away"
+        )),
         Rung::Ttl => cut(format_args!("TTL is not 255: it comes from outside this network, or is forged")),
         Rung::Checksum => cut(format_args!("bad checksum")),
-        rung => cut(format_args!("{} check failed", rung.name())),
+        Rung::Peer => cut(format_args!("not in unicast_peers: add it there, or find out who it is")),
+        Rung::AddressList => cut(format_args!("other virtual addresses: list the same on both sides")),
+        Rung::Length => cut(format_args!(
+            "wrong length: another protocol on this VRID (CARP?), or auth_hmac on one side only"
+        )),
+        Rung::HmacMissing => {
+            cut(format_args!("not signed: set auth_hmac there, or mode = \"permissive\" here"))
+        }
+        Rung::HmacKey => cut(format_args!("signed with a key id that is not here: set the same keys")),
+        Rung::HmacInvalid => cut(format_args!("bad signature: other key under the same id, or forged")),
+        Rung::HmacStale => {
+            cut(format_args!("its clock and ours differ: set both by NTP, or anti_replay = \"monotonic\""))
+        }
+        Rung::HmacReplay => cut(format_args!("replayed, or its clock was set back")),
+        Rung::Truncated
+        | Rung::Vlan
+        | Rung::NotVrrp
+        | Rung::Ah
+        | Rung::IpHeader
+        | Rung::Fragment
+        | Rung::IpChecksum
+        | Rung::Source
+        | Rung::Type
+        | Rung::UnknownVrid
+        | Rung::Count => cut(format_args!("{} check failed", rung.name())),
     }
 }

@@ -1,7 +1,7 @@
 //! What the instance tells of itself.
 
 use super::receive::Mac;
-use super::{Instance, State};
+use super::{Heard, Instance, State};
 use crate::model::status::{AddressStatus, InstanceCounters, InstanceStatus, PeerStatus};
 use crate::model::{Text, cut};
 use crate::time::{Duration, Instant};
@@ -12,35 +12,33 @@ const RECENT: Duration = Duration::from_secs(3600);
 
 impl Instance {
     pub(in crate::engine) fn status(&self, now: Instant) -> InstanceStatus {
-        let priority = self.config.priority.get();
         InstanceStatus {
             name: self.config.name.clone(),
             interface: self.config.interface.clone(),
             vrid: self.config.vrid.get(),
             family: self.config.family,
             version: self.config.version,
-            group: None,
+            group: self.group.clone(),
             state: self.state(),
             since: now - self.since,
             cause: self.cause.clone(),
-            priority,
-            effective_priority: priority,
-            contributions: Vec::new(),
-            faults: Vec::new(),
-            waits: None,
-            peers: Vec::new(),
-            virtual_mac: None,
-            rivals: 0,
-            active_mac: None,
-            routes: Vec::new(),
+            priority: self.config.priority.get(),
+            effective_priority: self.priority(),
+            contributions: self.standing.contributions.clone(),
+            faults: match &self.state {
+                State::Fault { causes } => {
+                    causes.iter().map(|c| cut(format_args!("{}", self.explain(c)))).collect()
+                }
+                State::Initialize | State::Backup { .. } | State::Active { .. } => Vec::new(),
+            },
+            waits: self.waits(now),
+            peers: self.config.unicast.iter().flat_map(|u| u.peers.iter().map(|p| p.address)).collect(),
+            virtual_mac: self.config.virtual_mac.as_ref().map(|v| (v.name.clone(), v.mac)),
+            rivals: self.counters.rivals,
+            active_mac: self.shown_router().map(|h| h.mac),
             advert_interval: self.config.advert_interval,
-            active_router: match self.state {
-                State::Backup { .. } => self.heard.filter(|h| h.priority > 0).or(self.rival),
-                State::Active { .. } => self.rival,
-                State::Initialize | State::Fault { .. } => None,
-            }
-            .map(|h| PeerStatus {
-                address: h.address.into(),
+            active_router: self.shown_router().map(|h| PeerStatus {
+                address: h.address,
                 priority: h.priority,
                 heard: now - h.at,
             }),
@@ -49,8 +47,42 @@ impl Instance {
                 .iter()
                 .map(|v| AddressStatus { address: v.cidr, present: v.present, put_back: v.put_back })
                 .collect(),
+            routes: self.routes.status(),
             counters: self.counters(),
             rejected: self.rejected.status(now, &self.config),
+        }
+    }
+
+    /// The other router that matters: whom we obey, or who disputes our state.
+    fn shown_router(&self) -> Option<Heard> {
+        match self.state {
+            State::Backup { .. } => self.heard.filter(|h| h.priority > 0).or(self.rival),
+            State::Active { .. } => self.rival,
+            State::Initialize | State::Fault { .. } => None,
+        }
+    }
+
+    /// What is waited for, beside a silent Active router.
+    fn waits(&self, now: Instant) -> Option<Text> {
+        let left = |at: Instant| Age(if at > now { at - now } else { Duration::ZERO });
+        match &self.state {
+            State::Initialize => {
+                self.held_until.map(|at| cut(format_args!("start delay, {} left", left(at))))
+            }
+            State::Backup { active_down_at: None, .. } => {
+                let group = self.group.as_ref().map_or("", |g| g.as_str());
+                Some(cut(format_args!("ready, waits for the rest of sync group {group}")))
+            }
+            State::Backup { preempt_at: Some(at), .. } if *at > now => {
+                Some(cut(format_args!("preempts in {}", left(*at))))
+            }
+            State::Backup { .. } => None,
+            State::Active { hook: Some(_), .. } => Some(cut(format_args!("pre_active runs, no address yet"))),
+            State::Active { .. } => None,
+            State::Fault { .. } => self
+                .resigned_until
+                .filter(|at| *at - now < Duration::from_secs(10 * 365 * 86_400))
+                .map(|at| cut(format_args!("comes back in {}", left(at)))),
         }
     }
 
@@ -71,8 +103,8 @@ impl Instance {
             released_active: c.released_active,
             priority_zero_received: c.priority_zero_received,
             priority_zero_sent: c.priority_zero_sent,
-            signed_received: 0,
-            unsigned_accepted: 0,
+            signed_received: c.signed_received,
+            unsigned_accepted: c.unsigned_accepted,
             lower_priority_received: c.lower_priority_received,
             address_list_mismatch: c.address_list_mismatch,
             other_checksum_form: c.other_checksum_form,
@@ -96,17 +128,32 @@ impl Instance {
         }
         if let Some(rival) = self.rival.filter(|r| self.is_active() && now - r.at < RECENT) {
             problems.push(cut(format_args!(
-                "{name}: {} ({}) was Active, too, {} ago, priority {}",
+                "{name}: {} ({}) was Active, too, {} ago, priority {} ({} x): does it hear us?",
                 rival.address,
                 Mac(rival.mac),
                 Age(now - rival.at),
-                rival.priority
+                rival.priority,
+                self.counters.rivals
             )));
         }
         if self.counters.own_address > 0 {
             problems.push(cut(format_args!(
                 "{name}: {} adverts with our own source address: a loop, or another router has it",
                 self.counters.own_address
+            )));
+        }
+        if let (State::Backup { active_adver_interval, .. }, Some(heard)) = (&self.state, self.heard)
+            && *active_adver_interval != self.config.advert_interval
+        {
+            problems.push(cut(format_args!(
+                "{name}: {} advertises every {active_adver_interval}, ours is {}: set the same on both",
+                heard.address, self.config.advert_interval
+            )));
+        }
+        if let Some(heard) = self.heard.filter(|h| h.priority == 255 && self.is_owner()) {
+            problems.push(cut(format_args!(
+                "{name}: {} says that it owns the addresses, too (priority 255): one must not",
+                heard.address
             )));
         }
         for peer in self.rejected.status(now, &self.config) {

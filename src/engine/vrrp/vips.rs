@@ -1,14 +1,22 @@
 //! The virtual addresses of an instance: what should be on the box against what is (law 3, RTNL-20..RTNL-27).
+//!
+//! Each has a place: the interface that it names, or the one that the instance gives all others (its own, or
+//! its macvlan). An address without a place waits.
 
 use crate::engine::{Action, Actions, AddressOp, Refusal};
 use crate::limits;
-use crate::model::{AddressOptions, Cidr};
+use crate::model::{AddressOptions, Cidr, IfName, VirtualAddress};
 use crate::time::{Duration, Instant};
 
 /// One virtual address.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Vip {
     pub(super) cidr: Cidr,
+    /// The interface that it names.
+    interface: Option<IfName>,
+    options: AddressOptions,
+    /// Index of the interface on which it is to be, where that is there.
+    place: Option<u32>,
     /// On the box, as far as we know.
     pub(super) present: bool,
     /// Asked of the kernel, not answered yet.
@@ -17,6 +25,8 @@ pub(super) struct Vip {
     leaving: u8,
     /// On the box, not put there by a vipd, and to be left alone: the owner's own address.
     foreign: bool,
+    /// Somebody took it away who may (`no_track`): not put back before the next change of state.
+    let_go: bool,
     /// How often somebody else took it away and it was put back.
     pub(super) put_back: u32,
     /// When it was taken away last, and whether by its own lease.
@@ -53,8 +63,8 @@ pub(super) enum Answer {
 /// What a VIP is to a round of announcements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// It is on the box, or will be when the frame leaves.
-    Now(Cidr),
+    /// It is on the box, or will be when the frame leaves; on which interface.
+    Now(Cidr, u32),
     /// It will be asked for soon; the round waits.
     Soon,
     /// It has to wait; the round goes on without it.
@@ -73,10 +83,44 @@ pub(super) enum Noticed {
 }
 
 impl Vips {
-    pub(super) fn new(cidrs: &[Cidr]) -> Self {
+    pub(super) fn new<'a>(addresses: impl IntoIterator<Item = &'a VirtualAddress>) -> Self {
         let mut vips = Vips::default();
-        vips.list.extend(cidrs.iter().map(|c| Vip::new(*c)));
+        vips.list.extend(addresses.into_iter().map(Vip::new));
         vips
+    }
+
+    /// Where each is to be now: `place(interface that it names)`. One that has to move is removed from where
+    /// it was, and no more is asked about it there. True: one has
+    /// another place.
+    pub(super) fn place(
+        &mut self,
+        now: Instant,
+        place: impl Fn(Option<&IfName>) -> Option<u32>,
+        actions: &mut Actions,
+    ) -> bool {
+        let mut moved = false;
+        for vip in &mut self.list {
+            let wanted = place(vip.interface.as_ref());
+            if vip.place != wanted {
+                // Its interface may have another name only.
+                if let Some(index) = vip.place.filter(|_| vip.is_on_its_way() && !vip.foreign) {
+                    let (cidr, peer) = (vip.cidr, vip.options.peer);
+                    actions.push(Action::RemoveAddress { index, cidr, peer });
+                }
+                vip.forget_all();
+                vip.place = wanted;
+                moved = true;
+            }
+        }
+        if moved {
+            self.wake(now);
+        }
+        moved
+    }
+
+    /// The addresses whose interface is there, and its index.
+    pub(super) fn placed(&self) -> impl Iterator<Item = (u32, Cidr)> {
+        self.list.iter().filter_map(|v| Some((v.place?, v.cidr)))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Vip> {
@@ -90,7 +134,8 @@ impl Vips {
     /// Is it the turn of number `at` to be announced?
     pub(super) fn turn(&mut self, now: Instant, at: usize) -> Turn {
         match self.list.get_mut(at) {
-            Some(vip) if vip.is_on_its_way() => Turn::Now(vip.cidr),
+            Some(Vip { place: None, .. }) => Turn::PassedBy,
+            Some(vip) if vip.is_on_its_way() => Turn::Now(vip.cidr, vip.place.unwrap_or(0)),
             Some(vip) if vip.not_before.is_some_and(|at| at > now) => {
                 vip.passed_by = true;
                 Turn::PassedBy
@@ -99,10 +144,11 @@ impl Vips {
         }
     }
 
-    fn find(&mut self, cidr: &Cidr) -> Option<&mut Vip> {
+    fn find(&mut self, index: u32, cidr: &Cidr) -> Option<&mut Vip> {
+        let is_it = |vip: &Vip| vip.cidr == *cidr && vip.place == Some(index);
         let at = match self.list.get(self.hint) {
-            Some(vip) if vip.cidr == *cidr => self.hint,
-            _ => self.list.iter().position(|v| v.cidr == *cidr)?,
+            Some(vip) if is_it(vip) => self.hint,
+            Some(_) | None => self.list.iter().position(is_it)?,
         };
         self.hint = at + 1;
         self.list.get_mut(at)
@@ -125,22 +171,9 @@ impl Vips {
     /// Another state: what was to wait for its turn is wanted, or not wanted, at once.
     pub(super) fn start_over(&mut self, now: Instant) {
         for vip in &mut self.list {
-            vip.not_before = None;
+            (vip.not_before, vip.let_go) = (None, false);
         }
         self.wake(now);
-    }
-
-    /// There is no interface to change anything on.
-    pub(super) fn rest(&mut self) {
-        self.converge_at = None;
-    }
-
-    /// The interface is gone and took everything with it.
-    pub(super) fn interface_gone(&mut self) {
-        for vip in &mut self.list {
-            vip.set_off();
-            (vip.asked, vip.leaving) = (None, 0);
-        }
     }
 
     /// Asks for at most a batch of changes towards `wanted` (on the box or not); more are asked for at the
@@ -149,16 +182,17 @@ impl Vips {
         &mut self,
         now: Instant,
         wanted: bool,
-        index: u32,
         lease: Option<Duration>,
         actions: &mut Actions,
     ) {
         self.converge_at = None;
         let mut left = limits::ADDRESS_BATCH;
         for vip in &mut self.list {
-            if vip.is_on_its_way() == wanted || vip.foreign {
+            let Some(index) =
+                vip.place.filter(|_| vip.is_on_its_way() != wanted && !vip.foreign && !vip.let_go)
+            else {
                 continue;
-            }
+            };
             if let Some(at) = vip.not_before.filter(|at| *at > now) {
                 self.converge_at = Some(self.converge_at.map_or(at, |old| old.min(at)));
                 continue;
@@ -171,37 +205,24 @@ impl Vips {
             let cidr = vip.cidr;
             if wanted {
                 vip.asked = Some(AddressOp::Add);
-                actions.push(Action::AddAddress { index, cidr, lease, options: AddressOptions::default() });
+                actions.push(Action::AddAddress { index, cidr, lease, options: vip.options.clone() });
             } else {
                 vip.asked = Some(AddressOp::Remove);
-                actions.push(Action::RemoveAddress { index, cidr, peer: None });
+                actions.push(Action::RemoveAddress { index, cidr, peer: vip.options.peer });
             }
         }
     }
 
     /// Renews the leases of a batch from `from`; the place to go on from, or `None` when through.
-    pub(super) fn renew(
-        &self,
-        from: usize,
-        index: u32,
-        lease: Option<Duration>,
-        actions: &mut Actions,
-    ) -> Option<usize> {
+    pub(super) fn renew(&self, from: usize, lease: Option<Duration>, actions: &mut Actions) -> Option<usize> {
         let mut left = limits::ADDRESS_BATCH;
         for (at, vip) in self.list.iter().enumerate().skip(from) {
-            if !vip.present || vip.foreign {
-                continue;
-            }
+            let Some(index) = vip.place.filter(|_| vip.present && !vip.foreign) else { continue };
             if left == 0 {
                 return Some(at);
             }
             left -= 1;
-            actions.push(Action::AddAddress {
-                index,
-                cidr: vip.cidr,
-                lease,
-                options: AddressOptions::default(),
-            });
+            actions.push(Action::AddAddress { index, cidr: vip.cidr, lease, options: vip.options.clone() });
         }
         None
     }
@@ -210,12 +231,12 @@ impl Vips {
     pub(super) fn handle_result(
         &mut self,
         now: Instant,
-        cidr: &Cidr,
+        (index, cidr): (u32, &Cidr),
         op: AddressOp,
         result: Result<(), Refusal>,
     ) -> Answer {
         let retry = now + Duration::from_secs(1);
-        let Some(vip) = self.find(cidr) else { return Answer::Done };
+        let Some(vip) = self.find(index, cidr) else { return Answer::Done };
         // A renewal was not asked by `converge`, and its success is nothing to look into.
         let converging = vip.asked == Some(op);
         if converging {
@@ -265,12 +286,12 @@ impl Vips {
     pub(super) fn handle_present(
         &mut self,
         now: Instant,
-        cidr: &Cidr,
+        (index, cidr): (u32, &Cidr),
         ours: bool,
         wanted: bool,
         owner: bool,
     ) -> Noticed {
-        let Some(vip) = self.find(cidr) else { return Noticed::Nothing };
+        let Some(vip) = self.find(index, cidr) else { return Noticed::Nothing };
         vip.seen = true;
         if vip.leaving > 0 {
             return Noticed::Nothing;
@@ -290,12 +311,12 @@ impl Vips {
     pub(super) fn handle_gone(
         &mut self,
         now: Instant,
-        cidr: &Cidr,
+        (index, cidr): (u32, &Cidr),
         wanted: bool,
         interval: Duration,
         lapsed: bool,
     ) -> Noticed {
-        let Some(vip) = self.find(cidr) else { return Noticed::Nothing };
+        let Some(vip) = self.find(index, cidr) else { return Noticed::Nothing };
         if vip.leaving > 0 {
             vip.leaving -= 1;
             return Noticed::Nothing;
@@ -310,7 +331,8 @@ impl Vips {
     fn lost(vip: &mut Vip, now: Instant, wanted: bool, interval: Duration) -> Option<Instant> {
         let was = vip.present;
         vip.set_off();
-        if !was || !wanted {
+        vip.let_go = was && wanted && vip.options.no_track;
+        if !was || !wanted || vip.let_go {
             return None;
         }
         vip.put_back = vip.put_back.saturating_add(1);
@@ -344,29 +366,38 @@ impl Vips {
         taken
     }
 
-    /// Another list of addresses: those that stay keep what is known of them; those of the others that are
-    /// on the box are returned.
-    pub(super) fn reconfigure(&mut self, cidrs: &[Cidr]) -> Vec<Cidr> {
+    /// Another list of addresses: those that stay as they are keep what is known of them; those of the others
+    /// that are on the box are returned. An address with other options is made anew.
+    pub(super) fn reconfigure<'a>(
+        &mut self,
+        addresses: impl Iterator<Item = &'a VirtualAddress> + Clone,
+    ) -> Vec<(u32, Cidr)> {
         let mut old = core::mem::take(self);
-        let keep = |cidr: &Cidr| old.list.iter().find(|v| v.cidr == *cidr).copied();
-        self.list = cidrs.iter().map(|c| keep(c).unwrap_or_else(|| Vip::new(*c))).collect();
+        let same = |v: &Vip, a: &VirtualAddress| {
+            (&v.cidr, &v.interface, &v.options) == (&a.cidr, &a.interface, &a.options)
+        };
+        let keep = |a: &VirtualAddress| old.list.iter().find(|v| same(v, a)).cloned();
+        self.list = addresses.clone().map(|a| keep(a).unwrap_or_else(|| Vip::new(a))).collect();
         self.converge_at = old.converge_at;
-        old.list.retain(|v| !cidrs.contains(&v.cidr));
+        old.list.retain(|v| !addresses.clone().any(|a| same(v, a)));
         old.held().collect()
     }
 
-    /// Those that are ours and on the box, or may be.
-    pub(super) fn held(&self) -> impl Iterator<Item = Cidr> {
-        self.list.iter().filter(|v| !v.foreign && (v.present || v.asked.is_some())).map(|v| v.cidr)
+    /// Those that are ours and on the box, or may be, and where.
+    pub(super) fn held(&self) -> impl Iterator<Item = (u32, Cidr)> {
+        self.list
+            .iter()
+            .filter(|v| !v.foreign && (v.present || v.asked.is_some()))
+            .filter_map(|v| Some((v.place?, v.cidr)))
     }
 
-    /// Another instance had this one and leaves it on the box. Where it is wanted, it is asked for once
-    /// more: the lease may be another one.
-    pub(super) fn hand_over(&mut self, now: Instant, cidr: &Cidr, wanted: bool) {
-        if let Some(vip) = self.find(cidr) {
-            vip.present |= !wanted;
-            self.wake(now);
-        }
+    /// Somebody else had this one and leaves it on the box. Where it is wanted, it is asked for once more:
+    /// the lease may be another one. False: it is not one of these.
+    pub(super) fn hand_over(&mut self, now: Instant, index: u32, cidr: &Cidr, wanted: bool) -> bool {
+        let Some(vip) = self.find(index, cidr) else { return false };
+        vip.present |= !wanted;
+        self.wake(now);
+        true
     }
 
     /// This one is somebody else's business now.
@@ -390,13 +421,23 @@ impl Vip {
         (self.present, self.foreign) = (false, false);
     }
 
-    fn new(cidr: Cidr) -> Self {
+    /// Nothing is known of it any more.
+    fn forget_all(&mut self) {
+        self.set_off();
+        (self.asked, self.leaving, self.not_before) = (None, 0, None);
+    }
+
+    fn new(address: &VirtualAddress) -> Self {
         Vip {
-            cidr,
+            cidr: address.cidr,
+            interface: address.interface.clone(),
+            options: address.options.clone(),
+            place: None,
             present: false,
             asked: None,
             leaving: 0,
             foreign: false,
+            let_go: false,
             put_back: 0,
             put_back_at: None,
             lapsed: false,
@@ -415,7 +456,10 @@ mod tests {
 
     fn vips() -> (Vips, Cidr) {
         let cidr = Cidr { address: "10.0.0.100".parse().unwrap(), prefix_len: 24 };
-        (Vips::new(&[cidr]), cidr)
+        let mut vips = Vips::new(&[cidr.into()]);
+        vips.place(Instant::ZERO, |_| Some(3), &mut Actions::new());
+        vips.converge_at = None;
+        (vips, cidr)
     }
 
     fn adds(actions: &mut Actions) -> usize {
@@ -428,20 +472,20 @@ mod tests {
     fn a_vip_taken_away_comes_back_at_once_then_once_an_interval() {
         let (mut vips, cidr) = vips();
         let (now, mut actions) = (Instant::from_secs(1), Actions::new());
-        vips.converge(now, true, 3, None, &mut actions);
+        vips.converge(now, true, None, &mut actions);
         assert_eq!(adds(&mut actions), 1);
-        vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
-        assert_eq!(vips.handle_gone(now, &cidr, true, SECOND, false), Noticed::Taken);
-        vips.converge(now, true, 3, None, &mut actions);
+        vips.handle_result(now, (3, &cidr), AddressOp::Add, Ok(()));
+        assert_eq!(vips.handle_gone(now, (3, &cidr), true, SECOND, false), Noticed::Taken);
+        vips.converge(now, true, None, &mut actions);
         assert_eq!(adds(&mut actions), 1, "RTNL-25: put back at once");
-        vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
+        vips.handle_result(now, (3, &cidr), AddressOp::Add, Ok(()));
         let soon = now + Duration::from_millis(10);
-        vips.handle_gone(soon, &cidr, true, SECOND, false);
-        vips.converge(soon, true, 3, None, &mut actions);
+        vips.handle_gone(soon, (3, &cidr), true, SECOND, false);
+        vips.converge(soon, true, None, &mut actions);
         assert_eq!(adds(&mut actions), 0, "two daemons that fight must not spin");
         let due = vips.next_deadline().unwrap();
         assert_eq!(due, now + SECOND, "within one advert interval");
-        vips.converge(due, true, 3, None, &mut actions);
+        vips.converge(due, true, None, &mut actions);
         assert_eq!(adds(&mut actions), 1);
         assert_eq!(vips.iter().next().unwrap().put_back, 2, "counted for the status screen");
     }
@@ -450,15 +494,15 @@ mod tests {
     fn our_own_removal_is_not_taken_for_somebody_elses() {
         let (mut vips, cidr) = vips();
         let (now, mut actions) = (Instant::from_secs(1), Actions::new());
-        vips.converge(now, true, 3, None, &mut actions);
-        vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
-        vips.converge(now, false, 3, None, &mut actions);
-        vips.handle_result(now, &cidr, AddressOp::Remove, Ok(()));
+        vips.converge(now, true, None, &mut actions);
+        vips.handle_result(now, (3, &cidr), AddressOp::Add, Ok(()));
+        vips.converge(now, false, None, &mut actions);
+        vips.handle_result(now, (3, &cidr), AddressOp::Remove, Ok(()));
         assert!(vips.is_clean());
         // Active again before the kernel's notifications of before are read.
-        vips.converge(now, true, 3, None, &mut actions);
-        vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
-        assert_eq!(vips.handle_gone(now, &cidr, true, SECOND, false), Noticed::Nothing);
+        vips.converge(now, true, None, &mut actions);
+        vips.handle_result(now, (3, &cidr), AddressOp::Add, Ok(()));
+        assert_eq!(vips.handle_gone(now, (3, &cidr), true, SECOND, false), Noticed::Nothing);
         assert_eq!(vips.iter().next().unwrap().put_back, 0);
     }
 
@@ -466,12 +510,12 @@ mod tests {
     fn a_vip_on_a_backup_is_removed_but_the_owners_own_is_not() {
         let (mut vips, cidr) = vips();
         let (now, mut actions) = (Instant::from_secs(1), Actions::new());
-        assert_eq!(vips.handle_present(now, &cidr, true, false, false), Noticed::Stray, "RTNL-27");
-        vips.converge(now, false, 3, None, &mut actions);
+        assert_eq!(vips.handle_present(now, (3, &cidr), true, false, false), Noticed::Stray, "RTNL-27");
+        vips.converge(now, false, None, &mut actions);
         assert!(matches!(actions.take(), Some(Action::RemoveAddress { .. })));
         let (mut vips, cidr) = self::vips();
-        assert_eq!(vips.handle_present(now, &cidr, false, false, true), Noticed::Nothing);
-        vips.converge(now, true, 3, None, &mut actions);
+        assert_eq!(vips.handle_present(now, (3, &cidr), false, false, true), Noticed::Nothing);
+        vips.converge(now, true, None, &mut actions);
         assert!(actions.is_empty(), "a lease on the operator's own address would take it from him");
         assert!(vips.is_clean());
     }
@@ -480,13 +524,13 @@ mod tests {
     fn an_owners_address_that_we_removed_is_not_taken_for_there() {
         let (mut vips, cidr) = vips();
         let (now, mut actions) = (Instant::from_secs(1), Actions::new());
-        vips.handle_present(now, &cidr, true, false, true);
-        vips.converge(now, false, 3, None, &mut actions);
+        vips.handle_present(now, (3, &cidr), true, false, true);
+        vips.converge(now, false, None, &mut actions);
         // A dump from before the removal, with another view of who put it there.
-        vips.handle_present(now, &cidr, false, false, true);
-        vips.handle_result(now, &cidr, AddressOp::Remove, Ok(()));
+        vips.handle_present(now, (3, &cidr), false, false, true);
+        vips.handle_result(now, (3, &cidr), AddressOp::Remove, Ok(()));
         actions.clear();
-        vips.converge(now, true, 3, None, &mut actions);
+        vips.converge(now, true, None, &mut actions);
         assert_eq!(adds(&mut actions), 1, "law 3: Active without its VIP, for ever");
     }
 
@@ -495,14 +539,16 @@ mod tests {
         let cidrs: Vec<Cidr> = (0..2000u32)
             .map(|n| Cidr { address: std::net::Ipv4Addr::from(0x0a01_0000 + n).into(), prefix_len: 32 })
             .collect();
-        let (mut vips, now, mut actions) = (Vips::new(&cidrs), Instant::from_secs(1), Actions::new());
+        let addresses: Vec<VirtualAddress> = cidrs.iter().map(|c| (*c).into()).collect();
+        let (mut vips, now, mut actions) = (Vips::new(&addresses), Instant::from_secs(1), Actions::new());
+        vips.place(now, |_| Some(3), &mut actions);
         let mut turns = 0;
         vips.wake(now);
         while vips.next_deadline().is_some() {
-            vips.converge(now, true, 3, None, &mut actions);
+            vips.converge(now, true, None, &mut actions);
             turns += 1;
             while let Some(Action::AddAddress { cidr, .. }) = actions.take() {
-                vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
+                vips.handle_result(now, (3, &cidr), AddressOp::Add, Ok(()));
             }
             if vips.iter().all(|v| v.present) {
                 break;
@@ -519,12 +565,12 @@ mod tests {
     fn a_refused_renewal_does_not_forget_the_address() {
         let (mut vips, cidr) = vips();
         let (now, mut actions) = (Instant::from_secs(1), Actions::new());
-        vips.converge(now, true, 3, None, &mut actions);
-        vips.handle_result(now, &cidr, AddressOp::Add, Ok(()));
-        vips.renew(0, 3, None, &mut actions);
-        vips.handle_result(now, &cidr, AddressOp::Add, Err(Refusal::Busy));
+        vips.converge(now, true, None, &mut actions);
+        vips.handle_result(now, (3, &cidr), AddressOp::Add, Ok(()));
+        vips.renew(0, None, &mut actions);
+        vips.handle_result(now, (3, &cidr), AddressOp::Add, Err(Refusal::Busy));
         actions.clear();
-        vips.converge(now, false, 3, None, &mut actions);
+        vips.converge(now, false, None, &mut actions);
         assert!(matches!(actions.take(), Some(Action::RemoveAddress { .. })), "it would stay on a Backup");
     }
 
@@ -532,12 +578,12 @@ mod tests {
     fn a_failed_add_is_tried_again() {
         let (mut vips, cidr) = vips();
         let (now, mut actions) = (Instant::from_secs(1), Actions::new());
-        vips.converge(now, true, 3, None, &mut actions);
-        let refused = vips.handle_result(now, &cidr, AddressOp::Add, Err(Refusal::Busy));
+        vips.converge(now, true, None, &mut actions);
+        let refused = vips.handle_result(now, (3, &cidr), AddressOp::Add, Err(Refusal::Busy));
         assert_eq!(refused, Answer::Refused(Refusal::Busy));
         adds(&mut actions);
         let due = vips.next_deadline().unwrap();
-        vips.converge(due, true, 3, None, &mut actions);
+        vips.converge(due, true, None, &mut actions);
         assert_eq!(adds(&mut actions), 1, "law 5: a failed command is retried");
     }
 }

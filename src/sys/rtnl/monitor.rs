@@ -266,6 +266,7 @@ impl Monitor {
                 mac: link.mac.filter(|_| !link.no_arp),
                 mtu: link.mtu,
                 kind: LinkKind::Other,
+                forwards_ipv6: true,
             })),
             Notice::LinkGone { index } => sink(Event::LinkGone { index }),
             Notice::Address(address) => {

@@ -10,6 +10,7 @@ mod script;
 use self::kernel::Kernel;
 use super::Balancer;
 use crate::engine::history::History;
+use crate::engine::links::Links;
 use crate::engine::mail::Mailer;
 use crate::engine::notify::Notifier;
 use crate::engine::{Action, Actions, Ctx, IpvsEvent, IpvsRequest, Outcome, ProbeId};
@@ -71,6 +72,8 @@ impl Bed {
             notifier: &mut self.notifier,
             actions: &mut self.actions,
             router_name: "gw-a",
+            links: &Links::default(),
+            unix: Duration::ZERO,
         };
         what(&mut self.balancer, self.now, &mut cx);
     }
