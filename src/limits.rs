@@ -137,3 +137,7 @@ pub const KEY_FILE_MAX: usize = 256;
 /// Signing routers whose last number is remembered, per instance. More: the oldest goes, and could be
 /// replayed within the window.
 pub const SIGNERS_MAX: usize = 16;
+/// Processes that trackers count, in all. More: the trackers of processes are down, with the reason.
+pub const PROCESSES_MAX: usize = 4096;
+/// Processes looked at in one turn of the loop; the rest waits for a later turn.
+pub const PROCESSES_PER_TURN: usize = 16;

@@ -6,6 +6,7 @@ use super::poll::PollSet;
 use super::realtime;
 use super::runner::{Ended, Owner, Runner};
 use super::signals::{Signals, Wish};
+use super::watch::Watch;
 use crate::engine::{Engine, Event, RunId};
 use crate::model::{Command, Config, FifoKind};
 use crate::time::{Duration, Instant};
@@ -20,6 +21,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 pub(super) struct Errands {
     runner: Runner,
     fifos: Fifos,
+    watch: Watch,
     realtime: realtime::Applied,
 }
 
@@ -29,6 +31,7 @@ impl Errands {
         Ok(Errands {
             runner: Runner::open()?,
             fifos: Fifos::default(),
+            watch: Watch::default(),
             realtime: realtime::Applied::default(),
         })
     }
@@ -37,6 +40,7 @@ impl Errands {
     pub(super) fn configure(&mut self, now: Instant, config: &Config) {
         self.runner.configure(config);
         self.fifos.configure(now, &config.fifos, &mut self.runner);
+        self.watch.configure(now, &config.tracks);
         self.realtime.apply(config.realtime);
     }
 
@@ -103,11 +107,13 @@ impl Errands {
     /// Adds what is waited for to this turn's set.
     pub(super) fn register(&mut self, set: &mut PollSet) {
         self.runner.register(set);
+        self.watch.register(set);
     }
 
     /// When `process` has to be called at the latest.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        [self.runner.next_deadline(), self.fifos.next_deadline()].into_iter().flatten().min()
+        let watch = self.watch.next_deadline();
+        [self.runner.next_deadline(), self.fifos.next_deadline(), watch].into_iter().flatten().min()
     }
 
     /// Looks after everything. `child`: SIGCHLD has come. `sink` gets what the engine has to know.
@@ -126,6 +132,7 @@ impl Errands {
             Owner::Hook => {}
         });
         self.fifos.tick(now, &mut self.runner);
+        self.watch.process(now, set, sink);
         while let Some(id) = self.runner.next_waiting() {
             self.run(now, id, engine);
         }

@@ -25,6 +25,7 @@ pub mod runner;
 mod sandbox;
 mod seccomp;
 pub mod signals;
+pub mod watch;
 pub mod worker;
 
 pub use daemon::{RunOptions, run};

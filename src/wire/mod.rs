@@ -5,6 +5,7 @@
 
 pub mod arp;
 pub mod checksum;
+pub mod connector;
 pub mod date;
 pub mod genetlink;
 pub mod ip;
