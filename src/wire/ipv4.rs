@@ -134,6 +134,26 @@ mod tests {
     }
 
     #[test]
+    fn rx_3_rx_4_rx_8_what_a_packet_socket_lets_through() {
+        let judge = |change: &dyn Fn(&mut [u8])| {
+            let mut frame = G11;
+            change(&mut frame);
+            frame[24..26].fill(0);
+            let sum = checksum::finish(checksum::sum(0, &frame[14..34]));
+            frame[24..26].copy_from_slice(&sum.to_be_bytes());
+            strip(&frame).map(drop)
+        };
+        assert_eq!(judge(&|f| f[20] = 0x20), Err(Rung::Fragment), "RX-3: more fragments follow");
+        assert_eq!(judge(&|f| f[21] = 1), Err(Rung::Fragment), "RX-3: not the first one");
+        assert_eq!(judge(&|f| f[20] = 0x40), Ok(()), "PKT-24: DF is none");
+        assert_eq!(judge(&|f| f[17] = 20 + 7), Err(Rung::Length), "RX-8: seven bytes");
+        assert_eq!(judge(&|f| f[17] = 20 + 8), Ok(()), "RX-8: eight can be read");
+        let mut bad = G11;
+        bad[25] ^= 1;
+        assert_eq!(strip(&bad).map(drop), Err(Rung::IpChecksum), "RX-4: nobody else has looked (SOCK-11)");
+    }
+
+    #[test]
     fn options_are_skipped() {
         let mut frame = G11.to_vec();
         frame.splice(34..34, [0x94, 0x04, 0x00, 0x00]); // router alert

@@ -160,7 +160,7 @@ fn odd_but_valid(list: &mut List) {
     }
     let unspecified = "00".repeat(16);
     for (id, what, addresses) in [
-        ("B-54", "the first address is global", format!("{GLOBAL}{LINK_LOCAL}")),
+        ("B-54", "the first address is global (PKT-13)", format!("{GLOBAL}{LINK_LOCAL}")),
         ("B-55", "the same address twice", format!("{LINK_LOCAL}{LINK_LOCAL}")),
         ("B-56", "addresses of the wrong set", "fe80000000000000 0000000000000999".repeat(2)),
         ("B-57", ":: and multicast", format!("{unspecified} ff02000000000000 0000000000000012")),

@@ -5,6 +5,7 @@ use crate::frame::{Frame, hex, summed};
 use crate::router::{LAN, OTHER, OWN, Router};
 use crate::{LISTENERS, expect, title};
 use vipd::model::status::{InstanceState, Snapshot};
+use vipd::time::Duration;
 use vipd::wire::vrrp::{Rung, open};
 
 const STATES: [InstanceState; 2] = [InstanceState::Backup, InstanceState::Active];
@@ -105,6 +106,17 @@ fn b_53_b_61_our_own_frames() {
         }
         assert!(adverts > 0 && announcements > 0, "{listener:?}: {adverts} adverts, {announcements} GARPs");
     }
+}
+
+/// PKT-23: or a filter against duplicates takes the second advert for the first.
+#[test]
+fn pkt_23_every_advert_has_an_identification_of_its_own() {
+    let mut router = Router::new(Listener::Plain, InstanceState::Active);
+    router.run_until(router.now + Duration::from_secs(3));
+    let adverts = router.sent.iter().filter(|(_, frame)| frame[12..14] == [0x08, 0x00]);
+    let ids: Vec<u16> = adverts.map(|(_, frame)| u16::from_be_bytes([frame[18], frame[19]])).collect();
+    assert!(ids.len() > 3, "{} adverts are too few to tell", ids.len());
+    assert!(ids.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "PKT-23: {ids:?}");
 }
 
 /// The odd ones that must pass: counted as received, dropped nowhere.

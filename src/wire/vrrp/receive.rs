@@ -392,19 +392,25 @@ mod tests {
         let golden = &ALL[1]; // G2, with a password
         let good = golden.message;
         let steps = [
-            ("224.0.0.99", 1, "2109 6400 ff09 0000 31313131 00000000 00", Rung::Destination),
-            ("224.0.0.18", 1, "2209 6400 ff09 0000 31313131 00000000 00", Rung::Ttl),
-            ("224.0.0.18", 255, "3209 6400 ff09 0000 31313131 00000000 00", Rung::Version),
-            ("224.0.0.18", 255, "2209 6400 ff09 0000 31313131 00000000 00", Rung::Type),
-            ("224.0.0.18", 255, "2109 6400 ff09 0000 31313131 00000000 00", Rung::UnknownVrid),
-            ("224.0.0.18", 255, "210b 6400 ff09 0000 31313132 00000000 00", Rung::Length),
-            ("224.0.0.18", 255, "210b 6400 ff09 0001 31313132 00000000", Rung::Checksum),
-            ("224.0.0.18", 255, "210b 6400 ff09 0000 31313132 00000000", Rung::AuthType),
-            ("224.0.0.18", 255, "210b 6400 0109 0000 31313132 00000000", Rung::AuthFailed),
-            ("224.0.0.18", 255, "210b 6400 0109 0000 31313131 00000000", Rung::Count),
-            ("224.0.0.18", 255, "210b 6401 0109 0000 c0000265 31313131 00000000", Rung::Interval),
+            ("224.0.0.99", 1, "2109 6400 ff09 0000 31313131 00000000 00", Rung::Destination, "RX-6"),
+            ("224.0.0.18", 1, "2209 6400 ff09 0000 31313131 00000000 00", Rung::Ttl, "RX-7"),
+            ("224.0.0.18", 255, "3209 6400 ff09 0000 31313131 00000000 00", Rung::Version, "RX-9"),
+            ("224.0.0.18", 255, "2209 6400 ff09 0000 31313131 00000000 00", Rung::Type, "RX-10"),
+            ("224.0.0.18", 255, "2109 6400 ff09 0000 31313131 00000000 00", Rung::UnknownVrid, "RX-11"),
+            ("224.0.0.18", 255, "210b 6400 ff09 0000 31313132 00000000 00", Rung::Length, "RX-12"),
+            ("224.0.0.18", 255, "210b 6400 ff09 0001 31313132 00000000", Rung::Checksum, "RX-13"),
+            ("224.0.0.18", 255, "210b 6400 ff09 0000 31313132 00000000", Rung::AuthType, "RX-14"),
+            ("224.0.0.18", 255, "210b 6400 0109 0000 31313132 00000000", Rung::AuthFailed, "RX-14, PKT-5"),
+            ("224.0.0.18", 255, "210b 6400 0109 0000 31313131 00000000", Rung::Count, "RX-15, PKT-14"),
+            (
+                "224.0.0.18",
+                255,
+                "210b 6401 0109 0000 c0000265 31313131 00000000",
+                Rung::Interval,
+                "RX-16, PKT-6",
+            ),
         ];
-        for (destination, ttl, message, rung) in steps {
+        for (destination, ttl, message, rung, id) in steps {
             let mut message = bytes(message);
             if message[6..8] == [0, 0] {
                 let sum = checksum::finish(checksum::sum(0, &message));
@@ -416,10 +422,33 @@ mod tests {
             let sum = checksum::finish(checksum::sum(0, &frame[14..34]));
             frame[14 + 10..14 + 12].copy_from_slice(&sum.to_be_bytes());
             let result = open(&frame).and_then(|e| check(&e, &golden.expect()));
-            assert_eq!(result, Err(rung), "{message:02x?}");
+            assert_eq!(result, Err(rung), "{id}: {message:02x?}");
         }
         let frame = frame(golden.source, golden.destination, &bytes(good));
         assert!(open(&frame).and_then(|e| check(&e, &golden.expect())).is_ok(), "and the top can be reached");
+    }
+
+    /// What stands behind a NUL counts, too; and the answer does not come earlier for a wrong first byte, as
+    /// all eight are looked at.
+    #[test]
+    fn pkt_5_a_password_is_eight_bytes_and_no_string() {
+        let golden = &ALL[1]; // G2, "1111"
+        let judge = |data: [u8; 8]| {
+            let mut message = bytes(golden.message);
+            let at = message.len() - 8;
+            message[at..].copy_from_slice(&data);
+            message[6..8].fill(0);
+            let sum = checksum::finish(checksum::sum(0, &message));
+            message[6..8].copy_from_slice(&sum.to_be_bytes());
+            let frame = frame(golden.source, golden.destination, &message);
+            open(&frame).and_then(|e| check(&e, &golden.expect())).map(drop)
+        };
+        assert_eq!(judge(*b"1111\0\0\0\0"), Ok(()), "PKT-4: padded with zeros");
+        for at in 0..8 {
+            let mut data = *b"1111\0\0\0\0";
+            data[at] ^= 0x80;
+            assert_eq!(judge(data), Err(Rung::AuthFailed), "PKT-5: byte {at} counts");
+        }
     }
 
     #[test]

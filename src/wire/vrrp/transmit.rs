@@ -219,7 +219,7 @@ mod tests {
             let mut buf = vec![0xaa; advert.frame_len()];
             advert.emit_frame(MAC, golden.source, golden.destination, 1, &mut buf);
             let at = 14 + header_len(golden.family());
-            assert_eq!(buf[at..], bytes(golden.message), "{}", golden.name);
+            assert_eq!(buf[at..], bytes(golden.message), "PKT-1, PKT-2, PKT-30: {}", golden.name);
             let mut packet = vec![0xaa; advert.packet_len() + 1];
             advert.emit_packet(golden.source, golden.destination, 255, 1, &mut packet);
             assert_eq!(
@@ -239,7 +239,11 @@ mod tests {
             let mut buf = vec![0xaa; advert.frame_len() + 1];
             advert.emit_frame(MAC, golden.source, golden.destination, *id, &mut buf);
             let wanted = [bytes(headers), bytes(golden.message), vec![0xaa]].concat();
-            assert_eq!(buf, wanted, "{}: G11 and keepalived's captures, and nothing behind", golden.name);
+            assert_eq!(
+                buf, wanted,
+                "{}: G11 and keepalived's captures with their ids (PKT-23), nothing behind",
+                golden.name
+            );
         }
     }
 
