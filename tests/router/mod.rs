@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use vipd::engine::{Action, Actions, AddressChange, AddressOp, Ear, Engine, Event, IpvsEvent, IpvsRequest};
-use vipd::engine::{Link, LinkKind, LinkName, Refusal};
+use vipd::engine::{Link, LinkKind, LinkName, Refusal, RunId, RunOutcome, Setting};
 use vipd::model::status::{InstanceState, InstanceStatus};
 use vipd::model::{Cidr, Config, Family, Instance, Vrid, cut};
 use vipd::time::{Duration, Instant};
@@ -80,6 +80,12 @@ pub(crate) struct Router {
     pub(crate) refused: Option<Refused>,
     pub(crate) is_deaf: bool,
     pub(crate) sent: Vec<Sent>,
+    /// IP packets to unicast peers.
+    pub(crate) packets: Vec<Sent>,
+    /// How often each setting is held.
+    pub(crate) settings: BTreeMap<(u32, Setting), i32>,
+    /// Programs that run.
+    pub(crate) runs: Vec<RunId>,
     pub(crate) lines: Vec<(Instant, String)>,
     /// Ticks that had to be handed in.
     pub(crate) ticks: usize,
@@ -120,6 +126,9 @@ impl Router {
             refused: None,
             is_deaf: false,
             sent: Vec::new(),
+            packets: Vec::new(),
+            settings: BTreeMap::new(),
+            runs: Vec::new(),
             lines: Vec::new(),
             ticks: 0,
             mails: 0,
@@ -186,18 +195,25 @@ impl Router {
                     self.pending.push_back(Event::Ipvs(IpvsEvent::Done { token, result }));
                 }
                 Action::StartProbe(_) | Action::StopProbe(_) => {}
-                Action::TransmitPacket { .. }
-                | Action::WatchRoutes { .. }
+                Action::TransmitPacket { index, packet } => {
+                    let bytes = self.actions.bytes(&packet).to_vec();
+                    self.packets.push(Sent { at: self.now, index, bytes });
+                }
+                Action::MakeMacvlan { parent, name, mac, .. } => self.make_macvlan(parent, name, mac),
+                Action::SetLink { index, name, up } => self.set_up(index, name, up),
+                Action::RemoveLink { index, .. } => self.queue_link_gone(index),
+                Action::HoldSetting { index, setting, .. } => {
+                    *self.settings.entry((index, setting)).or_insert(0) += 1;
+                }
+                Action::ReleaseSetting { index, setting, .. } => {
+                    *self.settings.entry((index, setting)).or_insert(0) -= 1;
+                }
+                Action::Run(id) => self.runs.push(id),
+                Action::StopRun(id) => self.runs.retain(|run| *run != id),
+                Action::WatchRoutes { .. }
                 | Action::ChangeRoute { .. }
                 | Action::ChangeRule { .. }
-                | Action::MakeMacvlan { .. }
-                | Action::SetLink { .. }
-                | Action::RemoveLink { .. }
-                | Action::HoldSetting { .. }
-                | Action::ReleaseSetting { .. }
                 | Action::SettingsSettled
-                | Action::Run(_)
-                | Action::StopRun(_)
                 | Action::Fifo { .. } => {}
                 Action::SendMail { id } => {
                     self.mails += 1;
@@ -238,6 +254,48 @@ impl Router {
         };
         self.pending.push_back(Event::AddressResult { index, cidr, op, result });
         self.pending.extend(change.map(|change| Event::Address { index, cidr, change }));
+    }
+
+    fn make_macvlan(&mut self, parent: u32, name: LinkName, mac: [u8; 6]) {
+        let kind = LinkKind::Macvlan { parent, is_private: true };
+        match self.links.values().find(|l| l.name == name).copied() {
+            Some(link) if link.kind == kind && link.mac == Some(mac) => {}
+            Some(_) => self.pending.push_back(Event::LinkFailed { name, refusal: Refusal::Exists }),
+            None => {
+                let index = 100 + self.links.keys().max().copied().unwrap_or(0);
+                let off = Link { up: false, running: false, mac: Some(mac), kind, name, ..link(index, "") };
+                self.links.insert(index, off);
+                self.pending.push_back(Event::Link(off));
+            }
+        }
+    }
+
+    /// Going down takes the IPv6 addresses with it (RTNL-26).
+    fn set_up(&mut self, index: u32, name: LinkName, up: bool) {
+        let Some(link) = self.links.get_mut(&index) else {
+            let refusal = Refusal::NoDevice;
+            return self.pending.push_back(Event::LinkFailed { name, refusal });
+        };
+        (link.up, link.running) = (up, up);
+        self.pending.push_back(Event::Link(*link));
+        let lost = |(i, cidr): &(u32, Cidr)| !up && *i == index && cidr.address.is_ipv6();
+        let gone: Vec<(u32, Cidr)> = self.addresses.keys().filter(|key| lost(key)).copied().collect();
+        for (index, cidr) in gone {
+            self.addresses.remove(&(index, cidr));
+            self.pending.push_back(Event::Address { index, cidr, change: AddressChange::Gone });
+        }
+    }
+
+    fn queue_link_gone(&mut self, index: u32) {
+        self.addresses.retain(|(i, _), _| *i != index);
+        self.links.remove(&index);
+        self.pending.push_back(Event::LinkGone { index });
+    }
+
+    /// A program ends.
+    pub(crate) fn end_run(&mut self, id: RunId, outcome: RunOutcome) {
+        self.runs.retain(|run| *run != id);
+        self.feed(Event::Ran { id, outcome, took: Duration::from_millis(5) });
     }
 
     // ---- what happens to the box

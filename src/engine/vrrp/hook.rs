@@ -56,8 +56,8 @@ impl Instance {
     }
 
     fn go_live(&mut self, now: Instant, cx: &mut Ctx<'_>) {
-        if let State::Active { hook, announce, .. } = &mut self.state {
-            *hook = None;
+        if let State::Active { hook, announce, renew_at, .. } = &mut self.state {
+            (*hook, *renew_at) = (None, self.config.lease.map(|lease| now + lease / 3));
             announce.begin_now(now, &self.config.garp);
         }
         self.renewed_at = now;

@@ -229,9 +229,12 @@ impl Instance {
             State::Fault { .. } => None,
             State::Backup { active_down_at, .. } => *active_down_at,
             State::Active { advert_at, hook, renew_at, announce, .. } => {
-                let announce = if hook.is_none() { announce.next_deadline() } else { None };
-                let hook = hook.as_ref().map(|h| h.give_up_at);
-                [Some(*advert_at), *renew_at, announce, hook].into_iter().flatten().min()
+                // Before the addresses are there, there is nothing to renew or to announce.
+                let later = match hook {
+                    None => [*renew_at, announce.next_deadline()],
+                    Some(hook) => [Some(hook.give_up_at), None],
+                };
+                later.into_iter().flatten().chain([*advert_at]).min()
             }
         };
         let deaf = self.deaf.as_ref().map(|d| d.retry_at);

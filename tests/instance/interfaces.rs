@@ -1,0 +1,79 @@
+//! Interfaces and the addresses on them.
+
+use crate::ipv6::cidr;
+use crate::router::{advert_of, instance, link, vip};
+use crate::{LAN, OTHER, SECOND, active, ms, start};
+use std::net::IpAddr;
+use vipd::engine::{AddressChange, Event, Link, LinkKind};
+use vipd::model::status::InstanceState::{Active, Backup, Fault};
+use vipd::model::{Instance, VirtualAddress, cut};
+
+#[test]
+fn arp_51_a_bridge_port_is_refused() {
+    let mut r = start(&instance("eth0", 1));
+    r.set_link(Link { kind: LinkKind::BridgePort { bridge: 9 }, ..link(LAN, "eth0") });
+    assert_eq!(r.state(0), Fault);
+    assert!(r.status(0).cause.contains("use the bridge"), "{}", r.status(0).cause);
+}
+
+#[test]
+fn an_address_may_live_on_another_interface_and_wait_for_it() {
+    let away = VirtualAddress { interface: Some(cut(format_args!("eth5"))), ..vip(9).into() };
+    let mut wanted = instance("eth0", 1);
+    wanted.excluded.push(away);
+    let mut r = active(&wanted);
+    assert!(r.has(LAN, vip(1)));
+    r.set_link(link(5, "eth5"));
+    r.pass(ms(10));
+    assert!(r.has(5, vip(9)), "its interface has come");
+    assert!(r.sent.iter().any(|s| s.index == 5 && s.is_garp()), "and its hosts are told");
+    r.set_link(link(5, "eth6"));
+    assert!(!r.has(5, vip(9)), "RTNL-41: it does not stay on an interface of another name");
+    r.hear(LAN, &advert_of(&wanted, OTHER, 200));
+    assert!(!r.addresses.keys().any(|(_, c)| *c == vip(9) || *c == vip(1)));
+}
+
+#[test]
+fn pkt_27_excluded_addresses_are_installed_and_not_advertised() {
+    let mut wanted = instance("eth0", 1);
+    wanted.excluded.push(vip(9).into());
+    wanted.excluded.push(cidr("2001:db8::9/64").into());
+    let mut r = active(&wanted);
+    r.pass(SECOND);
+    let advert = r.sent.iter().find(|s| s.priority().is_some()).unwrap();
+    assert_eq!(advert.bytes[14 + 20 + 3], 1, "one address in the advert");
+    assert!(r.has(LAN, vip(9)) && r.has(LAN, cidr("2001:db8::9/64")), "the other family as well");
+}
+
+#[test]
+fn an_address_with_no_track_is_not_put_back() {
+    let mut wanted = instance("eth0", 1);
+    wanted.addresses[0].options.no_track = true;
+    let mut r = active(&wanted);
+    r.take_address(LAN, vip(1));
+    r.pass(SECOND * 5);
+    assert!(!r.has(LAN, vip(1)));
+    r.hear(LAN, &advert_of(&wanted, OTHER, 200));
+    r.pass(SECOND * 10);
+    assert!(r.has(LAN, vip(1)), "it is there again when the router is Active again");
+}
+
+#[test]
+fn track_source_is_a_fault_while_the_address_is_away() {
+    let source: IpAddr = "192.0.2.77".parse().unwrap();
+    let wanted = Instance { source: Some(source), track_source: true, ..instance("eth0", 1) };
+    let mut r = start(&wanted);
+    assert_eq!(r.state(0), Fault, "{}", r.status(0).cause);
+    let change = AddressChange::Present { ours: false, secondary: false };
+    r.feed(Event::Address { index: LAN, cidr: cidr("192.0.2.77/24"), change });
+    assert_eq!(r.state(0), Backup);
+}
+
+#[test]
+fn track_interface_can_be_off() {
+    let wanted = Instance { track_interface: false, ..instance("eth0", 1) };
+    let mut r = active(&wanted);
+    r.set_running(LAN, false);
+    r.pass(SECOND);
+    assert_eq!(r.state(0), Active, "keepalived's dont_track_primary");
+}
