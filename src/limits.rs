@@ -20,6 +20,9 @@ pub const SERVERS_MAX: usize = 1024;
 pub const INTERFACES_MAX: usize = 1024;
 /// Addresses per interface that the engine keeps in mind to find a source address. More: ignored.
 pub const INTERFACE_ADDRESSES_MAX: usize = 16;
+/// Interfaces or next hops that are kept of one tracked address or route. More: not counted, and looked for
+/// by another dump of the kernel's tables once those that are kept have gone.
+pub const TRACKED_PLACES_MAX: usize = 64;
 /// A text of one event or reason, in bytes. Longer: cut at a character.
 pub const TEXT_MAX: usize = 160;
 /// A probe's reason for failing, in bytes. Longer: cut at a character.

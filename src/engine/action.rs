@@ -51,7 +51,7 @@ pub enum Action {
         peer: Option<Cidr>,
     },
     /// From now on tell routes, rules, or both, by notifications and by dumps. What is watched for the first
-    /// time is told by a dump at once.
+    /// time is told by a dump at once, `DumpStart` and `DumpEnd` around it.
     WatchRoutes {
         /// Routes.
         routes: bool,

@@ -14,6 +14,7 @@
 mod action;
 mod balance;
 mod event;
+mod follow;
 mod group;
 mod history;
 mod links;
@@ -89,6 +90,8 @@ pub struct Engine {
     instances: Vec<Instance>,
     groups: Vec<Group>,
     trackers: Trackers,
+    /// A number of this router's own, for pauses.
+    salt: u32,
     static_routes: Routes,
     leftovers: Leftovers,
     /// Configured rates of announcements.
@@ -144,7 +147,7 @@ impl Engine {
     /// names no router; `seed` spreads the first probes.
     pub fn new(config: &Config, host_name: &str, seed: u32, now: Instant) -> Self {
         let host_name: Name = cut(format_args!("{host_name}"));
-        Engine {
+        let mut engine = Engine {
             desk: Desk {
                 history: History::new(),
                 mailer: Mailer::new(config.mail.clone()),
@@ -160,8 +163,9 @@ impl Engine {
                 .map(|(number, c)| Instance::new(c.clone(), number, now, now))
                 .collect(),
             announce_rates: config.global.announce_rates.clone(),
-            groups: config.groups.iter().map(|c| Group::new(c.clone(), now)).collect(),
-            trackers: Trackers::new(&config.tracks, now),
+            groups: Vec::new(),
+            trackers: Trackers::new(config, seed, now),
+            salt: seed,
             static_routes: Routes::new(&config.static_routes, &config.static_rules, None),
             leftovers: Leftovers::default(),
             paces: Vec::new(),
@@ -169,12 +173,15 @@ impl Engine {
             balancer: Balancer::new(config, now, seed),
             stalls: Stalls::default(),
             phase: Phase::Waiting,
-        }
+        };
+        engine.regroup(now, &config.groups, &mut Actions::new());
+        engine
     }
 
     /// Takes in one event; what is to be done is appended to `actions`, in order. Total: no input makes it
     /// fail.
     pub fn handle(&mut self, now: Instant, event: Event<'_>, actions: &mut Actions) {
+        let is_frame = matches!(event, Event::Frame { .. });
         match event {
             Event::Tick => self.tick(now, actions),
             Event::Link(link) => {
@@ -227,8 +234,8 @@ impl Engine {
                 }
             }
             Event::Route { route, is_present } => {
-                self.trackers.handle_route(now, &route, is_present, &self.links);
                 let mut cx = self.desk.cx(&self.links, actions);
+                self.trackers.handle_route(now, &route, is_present, &self.links, &mut cx);
                 self.static_routes.handle_route(now, &route, is_present, &self.links, STATIC, &mut cx);
                 for i in &mut self.instances {
                     i.routes.handle_route(now, &route, is_present, &self.links, &i.config.name, &mut cx);
@@ -290,7 +297,7 @@ impl Engine {
             Event::Reload(config) => self.reload(now, *config, actions),
             Event::Shutdown => self.shutdown(now, actions),
         }
-        self.follow(now, actions);
+        self.follow(now, is_frame && actions.is_empty(), actions);
         // Whatever it was, it may have been the last thing to wait for.
         self.finish(now, actions);
     }
@@ -304,7 +311,8 @@ impl Engine {
         };
         let own = earlier(earlier(instances, self.leftovers.next_deadline()), phase);
         let own = earlier(own, earlier(self.trackers.next_deadline(), self.static_routes.next_deadline()));
-        let own = earlier(own, self.desk.notifier.next_deadline());
+        let groups = self.groups.iter().filter_map(Group::next_deadline).min();
+        let own = earlier(own, earlier(groups, self.desk.notifier.next_deadline()));
         earlier(own, earlier(self.balancer.next_deadline(), self.desk.mailer.next_deadline()))
     }
 
@@ -489,6 +497,8 @@ impl Engine {
         actions: &mut Actions,
     ) {
         let changed = self.links.address(index, *cidr, change);
+        let mut cx = self.desk.cx(&self.links, actions);
+        self.trackers.handle_address(now, (index, cidr), change, &self.links, &mut cx);
         let Some(name) = self.links.by_index(index).map(|i| i.link.name) else { return };
         let mut cx = self.desk.cx(&self.links, actions);
         for instance in &mut self.instances {
@@ -503,6 +513,7 @@ impl Engine {
     /// whole telling they only learn where their addresses would be, so that what an earlier run left counts.
     fn look_at(&mut self, now: Instant, old: Option<LinkName>, name: LinkName, actions: &mut Actions) {
         let mut cx = self.desk.cx(&self.links, actions);
+        self.trackers.look(now, &self.links, &mut cx);
         let mut left = Vec::new();
         for instance in &mut self.instances {
             if !instance.lives_on(&name) && !old.is_some_and(|old| instance.lives_on(&old)) {
@@ -517,7 +528,6 @@ impl Engine {
                 Phase::Leaving { .. } | Phase::Left => instance.look_away(now, &mut cx),
             }
         }
-        self.trackers.look(now, &self.links, &mut cx);
         self.unlisten(left, actions);
     }
 
@@ -529,47 +539,6 @@ impl Engine {
             if !self.instances.iter().any(|i| i.ears().any(|e| e == ear)) {
                 actions.push(Action::Unlisten(ear));
             }
-        }
-    }
-
-    fn dump_end(&mut self, now: Instant, actions: &mut Actions) {
-        self.links.drop_unseen();
-        self.leftovers.retain(|index| self.links.by_index(index).is_some());
-        let first = self.phase == Phase::Waiting;
-        if first {
-            self.phase = Phase::Running;
-        }
-        let mut cx = self.desk.cx(&self.links, actions);
-        let mut left = Vec::new();
-        for instance in &mut self.instances {
-            if self.phase == Phase::Running {
-                left.extend(instance.ears());
-                instance.look(now, &mut cx);
-            }
-            instance.dump_end(now, &mut cx);
-        }
-        self.trackers.dump_end(now);
-        self.static_routes.dump_end(now, STATIC, &mut cx);
-        self.trackers.look(now, &self.links, &mut cx);
-        self.unlisten(left, actions);
-        if first {
-            self.static_routes.want(now, true);
-            self.watch_routes(actions);
-            actions.push(Action::SettingsSettled);
-            let mut cx = self.desk.cx(&self.links, actions);
-            self.balancer.start(now, &mut cx);
-        }
-    }
-
-    /// Asks for notifications of routes and rules where anybody needs them.
-    fn watch_routes(&self, actions: &mut Actions) {
-        let (mut routes, mut rules) = self.static_routes.wants();
-        routes |= self.trackers.wants_routes();
-        for (r, p) in self.instances.iter().map(|i| i.routes.wants()) {
-            (routes, rules) = (routes || r, rules || p);
-        }
-        if routes || rules {
-            actions.push(Action::WatchRoutes { routes, rules });
         }
     }
 

@@ -26,6 +26,7 @@ impl Engine {
         let mut old = core::mem::take(&mut self.instances);
         let left = old.iter().flat_map(Instance::ears).collect();
         let mut freed: Vec<(u32, Cidr)> = Vec::new();
+        let mut fresh = Vec::new();
         for gone in old.iter_mut().filter(|i| !config.instances.iter().any(|c| same(c, &i.config))) {
             freed.extend(gone.remove(now, &mut cx));
             cx.notifier.tell(now, About::Instance(&gone.config), Change::Deleted, 0, cx.actions);
@@ -45,15 +46,12 @@ impl Engine {
                     self.instances.push(kept);
                 }
                 None => {
-                    let mut new = Instance::new(wanted.clone(), number, self.started_at, now);
-                    if self.phase == Phase::Running {
-                        new.look(now, &mut cx);
-                    }
-                    self.instances.push(new);
+                    fresh.push(self.instances.len());
+                    self.instances.push(Instance::new(wanted.clone(), number, self.started_at, now));
                 }
             }
         }
-        self.trackers.reconfigure(now, &config.tracks, &mut cx);
+        self.trackers.reconfigure(now, &config, &mut cx);
         self.static_routes.reconfigure(now, &config.static_routes, &config.static_rules, None);
         let is_active =
             |at: usize| self.instances.get(at).is_some_and(|i| i.state() == InstanceState::Active);
@@ -68,7 +66,20 @@ impl Engine {
             "",
             format_args!("{} instances, {} services", config.instances.len(), config.services.len()),
         );
-        self.regroup(now, &config.groups);
+        self.trackers.look(now, &self.links, &mut cx);
+        // New instances begin only when trackers and groups have had their say.
+        self.regroup(now, &config.groups, actions);
+        if self.phase == Phase::Running {
+            self.restand(now, actions);
+        }
+        let mut cx = self.desk.cx(&self.links, actions);
+        if self.phase == Phase::Running {
+            for number in fresh {
+                if let Some(new) = self.instances.get_mut(number) {
+                    new.look(now, &mut cx);
+                }
+            }
+        }
         self.watch_routes(actions);
         self.unlisten(left, actions);
         self.settle(now, freed, actions);
@@ -98,6 +109,8 @@ impl Engine {
         for instance in &mut self.instances {
             instance.shutdown(now, &mut cx);
         }
+        self.trackers.shutdown(&mut cx);
+        self.groups.iter_mut().for_each(|g| g.shutdown(now, &mut cx));
         cx.notifier.shutdown(now, cx.actions);
         self.static_routes.want(now, false);
         let mut cx = self.desk.cx(&self.links, actions);

@@ -369,7 +369,7 @@ pub struct Happening {
     /// change.
     pub level: Level,
     /// A stable word for scripts: `instance`, `server`, `service`, `address`, `ipvs`, `mail`, `daemon`,
-    /// `reload`, `program`.
+    /// `reload`, `program`, `track`, `group`.
     pub kind: &'static str,
     /// Whom it is about: an instance's or a service's name; empty for the daemon.
     pub subject: Name,

@@ -19,7 +19,7 @@ pub struct TrackUse {
     /// Index in `Config::tracks`.
     pub track: usize,
     /// -253..=253. Positive: added while it is up. Negative: added while it is down. Zero: Fault while it is
-    /// down. Of a file: its number is multiplied by this (zero: Fault while it is not zero or not there).
+    /// down. Of a file: its number is multiplied by this (zero: Fault while it is not zero).
     pub weight: i16,
     /// The contribution with its sign turned; with weight zero: Fault while it is up.
     pub reverse: bool,

@@ -5,7 +5,7 @@ use super::{Instance, State, skew};
 use crate::engine::Ctx;
 use crate::engine::notify::{About, Change};
 use crate::engine::standing::Standing;
-use crate::model::{Level, Name, Text};
+use crate::model::{Level, Name, Text, cut};
 use crate::time::{Duration, Instant};
 
 impl Instance {
@@ -16,7 +16,15 @@ impl Instance {
             self.priority_changed(now, old.priority, cx);
         }
         if old.faults != self.standing.faults {
-            self.evaluate(now, cx);
+            self.evaluate_begun(now, cx);
+        }
+    }
+
+    /// What has not begun yet, or has ended, finds out when it begins.
+    fn evaluate_begun(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        match self.state {
+            State::Initialize => {}
+            State::Backup { .. } | State::Active { .. } | State::Fault { .. } => self.evaluate(now, cx),
         }
     }
 
@@ -85,16 +93,19 @@ impl Instance {
         if self.group_fault != why {
             self.follows = why.is_some() && !matches!(self.state, State::Fault { .. });
             self.group_fault = why;
-            self.evaluate(now, cx);
+            self.evaluate_begun(now, cx);
             self.follows = false;
         }
     }
 
-    /// Has it reasons of its own (not its group's) to be in Fault?
-    pub(in crate::engine) fn has_own_fault(&self) -> bool {
+    /// Why it is in Fault, but for its group's reasons.
+    pub(in crate::engine) fn own_fault(&self) -> Option<Text> {
         match &self.state {
-            State::Fault { causes } => causes.iter().any(|c| !matches!(c, FaultCause::Group(_))),
-            State::Initialize | State::Backup { .. } | State::Active { .. } => false,
+            State::Fault { causes } => {
+                let own = causes.iter().find(|c| !matches!(c, FaultCause::Group(_)))?;
+                Some(cut(format_args!("{}", self.explain(own))))
+            }
+            State::Initialize | State::Backup { .. } | State::Active { .. } => None,
         }
     }
 
