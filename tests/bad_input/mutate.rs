@@ -11,12 +11,8 @@ pub(crate) struct Mutator {
 }
 
 impl Mutator {
-    pub(crate) fn new(seed: u64) -> Mutator {
-        Mutator::of(seed, &[Listener::Plain, Listener::Password, Listener::V3])
-    }
-
-    /// Whose originals are what these listeners accept.
-    pub(crate) fn of(seed: u64, listeners: &[Listener]) -> Mutator {
+    /// Damages what these listeners accept.
+    pub(crate) fn new(seed: u64, listeners: &[Listener]) -> Mutator {
         let short = |frame: &Vec<u8>| frame.len() < 200;
         let accepted =
             cases().into_iter().filter(|c| c.falls_at.is_none() && listeners.contains(&c.listener));

@@ -5,16 +5,33 @@ use crate::{expect, frame};
 use std::net::{IpAddr, Ipv4Addr};
 use vipd::engine::{Action, Actions, AddressChange, Engine, Event, Link, LinkKind, LinkName};
 use vipd::model::status::{InstanceState, InstanceStatus, Snapshot};
-use vipd::model::{AuthPass, Authentication, Cidr, Config, Family, Garp, IfName, Instance, Name, Vrid};
+use vipd::model::{
+    AntiReplay, AuthPass, Authentication, Cidr, Config, Family, Garp, Hmac, HmacMode, IfName, Instance, Name,
+    Peer, Unicast, Vrid, default_group,
+};
 use vipd::time::{Duration, Instant};
-use vipd::wire::vrrp::ExpectAuth;
+use vipd::wire::vrrp::{ExpectAuth, open};
 
 /// The interface of the instance, and another one.
 pub(crate) const LAN: u32 = 3;
 pub(crate) const OTHER: u32 = 4;
-/// Our own address; the sender of the catalogue is 192.0.2.1, a lower one.
-pub(crate) const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 50);
+/// The wall clock, at rest: when the signed ones of the catalogue were signed.
+const UNIX: Duration = Duration::from_secs(1_700_000_000);
 const OWN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 50];
+
+/// Our own address, higher than that of the catalogue's sender.
+pub(crate) fn own(listener: Listener) -> IpAddr {
+    match listener {
+        Listener::V6 | Listener::Signed6 => "fe80::ff:fe00:50".parse().unwrap(),
+        Listener::Unicast | Listener::Unicast6 => expect(listener).destination,
+        Listener::Plain
+        | Listener::Password
+        | Listener::LongPassword
+        | Listener::V3
+        | Listener::Signed
+        | Listener::SignedV2 => Ipv4Addr::new(192, 0, 2, 50).into(),
+    }
+}
 
 pub(crate) struct Router {
     pub(crate) engine: Engine,
@@ -33,8 +50,10 @@ impl Router {
         let now = Instant::from_secs(1000);
         let engine = Engine::new(&config(listener), "test", 1, now);
         let mut router = Router { engine, now, sent: Vec::new(), notes: 0, actions: Actions::new() };
+        router.engine.set_unix_time(UNIX);
         router.handle(Event::DumpStart);
-        for (index, name, own) in [(LAN, "eth0", OWN), (OTHER, "eth1", Ipv4Addr::new(198, 51, 100, 1))] {
+        let elsewhere = Ipv4Addr::new(198, 51, 100, 1).into();
+        for (index, name, own) in [(LAN, "eth0", own(listener)), (OTHER, "eth1", elsewhere)] {
             let name = LinkName::new(name);
             router.handle(Event::Link(Link {
                 index,
@@ -71,6 +90,14 @@ impl Router {
                     assert_eq!(index, LAN, "sent to a wrong interface");
                     self.sent.push((self.now, self.actions.bytes(&frame).to_vec()));
                 }
+                // Without a device's own header there are no MACs (`Event::Frame`).
+                Action::TransmitPacket { index, packet } => {
+                    assert_eq!(index, LAN, "sent to a wrong interface");
+                    let packet = self.actions.bytes(&packet);
+                    let ethertype = if packet[0] >> 4 == 4 { "0800" } else { "86dd" };
+                    let frame = [&[0; 12], &frame::hex(ethertype)[..], packet].concat();
+                    self.sent.push((self.now, frame));
+                }
                 Action::AddAddress { index, cidr, .. } => {
                     let change = AddressChange::Present { ours: true, secondary: false };
                     self.engine.handle(self.now, Event::Address { index, cidr, change }, &mut self.actions);
@@ -91,8 +118,7 @@ impl Router {
                 | Action::Unlisten(_)
                 | Action::SettingsSettled
                 | Action::Finished => {}
-                Action::TransmitPacket { .. }
-                | Action::WatchRoutes { .. }
+                Action::WatchRoutes { .. }
                 | Action::ChangeRoute { .. }
                 | Action::ChangeRule { .. }
                 | Action::MakeMacvlan { .. }
@@ -145,36 +171,59 @@ impl Router {
         self.snapshot().instances.remove(0)
     }
 
-    /// When adverts left since `start`.
+    /// When adverts left since `start`; those to several peers leave at one moment.
     pub(crate) fn adverts_since(&self, start: Instant) -> Vec<Instant> {
-        let is_advert = |bytes: &[u8]| bytes.get(12..14) == Some(&frame::hex("0800")[..]);
-        self.sent.iter().filter(|(at, bytes)| *at >= start && is_advert(bytes)).map(|(at, _)| *at).collect()
+        let adverts = self.sent.iter().filter(|(at, bytes)| *at >= start && open(bytes).is_ok());
+        let mut times: Vec<Instant> = adverts.map(|(at, _)| *at).collect();
+        times.dedup();
+        times
     }
 }
 
-fn cidr(address: Ipv4Addr) -> Cidr {
-    Cidr { address: IpAddr::V4(address), prefix_len: 24 }
+fn cidr(address: IpAddr) -> Cidr {
+    Cidr { address, prefix_len: if address.is_ipv4() { 24 } else { 64 } }
 }
 
 /// Without lease and second burst, so that no other deadline hides the one that matters.
 fn config(listener: Listener) -> Config {
     let expect = expect(listener);
+    let vip = match expect.family {
+        Family::V4 => Ipv4Addr::new(192, 0, 2, 100).into(),
+        Family::V6 => "fe80::100".parse().unwrap(),
+    };
+    let peers: &[&str] = match listener {
+        Listener::Unicast => &["192.0.2.1"],
+        Listener::Unicast6 => &["2001:db8::1", "fe80::1"],
+        _ => &[],
+    };
+    let (ttl_min, ttl_max) = expect.hops;
+    let peer = |address: &&str| Peer { address: address.parse().unwrap(), ttl_min, ttl_max };
+    let unicast = Unicast { peers: peers.iter().map(peer).collect(), ttl: 255, check_source: true };
     let instance = Instance {
         version: expect.version,
         advert_interval: expect.advert_interval,
         authentication: match expect.authentication {
+            ExpectAuth::None => Authentication::None,
             ExpectAuth::Pass(pass) => Authentication::Pass(AuthPass(pass)),
-            ExpectAuth::None | ExpectAuth::Hmac { .. } => Authentication::None,
+            ExpectAuth::Hmac { keys, .. } => Authentication::Hmac(Box::new(Hmac {
+                keys: keys.to_vec(),
+                active: 0,
+                window: None,
+                anti_replay: AntiReplay::Time,
+                mode: HmacMode::Enforce,
+            })),
         },
-        group: expect.destination,
-        addresses: vec![cidr(Ipv4Addr::new(192, 0, 2, 100)).into()],
+        group: if peers.is_empty() { expect.destination } else { default_group(expect.family) },
+        source: (!peers.is_empty()).then(|| own(listener)),
+        unicast: (!peers.is_empty()).then_some(unicast),
+        addresses: vec![cidr(vip).into()],
         garp: Garp { delay: Duration::ZERO, repeat: 1, ..Garp::default() },
         lease: None,
         ..Instance::new(
             Name::try_from("VI").unwrap(),
             IfName::try_from("eth0").unwrap(),
             Vrid::new(expect.vrid).unwrap(),
-            Family::V4,
+            expect.family,
         )
     };
     Config { instances: vec![instance], ..Config::default() }

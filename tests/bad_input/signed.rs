@@ -77,7 +77,10 @@ fn unicast6(list: &mut List) {
     };
     add("none", "from a global address", None, &|_| {});
     add("INT-18", "hop limit 64", None, &|f| f.hops = 64);
-    add("none", "from a link-local address", None, &|f| f.source = "fe80::1".parse().unwrap());
+    add("none", "from a link-local address", None, &|f| {
+        f.source = "fe80::1".parse().unwrap();
+        f.message[2] = 50;
+    });
     for source in ["::", "::1", "ff02::12"] {
         let from = source.parse().unwrap();
         add("B-27", source, Some(Rung::Source), &|f| f.source = from);
@@ -102,8 +105,8 @@ fn signed(list: &mut List) {
     let vector = hex(TRAILER);
     add("none", "the vector of PKT-50", hex(G5), &vector, None);
     add("none", "message only, same signature", summed(hex(G5)), &vector, None);
-    let by_nine = sign(&KEYS[1], source, &hex(G5), "0000 00000001 0000 0000");
-    add("none", "another key of ours, long ago", hex(G5), &by_nine, None);
+    let by_nine = sign(&KEYS[1], source, &hex(G5), "0000 6553f103 0000 0001");
+    add("none", "another key of ours", hex(G5), &by_nine, None);
     add("B-59", "no trailer", hex(G5), &[], Some(Rung::HmacMissing));
     let other = HmacKey { id: 1, secret: [7; 32].as_slice().try_into().unwrap() };
     let wrong_key = sign(&other, source, &hex(G5), "0000 6553f100 8000 0000");

@@ -4,6 +4,7 @@
 use crate::LISTENERS;
 use crate::catalogue::{Listener, cases};
 use crate::frame::{Frame, hex, summed};
+use crate::frame6::Frame6;
 use crate::mutate::Mutator;
 use crate::router::{LAN, Router};
 use std::net::Ipv4Addr;
@@ -64,11 +65,11 @@ fn b_65_bad_packets_do_not_hold_a_backup_down() {
 #[test]
 fn b_62_a_flood_of_lower_priority_is_answered_seldom() {
     let lower = [
-        (Listener::Plain, "21333201 00010000 c0000264 00000000 00000000"),
-        (Listener::V3, "310d3201 00640000 c0000264"),
+        (Listener::Plain, Frame::new(summed(hex("21333201 00010000 c0000264 00000000 00000000"))).bytes()),
+        (Listener::V3, Frame::new(summed(hex("310d3201 00640000 c0000264"))).bytes()),
+        (Listener::V6, Frame6::summed(hex("310f3201 00640000 fe80000000000000 0000000000000100")).bytes()),
     ];
-    for (listener, message) in lower {
-        let frame = Frame::new(summed(hex(message))).bytes();
+    for (listener, frame) in lower {
         let mut router = Router::new(listener, InstanceState::Active);
         router.sent.clear();
         router.notes = 0;
@@ -105,7 +106,7 @@ fn b_64_two_better_routers_in_turn_leave_a_backup_at_rest() {
 #[test]
 fn every_damaged_frame_is_counted_once() {
     for listener in LISTENERS {
-        let mut mutator = Mutator::new(0x5eed_0112);
+        let mut mutator = Mutator::new(0x5eed_0112, &[listener, Listener::V3, Listener::V6]);
         let mut router = Router::new(listener, InstanceState::Backup);
         let frames = 20_000;
         for _ in 0..frames {

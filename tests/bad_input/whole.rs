@@ -1,9 +1,11 @@
 //! The catalogue through the whole engine: a packet that falls changes one counter and nothing else (law 2).
 
-use crate::catalogue::{self, Case, Listener};
+use crate::catalogue::{Case, Listener, cases};
 use crate::frame::{Frame, hex, summed};
-use crate::router::{LAN, OTHER, OWN, Router};
+use crate::frame6::Frame6;
+use crate::router::{LAN, OTHER, Router, own};
 use crate::{LISTENERS, expect, title};
+use std::net::{IpAddr, Ipv4Addr};
 use vipd::model::status::{InstanceState, Snapshot};
 use vipd::time::Duration;
 use vipd::wire::vrrp::{Rung, open};
@@ -16,10 +18,6 @@ enum Scope {
     /// The packet was known to be for our instance.
     Instance,
     Router,
-}
-
-fn cases() -> Vec<Case> {
-    catalogue::cases().into_iter().filter(|case| LISTENERS.contains(&case.listener)).collect()
 }
 
 #[test]
@@ -77,16 +75,20 @@ fn b_52_b_53_adverts_with_our_own_address() {
     for state in STATES {
         for case in cases().iter().filter(|c| ["B-49", "B-50", "B-52"].contains(&c.id)) {
             let mut router = Router::new(case.listener, state);
-            let mut frame = Frame::new(case.frame[34..].to_vec());
-            frame.source = OWN;
+            let frame = match own(case.listener) {
+                IpAddr::V4(source) => Frame { source, ..Frame::new(case.frame[34..].to_vec()) }.bytes(),
+                IpAddr::V6(source) => {
+                    Frame6 { source, ..Frame6::new(case.frame[54..].to_vec()) }.sum().bytes()
+                }
+            };
             let what = format!("B-52, {}, {state:?}", title(case));
-            let heard = (LAN, &frame.bytes()[..], false);
+            let heard = (LAN, &frame[..], false);
             assert_only_counts(&mut router, heard, Scope::Instance, "own_address", &what);
         }
     }
 }
 
-/// Whatever the router sends comes back to it.
+/// Whatever the router sends comes back to it. What goes to a peer is not even for us.
 #[test]
 fn b_53_b_61_our_own_frames() {
     for listener in LISTENERS {
@@ -94,17 +96,62 @@ fn b_53_b_61_our_own_frames() {
         let sent = core::mem::take(&mut router.sent);
         let (mut adverts, mut announcements) = (0, 0);
         for (_, frame) in &sent {
-            let (scope, name) = if frame[12..14] == [0x08, 0x06] {
-                announcements += 1;
-                (Scope::Router, Rung::NotVrrp.name())
-            } else {
-                adverts += 1;
-                (Scope::Instance, "own_address")
+            let (scope, name) = match open(frame) {
+                Err(rung) => {
+                    assert_eq!(rung, Rung::NotVrrp, "{listener:?}: neither advert nor ARP nor ND");
+                    announcements += 1;
+                    (Scope::Router, rung.name())
+                }
+                Ok(envelope) => {
+                    adverts += 1;
+                    let is_to_peer = !envelope.destination().is_multicast();
+                    (Scope::Instance, if is_to_peer { Rung::Destination.name() } else { "own_address" })
+                }
             };
             let what = format!("B-53, B-61, {listener:?}: {frame:02x?}");
             assert_only_counts(&mut router, (LAN, frame, false), scope, name, &what);
         }
-        assert!(adverts > 0 && announcements > 0, "{listener:?}: {adverts} adverts, {announcements} GARPs");
+        assert!(adverts > 0 && announcements > 0, "{listener:?}: {adverts} adverts, {announcements} others");
+    }
+}
+
+/// RX-18: somebody who is not configured, with an impeccable advert.
+#[test]
+fn rx_18_unicast_from_others_than_the_peers() {
+    for state in STATES {
+        let mut router = Router::new(Listener::Unicast, state);
+        let mut frame = Frame::new(summed(hex(crate::signed::G6)));
+        (frame.source, frame.destination) = (Ipv4Addr::new(192, 0, 2, 9), crate::signed::OWN);
+        let what = format!("RX-18, {state:?}");
+        let heard = (LAN, &frame.bytes()[..], false);
+        assert_only_counts(&mut router, heard, Scope::Instance, "peer", &what);
+        frame.ttl = 64;
+        let heard = (LAN, &frame.bytes()[..], false);
+        assert_only_counts(&mut router, heard, Scope::Instance, "peer", &format!("{what}: TTL of nobody"));
+    }
+}
+
+/// B-59: what was good once is not good again, nor is it for ever.
+#[test]
+fn b_59_stale_and_replayed() {
+    let vector = Frame::new([hex(crate::catalogue::G5), hex(crate::signed::TRAILER)].concat()).bytes();
+    let heard = (LAN, &vector[..], false);
+    for state in STATES {
+        let mut router = Router::new(Listener::Signed, state);
+        for late in [6, 86_400] {
+            router.engine.set_unix_time(Duration::from_secs(1_700_000_000 + late));
+            let what = format!("B-59, {late} s late, {state:?}");
+            assert_only_counts(&mut router, heard, Scope::Instance, "hmac_stale", &what);
+        }
+        router.engine.set_unix_time(Duration::from_secs(1_700_000_000 - 6));
+        let what = format!("B-59, from the future, {state:?}");
+        assert_only_counts(&mut router, heard, Scope::Instance, "hmac_stale", &what);
+        router.engine.set_unix_time(Duration::from_secs(1_700_000_005));
+        router.hear(LAN, &vector, false);
+        let counters = router.instance().counters;
+        assert_eq!((counters.adverts_received, counters.signed_received), (1, 1), "PKT-50: within 5 s");
+        let what = format!("B-59, replayed, {state:?}");
+        assert_only_counts(&mut router, heard, Scope::Instance, "hmac_replay", &what);
     }
 }
 
