@@ -93,6 +93,26 @@ fn what_is_not_understood_exits_2_with_a_hint() {
     }
 }
 
+/// The examples name scripts and services that this box need not have: a warning, but no refusal.
+#[test]
+fn check_takes_every_example() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/configs");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let output = vipd(&["check", "--config", path.to_str().unwrap()]);
+            assert_eq!(output.status.code(), Some(0), "{}: {output:?}", path.display());
+            if path.ends_with("gateway.toml") {
+                let read = "2 instances, 1 sync group, 2 trackers, 0 services, 0 servers";
+                assert!(out(&output).contains(read), "what was read: {}", out(&output));
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 9, "only {count} examples are left");
+}
+
 #[test]
 fn check_tells_good_from_bad() {
     let good = temporary("good.toml");

@@ -35,9 +35,17 @@ fn every_shipped_file_is_without_a_remark() {
             seen.push(path.file_name().unwrap().to_str().unwrap().to_owned());
         }
     }
-    for name in
-        ["s1-router-27.toml", "s1-router-37.toml", "s2-router-27.toml", "s2-router-37.toml", "minimal.toml"]
-    {
+    for name in [
+        "gateway.toml",
+        "ipv6.toml",
+        "minimal.toml",
+        "s1-router-27.toml",
+        "s1-router-37.toml",
+        "s2-router-27.toml",
+        "s2-router-37.toml",
+        "unicast.toml",
+        "virtual-mac.toml",
+    ] {
         assert!(seen.iter().any(|file| file == name), "{name} is gone");
     }
 }

@@ -11,7 +11,8 @@ use vipd::config::{parse, parse_bytes};
 
 const S1: &str = include_str!("../configs/s1-router-27.toml");
 const S2: &str = include_str!("../configs/s2-router-27.toml");
-/// Of each of the two files.
+/// Trackers, a group, routes, rules and commands.
+const GATEWAY: &str = include_str!("../configs/gateway.toml");
 const ROUNDS: u64 = 10_000;
 
 /// What mistakes are made of.
@@ -101,18 +102,23 @@ fn damaged(right: &str, random: &mut Random) -> Vec<u8> {
 
 #[test]
 fn a_damaged_s1_is_refused_or_right_but_never_silent() {
-    damage(S1, 112);
+    damage(S1, 112, ROUNDS);
 }
 
 #[test]
 fn a_damaged_s2_is_refused_or_right_but_never_silent() {
-    damage(S2, 224);
+    damage(S2, 224, ROUNDS);
 }
 
-fn damage(right: &str, seed: u64) {
+#[test]
+fn a_damaged_gateway_is_refused_or_right_but_never_silent() {
+    damage(GATEWAY, 336, ROUNDS / 2);
+}
+
+fn damage(right: &str, seed: u64, rounds: u64) {
     let mut random = Random::new(seed);
     let (mut refused, mut taken) = (0u32, 0u32);
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let bytes = damaged(right, &mut random);
         let shown = String::from_utf8_lossy(&bytes).into_owned();
         let (config, diagnostics) = parse_bytes(&bytes, "f");

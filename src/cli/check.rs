@@ -49,9 +49,13 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 fn contents(config: &Config) -> String {
     let servers = config.services.iter().map(|s| s.servers.len()).sum();
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    // Groups and trackers only where there are some.
+    let few = [(config.groups.len(), "sync group"), (config.tracks.len(), "tracker")];
+    let few = few.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{}, ", count(n, what)));
     format!(
-        "{}, {}, {}",
+        "{}, {}{}, {}",
         count(config.instances.len(), "instance"),
+        few.collect::<String>(),
         count(config.services.len(), "service"),
         count(servers, "server")
     )

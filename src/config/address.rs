@@ -29,7 +29,8 @@ pub(super) fn list(
     let mut out = Vec::new();
     for item in list.into_iter().take(limits::ADDRESSES_MAX) {
         let Some(read) = address(item, interface, report) else { continue };
-        if !seen.insert((read.value.cidr.address, read.value.interface.clone())) {
+        let place = read.value.interface.as_ref().or(interface).cloned();
+        if !seen.insert((read.value.cidr.address, place)) {
             let what = format!("{} is given twice in `{key}`", read.value.cidr.address);
             report.error(read.at, what, "Leave one out.");
             continue;

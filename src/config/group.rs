@@ -12,6 +12,8 @@ pub(super) struct Draft {
     pub(super) name: Option<At<Name>>,
     /// Indexes of instances, each where it is named.
     pub(super) members: Vec<At<usize>>,
+    /// How many are named, known or not.
+    pub(super) named: usize,
     pub(super) tracks: Vec<At<TrackUse>>,
     pub(super) member_weights: bool,
     /// `None` where something that has no default could not be read.
@@ -27,7 +29,7 @@ pub(super) fn group(
 ) -> Draft {
     let name = table.parsed("name", values::name, report);
     table.require("name", "name = \"VG_1\"");
-    let members = members(&mut table, instances, report);
+    let (named, members) = members(&mut table, instances, report);
     let tracks = track::uses(&mut table, &context.tracks, report);
     let member_weights = table.flag("member_weights", false, report);
     let notify = notify::notify(&mut table, &context.owner, report);
@@ -39,17 +41,22 @@ pub(super) fn group(
         member_weights,
         notify,
     });
-    Draft { name, members, tracks, member_weights, group }
+    Draft { name, members, named, tracks, member_weights, group }
 }
 
-fn members(table: &mut Table<'_>, instances: &[vrrp::Draft], report: &mut Report<'_>) -> Vec<At<usize>> {
+fn members(
+    table: &mut Table<'_>,
+    instances: &[vrrp::Draft],
+    report: &mut Report<'_>,
+) -> (usize, Vec<At<usize>>) {
     let list = table.list("members", report);
     table.require("members", "members = [\"VI_1\", \"VI_2\"]");
-    let Some(list) = list else { return Vec::new() };
+    let Some(list) = list else { return (0, Vec::new()) };
     if list.is_empty() {
         let hint = "Name the [[vrrp]] that belong together.";
         report.error(table.key_at("members"), "`members` is empty", hint);
     }
+    let named = list.len();
     let mut out: Vec<At<usize>> = Vec::new();
     for item in list {
         let Some(name) = item.text(report) else { continue };
@@ -60,7 +67,7 @@ fn members(table: &mut Table<'_>, instances: &[vrrp::Draft], report: &mut Report
         }
         out.push(At { at: name.at, value: index });
     }
-    out
+    (named, out)
 }
 
 fn find(name: At<&str>, instances: &[vrrp::Draft], report: &mut Report<'_>) -> Option<usize> {

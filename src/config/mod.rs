@@ -130,6 +130,12 @@ pub fn parse_file(bytes: &[u8], file: &str, key_file: LoadKeyFile<'_>) -> (Optio
 
 fn document(entries: &DeTable<'_>, outside: Outside<'_>, report: &mut Report<'_>) -> Config {
     let mut file = Table::new("the file", 0, entries);
+    let known = words::KEYS.iter().find(|(table, _)| *table == file.name).map_or(&[][..], |(_, keys)| keys);
+    for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
+        // What others name may stand in there.
+        let line = report.lines().index(key.span().start);
+        report.spoil(line);
+    }
     let global = file.table("global", "[global]", report);
     let (global, defaults) = global.map(|table| global::global(table, report)).unwrap_or_default();
     let global::Defaults { group4, group6, owner } = defaults;

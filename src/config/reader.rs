@@ -19,6 +19,8 @@ pub(super) struct Table<'t> {
     asked: Vec<&'static str>,
     /// Keys that are given and refused with a reason of their own.
     refused: Vec<&'static str>,
+    /// What was said to do about keys that cannot be here; the key that it names is then not missing.
+    hints: Vec<String>,
     /// Lists whose first table was never begun: `[[service.server]]` without `[[service]]`.
     orphans: Vec<(&'static str, usize)>,
     /// Keys that are not given although they must be, each with a whole line as an example.
@@ -44,6 +46,7 @@ impl<'t> Table<'t> {
             entries,
             asked: Vec::new(),
             refused: Vec::new(),
+            hints: Vec::new(),
             orphans: Vec::new(),
             missing: Vec::new(),
         }
@@ -232,9 +235,13 @@ impl<'t> Table<'t> {
     }
 
     /// Refuses each of `keys` that is given beside what `other` says.
-    pub(super) fn contradict(&self, keys: &[&str], other: &str, hint: &str, report: &mut Report<'_>) {
-        for key in keys.iter().filter(|key| self.has(key)) {
+    pub(super) fn contradict(&mut self, keys: &[&str], other: &str, hint: &str, report: &mut Report<'_>) {
+        for key in keys {
+            if !self.has(key) {
+                continue;
+            }
             report.error(self.key_at(key), format!("`{key}` contradicts {other}"), hint);
+            self.hints.push(hint.to_owned());
         }
     }
 
@@ -248,7 +255,7 @@ impl<'t> Table<'t> {
     /// Reports every key that nobody asked for, and those that are missing; a misspelt one is not missing
     /// too.
     pub(super) fn finish(self, report: &mut Report<'_>) {
-        let mut hints = Vec::new();
+        let mut hints = self.hints;
         for (key, _) in self.entries.iter() {
             let word: &str = key.get_ref();
             if !self.asked.contains(&word) && !self.refused.contains(&word) {

@@ -102,7 +102,7 @@ pub(super) fn track(mut table: Table<'_>, owner: &Owner, report: &mut Report<'_>
             Type::Path => path(&mut table, report),
         };
         let word = TYPES.iter().find(|(_, other)| *other == kind).map_or("", |(word, _)| word);
-        foreign(&table, kind, word, report);
+        foreign(&mut table, kind, word, report);
         read
     });
     table.know(&KEYS.map(|(key, _)| key));
@@ -112,7 +112,7 @@ pub(super) fn track(mut table: Table<'_>, owner: &Owner, report: &mut Report<'_>
 }
 
 /// Keys of other types.
-fn foreign(table: &Table<'_>, kind: Type, word: &str, report: &mut Report<'_>) {
+fn foreign(table: &mut Table<'_>, kind: Type, word: &str, report: &mut Report<'_>) {
     for (key, types) in KEYS {
         let Some(first) = types.first().filter(|_| !types.contains(&kind)) else { continue };
         let other = TYPES.iter().find(|(_, other)| other == first).map_or("", |(word, _)| word);

@@ -291,7 +291,9 @@ fn addresses(
     }
     of_one_family(&addresses, family, report);
     listed(&addresses, family, report);
-    if let Some(first) = addresses.first() {
+    let all_read =
+        matches!(table.peek("addresses"), Some(DeValue::Array(all)) if all.len() == addresses.len());
+    if let Some(first) = addresses.first().filter(|_| all_read) {
         link_local_first(first, vrid, report);
     }
     (addresses, excluded)

@@ -96,38 +96,39 @@ fn virtual_macs(instances: &[vrrp::Draft], report: &mut Report<'_>) {
 }
 
 /// Two instances on one LAN would take the address from each other. Returns all addresses.
-fn addresses(instances: &[vrrp::Draft], fixed: &Fixed, report: &mut Report<'_>) -> BTreeMap<IpAddr, usize> {
-    let mut seen: BTreeMap<IpAddr, usize> = BTreeMap::new();
-    let mut on: BTreeMap<(IpAddr, Option<&IfName>), usize> = BTreeMap::new();
-    for draft in instances {
+fn addresses(instances: &[vrrp::Draft], fixed: &Fixed, report: &mut Report<'_>) -> BTreeSet<IpAddr> {
+    let mut seen: BTreeMap<IpAddr, (usize, usize)> = BTreeMap::new();
+    let mut on: BTreeMap<(IpAddr, Option<&IfName>), (usize, usize)> = BTreeMap::new();
+    for (index, draft) in instances.iter().enumerate() {
         for (key, address) in &draft.addresses {
             let ip = address.value.cidr.address;
             let own = draft.interface.as_ref().map(|interface| &interface.value);
             let interface = address.value.interface.as_ref().or(own);
-            let line = |first: usize, report: &Report<'_>| report.lines().place(first).0;
-            if let Some(first) = on.insert((ip, interface), address.at) {
-                let line = line(first, report);
+            let others = |(_, owner): &&(usize, usize)| *owner != index;
+            if let Some((first, _)) = on.get(&(ip, interface)).filter(others) {
+                let line = report.lines().place(*first).0;
                 let what = format!("`{key}`: {ip} is a virtual address of another [[vrrp]] already");
                 let hint = format!("See line {line}; an address belongs to one instance.");
                 report.error(address.at, what, hint);
-            } else if let Some(first) = seen.get(&ip).filter(|_| !is_link_local(ip)) {
-                let line = line(*first, report);
+            } else if let Some((first, _)) = seen.get(&ip).filter(others).filter(|_| !is_link_local(ip)) {
+                let line = report.lines().place(*first).0;
                 let what = format!("`{key}`: {ip} is a virtual address of another interface, too");
                 report.warning(address.at, what, format!("See line {line}; both may be Active at one time."));
             }
-            seen.entry(ip).or_insert(address.at);
+            on.entry((ip, interface)).or_insert((address.at, index));
+            seen.entry(ip).or_insert((address.at, index));
         }
     }
     for address in &fixed.addresses {
         let ip = address.value.cidr.address;
-        if let Some(first) = on.get(&(ip, address.value.interface.as_ref())) {
+        if let Some((first, _)) = on.get(&(ip, address.value.interface.as_ref())) {
             let line = report.lines().place(*first).0;
             let what = format!("`addresses`: {ip} is a virtual address, and cannot be a static one");
             report.error(address.at, what, format!("See line {line}; leave one out."));
         }
-        seen.entry(ip).or_insert(address.at);
+        seen.entry(ip).or_insert((address.at, instances.len()));
     }
-    seen
+    seen.into_keys().collect()
 }
 
 fn is_link_local(ip: IpAddr) -> bool {
@@ -138,9 +139,7 @@ fn is_link_local(ip: IpAddr) -> bool {
 fn members(instances: &[vrrp::Draft], groups: &[group::Draft], report: &mut Report<'_>) {
     let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
     for draft in groups {
-        if let [only] = draft.members.as_slice()
-            && draft.group.as_ref().is_some_and(|group| group.members.len() == 1)
-        {
+        if let ([only], 1) = (draft.members.as_slice(), draft.named) {
             let what = "a group of one [[vrrp]] changes nothing";
             report.warning_of_whole(only.at, what, "Name all that belong together.");
         }
@@ -230,17 +229,17 @@ fn keys(services: &[service::Draft], report: &mut Report<'_>) {
 
 /// IPVS-56: a service on an address that is not on the box answers nobody. It may be there by other means, so
 /// this is a warning.
-fn on_vips(services: &[service::Draft], vips: &BTreeMap<IpAddr, usize>, report: &mut Report<'_>) {
-    let known4 = vips.keys().any(IpAddr::is_ipv4);
-    let known6 = vips.keys().any(IpAddr::is_ipv6);
+fn on_vips(services: &[service::Draft], vips: &BTreeSet<IpAddr>, report: &mut Report<'_>) {
+    let known4 = vips.iter().any(|ip| ip.is_ipv4());
+    let known6 = vips.iter().any(|ip| ip.is_ipv6());
     for service in services {
         let Some(address) = service.address else { continue };
         let ip = address.value.ip();
         let known = if ip.is_ipv6() { known6 } else { known4 };
         let other = ip.is_loopback() || no_host(ip).is_some() || !known;
-        if !other && !vips.contains_key(&ip) {
-            let same = vips.keys().filter(|vip| vip.is_ipv6() == ip.is_ipv6());
-            let mut shown: Vec<String> = same.take(5).map(IpAddr::to_string).collect();
+        if !other && !vips.contains(&ip) {
+            let same = vips.iter().filter(|vip| vip.is_ipv6() == ip.is_ipv6());
+            let mut shown: Vec<String> = same.take(5).map(|vip| vip.to_string()).collect();
             let more = if shown.len() > 4 { ", ..." } else { "" };
             shown.truncate(4);
             report.warning_of_whole(

@@ -7,11 +7,13 @@ use crate::time::Duration;
 pub struct Command {
     /// Absolute path of the program, then its arguments.
     pub argv: Vec<String>,
-    /// As this user; `[global] script_user`, then vipd's own user, where not given.
+    /// As this user; vipd's own where not given. `config` has put `[global] script_user` here already, but for
+    /// services that run while Active, which vipd's own user starts.
     pub user: Option<String>,
     /// As this group; the user's own where not given.
     pub group: Option<String>,
-    /// Killed after so long: SIGTERM to its process group, SIGKILL 2 s later.
+    /// Killed after so long: SIGTERM to its process group, SIGKILL 2 s later. `Duration::MAX`: never, for
+    /// what runs as long as vipd. 30 s by default, `pre_active` 1 s, `start_script` and `stop_script` 10 s.
     pub timeout: Duration,
 }
 
