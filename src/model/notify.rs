@@ -7,8 +7,8 @@ use crate::time::Duration;
 pub struct Command {
     /// Absolute path of the program, then its arguments.
     pub argv: Vec<String>,
-    /// As this user; vipd's own where not given. `config` has put `[global] script_user` here already, but for
-    /// services that run while Active, which vipd's own user starts.
+    /// As this user; vipd's own where not given. `config` has put `[global] script_user` here already, but
+    /// for services that run while Active, which vipd's own user starts.
     pub user: Option<String>,
     /// As this group; the user's own where not given.
     pub group: Option<String>,

@@ -6,7 +6,7 @@ use vipd::model::{Cidr, Command, Config, Instance, Level};
 use vipd::time::Duration;
 
 /// A configuration in which nothing is wrong.
-pub const RIGHT: &str = r#"[global]
+pub(crate) const RIGHT: &str = r#"[global]
 script_user = "nobody"
 
 [[track]]
@@ -41,14 +41,14 @@ addresses = ["fe80::1/64", "2001:db8::1/64"]
 
 /// One mistake: `right`, where it first stands, becomes `wrong`. Place: lines below that of `right`, and
 /// column. What the message must hold.
-pub type Case = (&'static str, &'static str, (i32, u32), &'static [&'static str]);
+pub(crate) type Case = (&'static str, &'static str, (i32, u32), &'static [&'static str]);
 
-pub fn messages(text: &str) -> Vec<String> {
+pub(crate) fn messages(text: &str) -> Vec<String> {
     parse(text, "f").1.iter().map(|d| d.to_string()).collect()
 }
 
 /// Every case must give exactly one diagnostic of `level`, at its place, with its words.
-pub fn check(level: Level, cases: &[Case]) {
+pub(crate) fn check(level: Level, cases: &[Case]) {
     let mut wrongs = Vec::new();
     for (right, wrong, place, says) in cases {
         let at = RIGHT.find(right).unwrap_or_else(|| panic!("{right:?} is not in the file"));
@@ -64,10 +64,10 @@ pub fn check(level: Level, cases: &[Case]) {
     assert!(wrongs.is_empty(), "{}", wrongs.join("\n"));
 }
 
-pub const HEAD: &str = "[[vrrp]]\nname = \"a\"\ninterface = \"eth0\"\nvrid = 51\n";
+pub(crate) const HEAD: &str = "[[vrrp]]\nname = \"a\"\ninterface = \"eth0\"\nvrid = 51\n";
 
 /// A text in which nothing is to be remarked on.
-pub fn good(text: &str) -> Config {
+pub(crate) fn good(text: &str) -> Config {
     let (config, diagnostics) = parse(text, "f");
     let all: Vec<String> = diagnostics.iter().map(|d| d.to_string()).collect();
     assert_eq!(all, [""; 0], "{text}");
@@ -75,24 +75,24 @@ pub fn good(text: &str) -> Config {
 }
 
 /// The instance of which `more` is all but name, interface and VRID.
-pub fn instance(more: &str) -> Instance {
+pub(crate) fn instance(more: &str) -> Instance {
     good(&format!("{HEAD}{more}")).instances.remove(0)
 }
 
-pub fn ip(text: &str) -> IpAddr {
+pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-pub fn cidr(text: &str) -> Cidr {
+pub(crate) fn cidr(text: &str) -> Cidr {
     let (address, len) = text.split_once('/').unwrap();
     Cidr { address: ip(address), prefix_len: len.parse().unwrap() }
 }
 
-pub fn command(argv: &[&str]) -> Command {
+pub(crate) fn command(argv: &[&str]) -> Command {
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();
     Command { argv, user: None, group: None, timeout: Duration::from_secs(30) }
 }
 
-pub fn secs(n: u64) -> Duration {
+pub(crate) fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
