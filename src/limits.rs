@@ -144,3 +144,5 @@ pub const SIGNERS_MAX: usize = 16;
 pub const PROCESSES_MAX: usize = 4096;
 /// Processes looked at in one turn of the loop; the rest waits for a later turn.
 pub const PROCESSES_PER_TURN: usize = 16;
+/// Foreign virtual routers remembered for `status`. More: the oldest goes.
+pub const FOREIGN_MAX: usize = 8;

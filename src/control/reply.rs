@@ -106,6 +106,7 @@ fn select(snapshot: &Snapshot, name: &str) -> Option<Snapshot> {
         mail: snapshot.mail.clone(),
         stalls: snapshot.stalls,
         dropped: snapshot.dropped.clone(),
+        foreign: snapshot.foreign.clone(),
     })
 }
 

@@ -15,6 +15,7 @@ mod action;
 mod balance;
 mod event;
 mod follow;
+mod foreign;
 mod group;
 mod history;
 mod links;
@@ -35,6 +36,7 @@ pub use event::{
 pub use history::Note;
 
 use self::balance::Balancer;
+use self::foreign::Foreign;
 use self::group::Group;
 use self::history::History;
 use self::links::Links;
@@ -100,6 +102,7 @@ pub struct Engine {
     paces: Vec<(u32, Pace)>,
     /// Packets that belong to no instance, by rung.
     drops: [u32; Rung::COUNT],
+    foreign: Foreign,
     balancer: Balancer,
     stalls: Stalls,
     phase: Phase,
@@ -170,6 +173,7 @@ impl Engine {
             leftovers: Leftovers::default(),
             paces: Vec::new(),
             drops: [0; Rung::COUNT],
+            foreign: Foreign::default(),
             balancer: Balancer::new(config, now, seed),
             stalls: Stalls::default(),
             phase: Phase::Waiting,
@@ -386,6 +390,7 @@ impl Engine {
             trackers: self.tracker_status(now),
             runs: self.desk.notifier.status(now),
             stalls: self.stalls,
+            foreign: self.foreign.status(now),
             dropped: Rung::ALL
                 .iter()
                 .map(|r| (r.name(), self.drops.get(r.index()).copied().unwrap_or(0)))
@@ -396,6 +401,7 @@ impl Engine {
         for instance in &self.instances {
             instance.problems(now, &mut snapshot.problems);
         }
+        self.foreign.problems(now, &mut snapshot.problems);
         if self.links.left_out > 0 {
             snapshot.problems.push(cut(format_args!(
                 "more than {} interfaces: some are not watched",
@@ -478,10 +484,19 @@ impl Engine {
                 match chosen {
                     Some(instance) => return instance.handle_packet(now, &envelope, &mut cx),
                     None if is_known => return,
-                    None => Rung::UnknownVrid,
+                    None => {
+                        let instances = self.instances.iter().map(|i| &i.config);
+                        self.foreign.hear(now, index, &envelope, instances);
+                        Rung::UnknownVrid
+                    }
                 }
             }
-            Err(rung) => rung,
+            Err(rung) => {
+                if rung == Rung::Ah {
+                    self.foreign.hear_ah(now);
+                }
+                rung
+            }
         };
         if let Some(n) = self.drops.get_mut(rung.index()) {
             *n = n.saturating_add(1);

@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub stalls: Stalls,
     /// Packets that belong to no instance: (rung of the ladder, how many), zeros left out.
     pub dropped: Vec<(&'static str, u32)>,
+    /// Adverts of virtual routers that are not configured here: VRID, sender, how long ago. The last few.
+    pub foreign: Vec<(u8, IpAddr, Duration)>,
 }
 
 /// State of an instance.

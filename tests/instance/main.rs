@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, dead_code, reason = "a test")]
 
 mod election;
+mod hints;
 mod hook;
 mod interfaces;
 mod ipv6;

@@ -127,6 +127,8 @@ pub(super) struct Instance {
     advertised: Vec<IpAddr>,
     ip_id: u16,
     transmit_form: ChecksumForm,
+    /// Who sent the other form last, and when.
+    other_form: Option<(IpAddr, Instant)>,
     signing: Signing,
     heard: Option<Heard>,
     /// The last other router that claimed to be Active while we were, or that we shall take over from.
@@ -170,6 +172,7 @@ impl Instance {
             advertised: Vec::new(),
             ip_id: 0,
             transmit_form: form(&config),
+            other_form: None,
             signing: Signing::default(),
             heard: None,
             rival: None,

@@ -57,7 +57,7 @@ impl Instance {
             self.counters.own_address = self.counters.own_address.saturating_add(1);
             return;
         }
-        self.count_advert(&advert);
+        self.count_advert(now, &advert);
         let heard =
             Heard { address: advert.source, mac: advert.source_mac, priority: advert.priority, at: now };
         let ours = self.priority();
@@ -143,7 +143,7 @@ impl Instance {
         listed.len() != self.advertised.len() || !listed.clone().all(|a| self.advertised.contains(&a))
     }
 
-    fn count_advert(&mut self, advert: &Advert<'_>) {
+    fn count_advert(&mut self, now: Instant, advert: &Advert<'_>) {
         let c = &mut self.counters;
         c.adverts_received = c.adverts_received.wrapping_add(1);
         if advert.priority == 0 {
@@ -165,6 +165,7 @@ impl Instance {
         let (c, is_v4) = (&mut self.counters, advert.source.is_ipv4());
         if self.config.version == Version::V3 && is_v4 && advert.checksum_form != self.transmit_form {
             c.other_checksum_form = c.other_checksum_form.saturating_add(1);
+            self.other_form = Some((advert.source, now));
             if self.config.checksum == model::ChecksumForm::Auto {
                 self.transmit_form = advert.checksum_form;
             }

@@ -3,7 +3,7 @@
 use super::receive::Mac;
 use super::{Heard, Instance, State};
 use crate::model::status::{AddressStatus, InstanceCounters, InstanceStatus, PeerStatus};
-use crate::model::{Text, cut};
+use crate::model::{ChecksumForm, Text, cut};
 use crate::time::{Duration, Instant};
 use crate::wire::vrrp::Rung;
 
@@ -148,6 +148,13 @@ impl Instance {
             problems.push(cut(format_args!(
                 "{name}: {} advertises every {active_adver_interval}, ours is {}: set the same on both",
                 heard.address, self.config.advert_interval
+            )));
+        }
+        if let Some((address, _)) = self.other_form.filter(|(_, at)| now - *at < RECENT)
+            && self.config.checksum != ChecksumForm::Auto
+        {
+            problems.push(cut(format_args!(
+                "{name}: {address} sends the other checksum form, may not take ours: set checksum = \"auto\""
             )));
         }
         if let Some(heard) = self.heard.filter(|h| h.priority == 255 && self.is_owner()) {

@@ -87,8 +87,10 @@ impl Instance {
             // Somebody removed it: it is made again at once.
             vmac.asked_until = Some(now);
             (vmac.link_local, vmac.is_made) = (None, false);
-            let text = format_args!("somebody removed {}: made again", vmac.name.as_str());
-            cx.note(now, Level::Warning, "link", &self.config.name, text);
+            if !vmac.leaves {
+                let text = format_args!("somebody removed {}: made again", vmac.name);
+                cx.note(now, Level::Warning, "link", &self.config.name, text);
+            }
         }
         if vmac.asked_up == Some(is_up) {
             vmac.asked_up = None;
@@ -156,8 +158,8 @@ impl Instance {
         let Some(vmac) = self.vmac.as_mut().filter(|v| v.name == *name) else { return };
         vmac.asked_until = Some(now + RETRY_DELAY);
         let why: Text = match refusal {
-            Refusal::Exists => cut(format_args!("a device {} of another kind is there", name.as_str())),
-            refusal => cut(format_args!("macvlan {}: {refusal}", name.as_str())),
+            Refusal::Exists => cut(format_args!("a device {} of another kind is there", name)),
+            refusal => cut(format_args!("macvlan {}: {refusal}", name)),
         };
         if vmac.refusal.as_ref() != Some(&why) && !vmac.leaves {
             cx.note(now, Level::Error, "link", &self.config.name, format_args!("{why}"));
