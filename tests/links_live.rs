@@ -5,5 +5,11 @@
 
 #[path = "links_live/bed.rs"]
 mod bed;
+#[path = "links_live/kernel.rs"]
+mod kernel;
+#[path = "links_live/macvlans.rs"]
+mod macvlans;
 #[path = "links_live/sockets.rs"]
 mod sockets;
+#[path = "links_live/tables.rs"]
+mod tables;

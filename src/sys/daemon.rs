@@ -10,11 +10,12 @@ use super::packet::{PacketSockets, frame_buffer};
 use super::poll::PollSet;
 use super::prober::Prober;
 use super::programs;
-use super::rtnl::Rtnl;
+use super::rtnl::{Macvlan, Rtnl};
+use super::settings::Settings;
 use super::signals::{Signals, Wish};
 use crate::config;
 use crate::control::{Reply, Request};
-use crate::engine::{Action, Actions, AddressOp, Engine, Event, Refusal};
+use crate::engine::{Action, Actions, Engine, Event, LinkName, Refusal};
 use crate::limits;
 use crate::model::{Config, Global, Level};
 use crate::time::{Duration, Instant};
@@ -103,6 +104,7 @@ struct Daemon {
     rtnl: Rtnl,
     ipvs: IpvsSocket,
     packets: PacketSockets,
+    settings: Settings,
     prober: Prober,
     errands: Errands,
     /// Programs that run before the loop and after it.
@@ -137,6 +139,7 @@ impl Daemon {
             rtnl,
             ipvs,
             packets,
+            settings: Settings::open(options.socket.with_extension("settings")),
             prober: Prober::new(),
             errands: Errands::open().map_err(|e| say("programs", &e))?,
             hooks: Global::default(),
@@ -293,6 +296,9 @@ impl Daemon {
 
     fn feed_pending(&mut self, now: Instant) {
         while let Some(event) = self.pending.pop_front() {
+            if let Event::LinkGone { index } = &event {
+                self.settings.forget(*index);
+            }
             self.engine.handle(now, event, &mut self.actions);
             self.drain(now);
         }
@@ -303,12 +309,12 @@ impl Daemon {
     fn drain(&mut self, now: Instant) {
         while let Some(action) = self.actions.take() {
             match action {
-                Action::AddAddress { index, cidr, lease, options: _ } => {
-                    self.rtnl.queue_address(AddressOp::Add, index, cidr, lease);
+                Action::AddAddress { index, cidr, lease, options } => {
+                    self.rtnl.queue_add(index, cidr, lease, options);
                     continue;
                 }
-                Action::RemoveAddress { index, cidr, peer: _ } => {
-                    self.rtnl.queue_address(AddressOp::Remove, index, cidr, None);
+                Action::RemoveAddress { index, cidr, peer } => {
+                    self.rtnl.queue_remove(index, cidr, peer);
                     continue;
                 }
                 // Nothing to do with addresses: the batch goes on gathering.
@@ -354,16 +360,41 @@ impl Daemon {
                         self.pending.push_back(Event::TransmitFailed { index, refusal });
                     }
                 }
-                Action::WatchRoutes { .. } | Action::SettingsSettled => {}
-                Action::HoldSetting { .. } | Action::ReleaseSetting { .. } => {}
-                Action::ChangeRoute { token, .. } | Action::ChangeRule { token, .. } => {
-                    self.pending.push_back(Event::RouteResult { token, result: Err(Refusal::Invalid) });
+                Action::WatchRoutes { routes, rules } => self.rtnl.watch(routes, rules),
+                // Addresses before the routes that lean on them, routes before their addresses go (RTNL-34):
+                // the engine orders, and here nothing overtakes.
+                Action::ChangeRoute { token, op, index, route } => {
+                    self.flush_addresses(now);
+                    let result = self.rtnl.change_route(op, index, &route);
+                    self.pending.push_back(Event::RouteResult { token, result });
                 }
-                Action::MakeMacvlan { name, .. }
-                | Action::SetLink { name, .. }
-                | Action::RemoveLink { name, .. } => {
-                    self.pending.push_back(Event::LinkFailed { name, refusal: Refusal::Invalid });
+                Action::ChangeRule { token, op, rule } => {
+                    self.flush_addresses(now);
+                    let result = self.rtnl.change_rule(op, &rule);
+                    self.pending.push_back(Event::RouteResult { token, result });
                 }
+                Action::MakeMacvlan { parent, name, mac, family, with_ipv6 } => {
+                    self.flush_addresses(now);
+                    let result = self.rtnl.make_macvlan(&Macvlan { parent, name, mac, family, with_ipv6 });
+                    self.link_changed(now, name, result);
+                }
+                Action::SetLink { index, name, up } => {
+                    self.flush_addresses(now);
+                    let result = self.rtnl.set_link(index, up);
+                    self.link_changed(now, name, result);
+                }
+                Action::RemoveLink { index, name } => {
+                    self.flush_addresses(now);
+                    let result = self.rtnl.remove_macvlan(index, &name);
+                    self.link_changed(now, name, result);
+                }
+                Action::HoldSetting { index, name: _, setting } => {
+                    self.settings.hold(&mut self.rtnl, index, setting);
+                }
+                Action::ReleaseSetting { index, name: _, setting } => {
+                    self.settings.release(&mut self.rtnl, index, setting);
+                }
+                Action::SettingsSettled => self.settings.settle(&mut self.rtnl),
                 Action::Run(id) => {
                     self.flush_addresses(now);
                     self.errands.run(now, id, &self.engine);
@@ -383,6 +414,16 @@ impl Daemon {
         while self.rtnl.flush(&mut |event| pending.push_back(event)) {
             // Our own changes come back as notifications; their queue must not overflow (RTNL-54).
             self.rtnl.drain(now, &mut |event| pending.push_back(event));
+        }
+    }
+
+    /// Success is seen by the notifications, which are taken in at once: a hundred macvlans must not fill
+    /// their queue (RTNL-54).
+    fn link_changed(&mut self, now: Instant, name: LinkName, result: Result<(), Refusal>) {
+        let pending = &mut self.pending;
+        self.rtnl.drain(now, &mut |event| pending.push_back(event));
+        if let Err(refusal) = result {
+            self.pending.push_back(Event::LinkFailed { name, refusal });
         }
     }
 

@@ -5,7 +5,8 @@ use crate::engine::Refusal;
 /// What an errno means to the engine. Zero and negative numbers are no errno; they come as `Other`.
 pub fn refusal(errno: i32) -> Refusal {
     match errno {
-        libc::EEXIST => Refusal::Exists,
+        // EADDRINUSE: a second macvlan with the same MAC on one parent (VMAC-4).
+        libc::EEXIST | libc::EADDRINUSE => Refusal::Exists,
         libc::ENOENT | libc::ESRCH | libc::EADDRNOTAVAIL => Refusal::NotFound,
         libc::ENODEV | libc::ENXIO => Refusal::NoDevice,
         libc::ENETDOWN => Refusal::Down,
@@ -31,6 +32,7 @@ mod tests {
     fn errnos_of_the_catalogue_have_their_meaning() {
         for (errno, want) in [
             (libc::EEXIST, Refusal::Exists),
+            (libc::EADDRINUSE, Refusal::Exists),
             (libc::ESRCH, Refusal::NotFound),
             (libc::EADDRNOTAVAIL, Refusal::NotFound),
             (libc::ENODEV, Refusal::NoDevice),

@@ -24,6 +24,7 @@ pub mod rtnl;
 pub mod runner;
 mod sandbox;
 mod seccomp;
+pub mod settings;
 pub mod signals;
 pub mod watch;
 pub mod worker;

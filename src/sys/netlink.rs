@@ -46,11 +46,25 @@ impl Socket {
             let _ = setsockopt(&fd, sockopt::RcvBuf, &receive_buffer);
         }
         // Old kernels do not have them: no words to an error, and longer errors (RTNL-6).
-        switch_on(&fd, libc::NETLINK_EXT_ACK);
-        switch_on(&fd, libc::NETLINK_CAP_ACK);
+        let _ = set_option(&fd, libc::NETLINK_EXT_ACK, 1);
+        let _ = set_option(&fd, libc::NETLINK_CAP_ACK, 1);
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
         let port = getsockname::<NetlinkAddr>(fd.as_raw_fd())?.pid();
         Ok(Socket { fd, port })
+    }
+
+    /// Joins a group, or leaves it; more than fit into `open`'s bits.
+    ///
+    /// # Errors
+    /// The errno; a kernel without IPv6 has groups for it all the same.
+    pub(super) fn set_membership(&self, group: u32, is_member: bool) -> Result<(), i32> {
+        let option = if is_member { libc::NETLINK_ADD_MEMBERSHIP } else { libc::NETLINK_DROP_MEMBERSHIP };
+        set_option(&self.fd, option, group.cast_signed())
+    }
+
+    /// Dumps give what was asked for, and no caches (RTNL-6). Old kernels do not know it.
+    pub(super) fn set_strict(&self) {
+        let _ = set_option(&self.fd, libc::NETLINK_GET_STRICT_CHK, 1);
     }
 
     /// Our port id, which replies carry.
@@ -103,16 +117,16 @@ impl AsFd for Socket {
     }
 }
 
-fn switch_on(fd: &OwnedFd, option: libc::c_int) {
-    let one: libc::c_int = 1;
-    // SAFETY: the pointer is to `one`, which lives until the call is over, and the length is its own.
-    unsafe {
+fn set_option(fd: &OwnedFd, option: libc::c_int, value: libc::c_int) -> Result<(), i32> {
+    // SAFETY: the pointer is to `value`, which lives until the call is over, and the length is its own.
+    let rc = unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),
             libc::SOL_NETLINK,
             option,
-            core::ptr::from_ref(&one).cast(),
-            size_of_val(&one) as libc::socklen_t,
-        );
-    }
+            core::ptr::from_ref(&value).cast(),
+            size_of_val(&value) as libc::socklen_t,
+        )
+    };
+    if rc < 0 { Err(nix::errno::Errno::last_raw()) } else { Ok(()) }
 }

@@ -1,26 +1,33 @@
-//! The kernel's links and addresses: told by notifications and dumps, changed by batches of requests
+//! The kernel's links, addresses, routes and rules: told by notifications and dumps, changed by requests
 //! (`RTNL-*`).
 //!
-//! Two sockets. The *monitor* is subscribed before it dumps, and dumps over the same queue, so that a dump
+//! Three sockets. The *monitor* is subscribed before it dumps, and dumps over the same queue, so that a dump
 //! and the notifications around it come in the order in which they happened. The *command* socket changes
-//! addresses; the kernel handles a batch inside `send`, so its answers are there when `send` returns.
+//! addresses in batches, the third one all else; the kernel handles a request inside `send`, so its answers
+//! are there when `send` returns.
 
 mod addresses;
+mod convert;
+mod macvlan;
 mod monitor;
+mod requests;
 
 use self::addresses::{Addresses, Change};
-use self::monitor::Monitor;
+use self::monitor::{Monitor, Watched};
+use self::requests::Requests;
 use super::netlink::{Received, Socket};
 use super::poll::{Interest, PollSet};
-use crate::engine::{AddressOp, Event};
+use crate::engine::{AddressOp, Event, LinkName, Refusal};
 use crate::limits;
-use crate::model::Cidr;
+use crate::model::{AddressOptions, Cidr, Route, Rule};
 use crate::time::{Duration, Instant};
 use crate::wire::netlink::Batch;
+use crate::wire::rtnetlink::{self, Notice};
 use nix::sys::socket::SockProtocol;
 use std::io;
 use std::os::fd::AsFd;
 
+pub use self::macvlan::Macvlan;
 pub use self::monitor::Counters;
 
 /// Queue of the monitor socket (RTNL-7): some 2,700 notifications.
@@ -35,10 +42,13 @@ const DATAGRAM_MAX: usize = 32 << 10;
 pub struct Rtnl {
     monitor_socket: Socket,
     command_socket: Socket,
+    requests: Requests,
     monitor: Monitor,
     addresses: Addresses,
     buffer: Box<[u8]>,
     slot: Option<usize>,
+    /// That settings cannot be written was said.
+    is_warned: bool,
 }
 
 impl Rtnl {
@@ -49,12 +59,15 @@ impl Rtnl {
     pub fn open() -> io::Result<Self> {
         let groups = crate::wire::rtnetlink::GROUPS;
         let monitor_socket = Socket::open(SockProtocol::NetlinkRoute, groups, MONITOR_QUEUE)?;
+        monitor_socket.set_strict();
         let command_socket = Socket::open(SockProtocol::NetlinkRoute, 0, COMMAND_QUEUE)?;
         Ok(Rtnl {
             monitor: Monitor::new(monitor_socket.port(), monitor::kernel_has_ifa_proto()),
             addresses: Addresses::new(command_socket.port()),
             monitor_socket,
             command_socket,
+            requests: Requests::open()?,
+            is_warned: false,
             buffer: vec![0; DATAGRAM_MAX].into(),
             slot: None,
         })
@@ -96,10 +109,16 @@ impl Rtnl {
         self.read(now, sink);
     }
 
-    /// Collects an address change for `flush`. `lease`: how long the kernel keeps the address, in whole
-    /// seconds (rounded up), at least one; `None` = for ever; without meaning for a removal.
-    pub fn queue_address(&mut self, op: AddressOp, index: u32, cidr: Cidr, lease: Option<Duration>) {
-        self.addresses.queue(Change { op, index, cidr, lease });
+    /// Collects an address to add, or to renew, for `flush`. `lease`: how long the kernel keeps it, in whole
+    /// seconds (rounded up), at least one; `None` = for ever.
+    pub fn queue_add(&mut self, index: u32, cidr: Cidr, lease: Option<Duration>, options: AddressOptions) {
+        self.addresses.queue(Change { op: AddressOp::Add, index, cidr, lease, options });
+    }
+
+    /// Collects an address to remove for `flush`. `peer`: it is a part of what the address is.
+    pub fn queue_remove(&mut self, index: u32, cidr: Cidr, peer: Option<Cidr>) {
+        let options = AddressOptions { peer, ..AddressOptions::default() };
+        self.addresses.queue(Change { op: AddressOp::Remove, index, cidr, lease: None, options });
     }
 
     /// Sends at most [`limits::ADDRESS_BATCH`] of the collected changes, in order, and tells the result of
@@ -107,6 +126,116 @@ impl Rtnl {
     /// answer.
     pub fn flush(&mut self, sink: &mut dyn FnMut(Event<'static>)) -> bool {
         self.addresses.flush(&self.command_socket, &mut self.buffer, sink)
+    }
+
+    /// Tells routes, rules, or both from now on, or no longer; what is new is told by a dump.
+    pub fn watch(&mut self, routes: bool, rules: bool) {
+        let (before, after) = (self.monitor.watched(), Watched { routes, rules });
+        for (groups, was, is) in
+            [(rtnetlink::ROUTE_GROUPS, before.routes, routes), (rtnetlink::RULE_GROUPS, before.rules, rules)]
+        {
+            for group in groups.into_iter().filter(|_| was != is) {
+                if let Err(errno) = self.monitor_socket.set_membership(group, is) {
+                    log::warn!("rtnetlink group {group}: errno {errno}; changes there are not seen");
+                }
+            }
+        }
+        self.monitor.watch(after);
+        if routes && !before.routes || rules && !before.rules {
+            self.start_dump();
+        }
+    }
+
+    /// Adds a route (or puts it in the place of the one with its destination, table and metric), or removes
+    /// it. Only routes that carry our number are removed. `index`: its interface; 0: none.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn change_route(&mut self, op: AddressOp, index: u32, route: &Route) -> Result<(), Refusal> {
+        let route = convert::new_route(index, route);
+        self.request(|batch, seq| match op {
+            AddressOp::Add => rtnetlink::emit_add_route(batch, seq, &route),
+            AddressOp::Remove => rtnetlink::emit_remove_route(batch, seq, &route),
+        })
+    }
+
+    /// Adds a rule, or removes it. Only rules that carry our number are removed.
+    ///
+    /// # Errors
+    /// The kernel's; [`Refusal::Exists`] where it is there.
+    pub fn change_rule(&mut self, op: AddressOp, rule: &Rule) -> Result<(), Refusal> {
+        let rule = convert::new_rule(rule);
+        self.request(|batch, seq| match op {
+            AddressOp::Add => rtnetlink::emit_add_rule(batch, seq, &rule),
+            AddressOp::Remove => rtnetlink::emit_remove_rule(batch, seq, &rule),
+        })
+    }
+
+    /// Makes a macvlan in private mode, down, and sets it up; takes over one that is there with the same
+    /// parent, mode and MAC (VMAC-4, VMAC-10, VMAC-20). `drain` afterwards: each is several notifications
+    /// (RTNL-54).
+    ///
+    /// # Errors
+    /// The kernel's; [`Refusal::Exists`] where the name is something else's, [`Refusal::Invalid`] where the
+    /// parent is no Ethernet. Nothing is left of one that could not be set up.
+    pub fn make_macvlan(&mut self, new: &Macvlan) -> Result<(), Refusal> {
+        let is_complete = macvlan::make(&mut self.requests, &mut self.buffer, new)?;
+        if !is_complete && !self.is_warned {
+            self.is_warned = true;
+            log::warn!(
+                "settings below /proc/sys/net/ipv6/conf/{} cannot be written; virtual MACs work, but the \
+                 kernel may send IPv6 packets of its own from them",
+                new.name.as_str()
+            );
+        }
+        Ok(())
+    }
+
+    /// Brings a link up or down.
+    ///
+    /// # Errors
+    /// The kernel's; [`Refusal::Exists`] where another macvlan on the parent has its MAC and is up (VMAC-4).
+    pub fn set_link(&mut self, index: u32, up: bool) -> Result<(), Refusal> {
+        self.request(|batch, seq| rtnetlink::emit_set_link(batch, seq, index, up))
+    }
+
+    /// Removes a private macvlan of this index and name, and nothing else (VMAC-4).
+    ///
+    /// # Errors
+    /// The kernel's; [`Refusal::Exists`] where it is something else.
+    pub fn remove_macvlan(&mut self, index: u32, name: &LinkName) -> Result<(), Refusal> {
+        macvlan::remove(&mut self.requests, &mut self.buffer, index, name)
+    }
+
+    /// Reads an IPv4 setting of a link: [`rtnetlink::ipv4_setting`]'s number. Also its name.
+    ///
+    /// # Errors
+    /// The kernel's; [`Refusal::NotFound`] where it tells no such setting.
+    pub fn ipv4_setting(&mut self, index: u32, number: u16) -> Result<(LinkName, u32), Refusal> {
+        let mut found = None;
+        let on_data = &mut |message: &crate::wire::netlink::Message<'_>| {
+            if let Ok(Notice::Link(link)) = rtnetlink::parse(message) {
+                found = link.ipv4_setting(number).map(|value| (LinkName::new(link.name), value));
+            }
+        };
+        let emit = |batch: &mut Batch<'_>, seq| rtnetlink::emit_get_link(batch, seq, index);
+        self.requests.ask(&mut self.buffer, emit, on_data)?;
+        found.ok_or(Refusal::NotFound)
+    }
+
+    /// Writes an IPv4 setting of a link.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn set_ipv4_setting(&mut self, index: u32, number: u16, value: u32) -> Result<(), Refusal> {
+        self.request(|batch, seq| rtnetlink::emit_ipv4_settings(batch, seq, index, &[(number, value)]))
+    }
+
+    fn request(
+        &mut self,
+        emit: impl FnOnce(&mut Batch<'_>, u32) -> Result<(), crate::wire::netlink::NoRoom>,
+    ) -> Result<(), Refusal> {
+        self.requests.ask(&mut self.buffer, emit, &mut |_| {})
     }
 
     /// What went wrong so far.

@@ -6,7 +6,7 @@
 
 use crate::engine::{AddressOp, Event, Refusal};
 use crate::limits;
-use crate::model::Cidr;
+use crate::model::{AddressOptions, Cidr};
 use crate::sys::errno::refusal;
 use crate::sys::netlink::{Received, Socket};
 use crate::time::Duration;
@@ -15,12 +15,14 @@ use crate::wire::rtnetlink::{self, NewAddress};
 use std::collections::VecDeque;
 
 /// One address to change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) op: AddressOp,
     pub(super) index: u32,
     pub(super) cidr: Cidr,
     pub(super) lease: Option<Duration>,
+    /// Of a removal only the peer counts.
+    pub(super) options: AddressOptions,
 }
 
 #[derive(Debug)]
@@ -90,14 +92,26 @@ impl Addresses {
 impl Change {
     fn emit(&self, batch: &mut Batch<'_>, seq: u32, ack: bool) -> Result<(), NoRoom> {
         let Cidr { address, prefix_len } = self.cidr;
+        let options = &self.options;
+        let peer = options.peer.map(|peer| (peer.address, peer.prefix_len));
         match self.op {
             AddressOp::Add => {
-                let new =
-                    NewAddress { index: self.index, address, prefix_len, lease: self.lease.map(seconds) };
+                let new = NewAddress {
+                    index: self.index,
+                    address,
+                    prefix_len,
+                    peer,
+                    lease: self.lease.map(seconds),
+                    scope: options.scope.0,
+                    label: options.label.as_ref().map_or("", |label| label.as_str()),
+                    broadcast: options.broadcast,
+                    deprecated: options.deprecated,
+                    no_prefix_route: options.no_prefix_route,
+                };
                 rtnetlink::emit_add_address(batch, seq, ack, &new)
             }
             AddressOp::Remove => {
-                rtnetlink::emit_remove_address(batch, seq, ack, (self.index, address, prefix_len))
+                rtnetlink::emit_remove_address(batch, seq, ack, (self.index, (address, prefix_len), peer))
             }
         }
     }

@@ -1,16 +1,19 @@
 //! The monitor's conversation, without its socket: what comes in, what it means, what to ask next.
 
-use crate::engine::{AddressChange, Event, Link, LinkKind, LinkName};
+use super::convert;
+use crate::engine::{AddressChange, Event};
 use crate::model::Cidr;
 use crate::time::{Duration, Instant};
 use crate::wire::netlink::{Batch, Content, Message, Messages, NLM_F_DUMP_INTR, NLM_F_MULTI};
-use crate::wire::rtnetlink::{self, Address, Notice};
+use crate::wire::rtnetlink::{self, Address, Notice, Route};
 
 /// Dumps in a row that the kernel may call inconsistent; the next one is taken as it is (RTNL-51).
 const INTERRUPTIONS_MAX: u8 = 5;
 /// A dump of which nothing has come for so long is asked for anew (B-86).
 const DUMP_TIMEOUT: Duration = Duration::from_secs(2);
-/// Pause after a dump that the kernel refused (RTNL-53).
+/// Pause after a dump that the kernel refused (RTNL-53). Where routes are watched, also the least from one
+/// dump to the next after notifications were lost: a routing daemon that writes its whole table makes them
+/// faster than anybody reads, and dump upon dump would be all that is done.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What went wrong so far. Saturating.
@@ -38,9 +41,18 @@ pub(super) struct Monitor {
     /// Notifications were lost, and what is left of them has not been read to its end.
     is_congested: bool,
     retry_at: Option<Instant>,
+    started_at: Option<Instant>,
+    watched: Watched,
     interruptions: u8,
     has_ifa_proto: bool,
     counters: Counters,
+}
+
+/// What is told besides links and addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Watched {
+    pub(super) routes: bool,
+    pub(super) rules: bool,
 }
 
 #[derive(Debug)]
@@ -56,6 +68,20 @@ struct Dump {
 enum Phase {
     Links,
     Addresses,
+    Routes,
+    Rules,
+}
+
+impl Phase {
+    /// The order in which things lean on each other (RTNL-2).
+    const fn next(self, watched: Watched) -> Option<Phase> {
+        match self {
+            Phase::Links => Some(Phase::Addresses),
+            Phase::Addresses if watched.routes => Some(Phase::Routes),
+            Phase::Addresses | Phase::Routes if watched.rules => Some(Phase::Rules),
+            Phase::Addresses | Phase::Routes | Phase::Rules => None,
+        }
+    }
 }
 
 impl Monitor {
@@ -69,6 +95,8 @@ impl Monitor {
             wanted: false,
             is_congested: false,
             retry_at: None,
+            started_at: None,
+            watched: Watched { routes: false, rules: false },
             interruptions: 0,
             has_ifa_proto,
             counters,
@@ -91,6 +119,15 @@ impl Monitor {
     pub(super) fn want_dump(&mut self) {
         self.wanted = true;
         self.interruptions = 0;
+    }
+
+    /// What is to be told from now on. A dump that is under way goes on with it.
+    pub(super) const fn watch(&mut self, watched: Watched) {
+        self.watched = watched;
+    }
+
+    pub(super) const fn watched(&self) -> Watched {
+        self.watched
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -125,6 +162,10 @@ impl Monitor {
         self.counters.overruns = self.counters.overruns.saturating_add(1);
         self.wanted = true;
         self.is_congested = true;
+        if self.watched.routes {
+            let next_at = self.started_at.map(|at| at + RETRY_INTERVAL);
+            self.retry_at = self.retry_at.max(next_at);
+        }
         1
     }
 
@@ -151,6 +192,7 @@ impl Monitor {
             }
             self.wanted = false;
             self.retry_at = None;
+            self.started_at = Some(now);
             self.dump = Some(Dump {
                 phase: Phase::Links,
                 is_asked: false,
@@ -167,6 +209,8 @@ impl Monitor {
                 match dump.phase {
                     Phase::Links => rtnetlink::emit_dump_links(batch, self.seq),
                     Phase::Addresses => rtnetlink::emit_dump_addresses(batch, self.seq),
+                    Phase::Routes => rtnetlink::emit_dump_routes(batch, self.seq),
+                    Phase::Rules => rtnetlink::emit_dump_rules(batch, self.seq),
                 }
                 .is_ok()
             }
@@ -239,16 +283,12 @@ impl Monitor {
             self.dump = None;
             return;
         }
-        match dump.phase {
-            Phase::Links => {
-                *dump = Dump {
-                    phase: Phase::Addresses,
-                    is_asked: false,
-                    is_interrupted: false,
-                    give_up_at: now + DUMP_TIMEOUT,
-                }
+        match dump.phase.next(self.watched) {
+            Some(phase) => {
+                let give_up_at = now + DUMP_TIMEOUT;
+                *dump = Dump { phase, is_asked: false, is_interrupted: false, give_up_at };
             }
-            Phase::Addresses => {
+            None => {
                 self.dump = None;
                 self.interruptions = 0;
                 sink(Event::DumpEnd);
@@ -258,16 +298,7 @@ impl Monitor {
 
     fn tell(&mut self, notice: Notice<'_>, sink: &mut dyn FnMut(Event<'static>)) {
         match notice {
-            Notice::Link(link) => sink(Event::Link(Link {
-                index: link.index,
-                name: LinkName::new(link.name),
-                up: link.up,
-                running: link.up && link.running,
-                mac: link.mac.filter(|_| !link.no_arp),
-                mtu: link.mtu,
-                kind: LinkKind::Other,
-                forwards_ipv6: true,
-            })),
+            Notice::Link(link) => sink(Event::Link(convert::link(&link))),
             Notice::LinkGone { index } => sink(Event::LinkGone { index }),
             Notice::Address(address) => {
                 let change =
@@ -279,12 +310,30 @@ impl Monitor {
                 cidr: cidr(&address),
                 change: AddressChange::Gone,
             }),
+            Notice::Route(route) => self.tell_route(&route, true, sink),
+            Notice::RouteGone(route) => self.tell_route(&route, false, sink),
+            Notice::Rule(rule) => tell_rule(&rule, true, sink),
+            Notice::RuleGone(rule) => tell_rule(&rule, false, sink),
             Notice::Other => {}
         }
     }
 
+    /// One for each next hop.
+    fn tell_route(&mut self, route: &Route<'_>, is_present: bool, sink: &mut dyn FnMut(Event<'static>)) {
+        for hop in route.next_hops() {
+            match hop {
+                Ok(hop) => sink(Event::Route { route: convert::route(route, hop), is_present }),
+                Err(malformed) => {
+                    log::debug!("rtnetlink: {malformed}");
+                    self.counters.malformed = self.counters.malformed.saturating_add(1);
+                }
+            }
+        }
+    }
+
     /// Did a vipd put it there? By its number; where the kernel keeps none (before 5.18), by its finite
-    /// lifetime, which on a newer kernel would be somebody's DHCP lease.
+    /// lifetime, which on a newer kernel would be somebody's DHCP lease. An IPv6 address that a router's advert
+    /// made has a lifetime, too, but its uniqueness was looked into.
     fn is_ours(&mut self, address: &Address) -> bool {
         match address.protocol {
             Some(protocol) => {
@@ -293,7 +342,7 @@ impl Monitor {
             }
             None => {
                 !self.has_ifa_proto
-                    && address.address.is_ipv4()
+                    && (address.address.is_ipv4() || address.no_dad)
                     && !address.permanent
                     && address.valid.is_some()
             }
@@ -301,8 +350,18 @@ impl Monitor {
     }
 }
 
+/// With a peer, the kernel's prefix length is that of the peer's net; the address itself is one host.
 fn cidr(address: &Address) -> Cidr {
-    Cidr { address: address.address, prefix_len: address.prefix_len }
+    let host = if address.address.is_ipv4() { 32 } else { 128 };
+    let prefix_len = if address.has_peer { host } else { address.prefix_len };
+    Cidr { address: address.address, prefix_len }
+}
+
+fn tell_rule(rule: &rtnetlink::Rule<'_>, is_present: bool, sink: &mut dyn FnMut(Event<'static>)) {
+    let ours = rule.protocol == rtnetlink::PROTOCOL;
+    if let Some(rule) = convert::rule(rule) {
+        sink(Event::Rule { rule, ours, is_present });
+    }
 }
 
 /// Linux 5.18 and newer keep IFA_PROTO. Where the release cannot be read, the first address that shows one

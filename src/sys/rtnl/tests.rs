@@ -85,15 +85,15 @@ fn law3_leased_address_comes_and_goes_by_itself() {
         );
         let vips = [cidr("10.1.2.3/24"), cidr("2001:db8::100/128")];
         for vip in vips {
-            bed.rtnl.queue_address(AddressOp::Add, 1, vip, Some(SECOND * 2));
+            bed.rtnl.queue_add(1, vip, Some(SECOND * 2), AddressOptions::default());
             assert_eq!(bed.flush_all(), [Ok(())], "{vip}");
-            bed.rtnl.queue_address(AddressOp::Add, 1, vip, Some(SECOND * 2));
+            bed.rtnl.queue_add(1, vip, Some(SECOND * 2), AddressOptions::default());
             assert_eq!(bed.flush_all(), [Ok(())], "{vip}: a renewal is an add");
             bed.rtnl.start_dump();
             bed.until("the address", SECOND * 5, |event| is_address(event, vip, OURS));
         }
         for vip in vips {
-            bed.rtnl.queue_address(AddressOp::Add, 1, vip, Some(SECOND * 2));
+            bed.rtnl.queue_add(1, vip, Some(SECOND * 2), AddressOptions::default());
         }
         assert_eq!(bed.flush_all(), [Ok(()), Ok(())]);
         bed.until("the end of the first lease", SECOND * 6, |event| {
@@ -107,11 +107,11 @@ fn results_are_told_apart_within_a_batch() {
     use crate::engine::Refusal;
     in_namespace(|bed| {
         let vip = cidr("10.1.2.3/32");
-        bed.rtnl.queue_address(AddressOp::Remove, 1, vip, None);
-        bed.rtnl.queue_address(AddressOp::Add, 1, vip, None);
-        bed.rtnl.queue_address(AddressOp::Add, 4000, vip, None);
-        bed.rtnl.queue_address(AddressOp::Add, 1, cidr("10.1.2.4/33"), None);
-        bed.rtnl.queue_address(AddressOp::Remove, 1, vip, None);
+        bed.rtnl.queue_remove(1, vip, None);
+        bed.rtnl.queue_add(1, vip, None, AddressOptions::default());
+        bed.rtnl.queue_add(4000, vip, None, AddressOptions::default());
+        bed.rtnl.queue_add(1, cidr("10.1.2.4/33"), None, AddressOptions::default());
+        bed.rtnl.queue_remove(1, vip, None);
         assert_eq!(
             bed.flush_all(),
             [Err(Refusal::NotFound), Ok(()), Err(Refusal::NoDevice), Err(Refusal::Invalid), Ok(())],
@@ -127,7 +127,7 @@ fn b92_two_thousand_addresses_are_added_seen_and_dumped() {
         let all: Vec<Cidr> =
             (0..2000u32).map(|n| cidr(&format!("10.9.{}.{}/32", n / 250, n % 250 + 1))).collect();
         for vip in &all {
-            bed.rtnl.queue_address(AddressOp::Add, 1, *vip, Some(SECOND * 60));
+            bed.rtnl.queue_add(1, *vip, Some(SECOND * 60), AddressOptions::default());
         }
         let started = now();
         let results = bed.flush_all();
@@ -171,7 +171,7 @@ fn b88_overrun_is_noticed_and_healed_by_a_dump() {
         for round in 0..8u32 {
             for n in 0..1000u32 {
                 let vip = cidr(&format!("10.{round}.{}.{}/32", n / 250, n % 250 + 1));
-                bed.rtnl.queue_address(AddressOp::Add, 1, vip, Some(SECOND * 60));
+                bed.rtnl.queue_add(1, vip, Some(SECOND * 60), AddressOptions::default());
             }
             while bed.rtnl.flush(&mut |_| {}) {}
         }
@@ -214,7 +214,7 @@ fn b87_b89_foreign_and_cut_datagrams_are_no_news() {
         assert_eq!(bed.rtnl.counters().foreign, 1);
 
         bed.rtnl.buffer = vec![0; 64].into();
-        bed.rtnl.queue_address(AddressOp::Add, 1, cidr("10.1.2.3/32"), None);
+        bed.rtnl.queue_add(1, cidr("10.1.2.3/32"), None, AddressOptions::default());
         bed.flush_all();
         assert!(bed.rtnl.counters().overruns > 0, "B-89: a cut notification is a lost one");
         bed.rtnl.buffer = vec![0; DATAGRAM_MAX].into();

@@ -1,5 +1,16 @@
-use super::super::netlink::Messages;
+use super::super::netlink::{Batch, Messages};
+use super::address::pair;
 use super::*;
+
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_WIRELESS: u16 = 11;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const IFA_CACHEINFO: u16 = 6;
+const IFA_FLAGS: u16 = 8;
+const IFA_PROTO: u16 = 11;
 
 /// A message around `body`, as the kernel sends it.
 fn message(kind: u16, body: &[u8]) -> Vec<u8> {
@@ -52,7 +63,22 @@ fn mac() -> Vec<u8> {
 }
 
 fn eth0() -> Link<'static> {
-    Link { index: 3, name: "eth0", up: true, running: true, no_arp: false, mac: Some(MAC), mtu: 1500 }
+    Link {
+        index: 3,
+        name: "eth0",
+        up: true,
+        running: true,
+        no_arp: false,
+        mac: Some(MAC),
+        mtu: 1500,
+        kind: LinkKind::Other,
+        group: 0,
+        master: 0,
+        is_bridge_port: false,
+        is_in_vrf: false,
+        ipv4_settings: &[],
+        ipv6_settings: &[],
+    }
 }
 
 #[test]
@@ -128,7 +154,7 @@ fn b76_b77_bad_attributes_make_the_message_malformed() {
 
 #[test]
 fn b81_other_types_are_nothing_to_us() {
-    for kind in [18, 19, 22, 24, 0xffff] {
+    for kind in [18, 19, 22, 26, 34, 36, 0xffff] {
         check(kind, &[0; 3], Ok(Notice::Other));
     }
 }
@@ -146,9 +172,11 @@ fn ten_one() -> Address {
         index: 3,
         address: "10.0.0.1".parse().unwrap(),
         prefix_len: 24,
+        has_peer: false,
         protocol: None,
         permanent: false,
         secondary: false,
+        no_dad: false,
         valid: None,
     }
 }
@@ -159,8 +187,9 @@ fn ipv4_address_is_read() {
     let peer = attribute(IFA_ADDRESS, &[10, 0, 0, 2]);
     let label = attribute(3, b"eth0\0");
     let body = address(24, 0x80, &[&peer, &local, &label, &cache_info(u32::MAX, u32::MAX)]);
-    check(RTM_NEWADDR, &body, Ok(Notice::Address(Address { permanent: true, ..ten_one() })));
-    check(RTM_DELADDR, &body, Ok(Notice::AddressGone(Address { permanent: true, ..ten_one() })));
+    let with_peer = Address { permanent: true, has_peer: true, ..ten_one() };
+    check(RTM_NEWADDR, &body, Ok(Notice::Address(with_peer)));
+    check(RTM_DELADDR, &body, Ok(Notice::AddressGone(with_peer)));
     let flags = attribute(IFA_FLAGS, &0x201u32.to_ne_bytes());
     let body = address(24, 0x80, &[&local, &flags, &cache_info(2, 3), &attribute(IFA_PROTO, &[112])]);
     let want = Address { secondary: true, valid: Some(3), protocol: Some(112), ..ten_one() };
@@ -184,13 +213,27 @@ fn ipv6_address_is_read_and_other_families_are_skipped() {
     check(RTM_NEWADDR, &body, Ok(Notice::Other));
 }
 
+fn new_address(address: &str, prefix_len: u8, lease: Option<u32>) -> NewAddress<'static> {
+    NewAddress {
+        index: 4,
+        address: address.parse().unwrap(),
+        prefix_len,
+        peer: None,
+        lease,
+        scope: 0,
+        label: "",
+        broadcast: None,
+        deprecated: false,
+        no_prefix_route: false,
+    }
+}
+
 #[test]
 #[cfg(target_endian = "little")]
 fn add_and_remove_are_byte_for_byte_as_the_kernel_wants_them() {
     let mut buffer = [0; 256];
     let mut batch = Batch::new(&mut buffer);
-    let vip =
-        NewAddress { index: 4, address: "192.0.2.100".parse().unwrap(), prefix_len: 32, lease: Some(3) };
+    let vip = new_address("192.0.2.100", 32, Some(3));
     emit_add_address(&mut batch, 1, true, &vip).unwrap();
     assert_eq!(
         batch.bytes(),
@@ -206,7 +249,7 @@ fn add_and_remove_are_byte_for_byte_as_the_kernel_wants_them() {
         "RTNL-20: IFA_LOCAL and IFA_ADDRESS, a lease of 3 s, our protocol number"
     );
     let mut batch = Batch::new(&mut buffer);
-    emit_remove_address(&mut batch, 2, false, (4, vip.address, 32)).unwrap();
+    emit_remove_address(&mut batch, 2, false, (4, (vip.address, 32), None)).unwrap();
     assert_eq!(
         batch.bytes(),
         [
@@ -229,10 +272,11 @@ fn what_we_emit_we_can_read() {
         let mut buffer = [0; ADDRESS_MESSAGE_MAX];
         let mut batch = Batch::new(&mut buffer);
         let address: IpAddr = text.parse().unwrap();
-        let new = NewAddress { index: 3, address, prefix_len, lease };
+        let new = NewAddress { index: 3, ..new_address(text, prefix_len, lease) };
         emit_add_address(&mut batch, 1, false, &new).expect("ADDRESS_MESSAGE_MAX is too small");
         let message = Messages::new(batch.bytes()).next().unwrap().unwrap();
-        let want = Address { address, prefix_len, protocol: Some(PROTOCOL), valid: want, ..ten_one() };
+        let (protocol, no_dad) = (Some(PROTOCOL), address.is_ipv6());
+        let want = Address { address, prefix_len, protocol, no_dad, valid: want, ..ten_one() };
         assert_eq!(parse(&message), Ok(Notice::Address(want)), "{text}: a zero lifetime would be refused");
     }
 }
@@ -245,4 +289,381 @@ fn dumps_ask_for_all() {
     emit_dump_addresses(&mut batch, 2).unwrap();
     let all: Vec<_> = Messages::new(batch.bytes()).map(|m| m.unwrap()).map(|m| (m.kind, m.flags)).collect();
     assert_eq!(all, [(18, 0x301), (22, 0x301)]);
+}
+
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_AF_SPEC: u16 = 26;
+const IFLA_LINK_NETNSID: u16 = 37;
+
+fn info(kind: &[u8], data: &[u8]) -> Vec<u8> {
+    attribute(IFLA_LINKINFO, &[attribute(1, kind), attribute(2, data)].concat())
+}
+
+#[test]
+fn vmac4_kind_parent_and_mode_of_a_macvlan_are_read() {
+    let mode = |mode: u32| attribute(1, &mode.to_ne_bytes());
+    let parent = attribute(IFLA_LINK, &2u32.to_ne_bytes());
+    let with =
+        |extra: &[Vec<u8>]| link(3, &[&[name(), mtu(), mac(), parent.clone()].concat(), &extra.concat()]);
+    for (extra, want) in [
+        (vec![info(b"macvlan\0", &mode(1))], LinkKind::Macvlan { parent: 2, is_private: true }),
+        (vec![info(b"macvlan", &mode(4))], LinkKind::Macvlan { parent: 2, is_private: false }),
+        (vec![info(b"macvlan\0", &[])], LinkKind::Macvlan { parent: 2, is_private: false }),
+        (
+            vec![info(b"macvlan\0", &mode(1)), attribute(IFLA_LINK_NETNSID, &[0; 4])],
+            LinkKind::Macvlan { parent: 0, is_private: true },
+        ),
+        // Another kind's data are not looked into: 1 is not its mode.
+        (vec![info(b"vlan\0", &[3, 0, 1, 0])], LinkKind::Other),
+        (vec![info(b"macvtap\0", &mode(1))], LinkKind::Other),
+    ] {
+        check(RTM_NEWLINK, &with(&extra), Ok(Notice::Link(Link { kind: want, ..eth0() })));
+    }
+    let data_first = [attribute(2, &mode(1)), attribute(1, b"macvlan\0")].concat();
+    let want = LinkKind::Macvlan { parent: 2, is_private: true };
+    let body = with(&[attribute(IFLA_LINKINFO, &data_first)]);
+    check(RTM_NEWLINK, &body, Ok(Notice::Link(Link { kind: want, ..eth0() })));
+}
+
+#[test]
+fn b77_bad_attributes_inside_of_a_link_make_it_malformed() {
+    let bad = [3, 0, 1, 0];
+    for inner in [info(b"macvlan\0", &bad), attribute(IFLA_LINKINFO, &bad), attribute(IFLA_AF_SPEC, &bad)] {
+        let body = link(3, &[&name(), &mtu(), &inner]);
+        check(RTM_NEWLINK, &body, Err(Malformed::AttributeLength));
+    }
+    let short = info(b"macvlan\0", &attribute(1, &[1]));
+    check(RTM_NEWLINK, &link(3, &[&name(), &mtu(), &short]), Err(Malformed::Short("attribute")));
+}
+
+#[test]
+fn rtnl41_master_is_told_apart_by_its_kind() {
+    let slave = |kind: &[u8]| attribute(IFLA_LINKINFO, &attribute(4, kind));
+    let master = attribute(IFLA_MASTER, &9u32.to_ne_bytes());
+    for (kind, is_bridge_port, is_in_vrf) in
+        [(&b"bridge\0"[..], true, false), (b"vrf\0", false, true), (b"bond\0", false, false)]
+    {
+        let want = Link { master: 9, is_bridge_port, is_in_vrf, ..eth0() };
+        let body = link(3, &[&name(), &mtu(), &mac(), &master, &slave(kind)]);
+        check(RTM_NEWLINK, &body, Ok(Notice::Link(want)));
+    }
+    let body = link(3, &[&name(), &mtu(), &mac(), &slave(b"bridge\0")]);
+    check(RTM_NEWLINK, &body, Ok(Notice::Link(eth0())));
+}
+
+#[test]
+fn settings_of_a_link_are_found_by_number() {
+    let row = |values: &[u32]| values.iter().flat_map(|v| v.to_ne_bytes()).collect::<Vec<u8>>();
+    let inet = attribute(2, &attribute(1, &row(&[1, 2, 3])));
+    let inet6 = attribute(10, &[attribute(1, &[0; 4]), attribute(2, &row(&[7, 8]))].concat());
+    let body = link(3, &[&name(), &mtu(), &attribute(IFLA_AF_SPEC, &[inet, inet6].concat())]);
+    let bytes = message(RTM_NEWLINK, &body);
+    let notice = parse(&Messages::new(&bytes).next().unwrap().unwrap());
+    let Ok(Notice::Link(link)) = notice else { panic!("{notice:?}") };
+    assert_eq!([1, 3, 4, 0].map(|n| link.ipv4_setting(n)), [Some(1), Some(3), None, None], "from number 1");
+    assert_eq!([0, 1, 2].map(|n| link.ipv6_setting(n)), [Some(7), Some(8), None], "from number 0");
+    assert_eq!(eth0().ipv4_setting(u16::MAX), None);
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn vmac20_macvlan_messages_are_as_the_kernel_took_them() {
+    let hex = |text: &str| -> Vec<u8> {
+        let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+        digits.chunks(2).map(|d| u8::from_str_radix(core::str::from_utf8(d).unwrap(), 16).unwrap()).collect()
+    };
+    let mut buffer = [0; 256];
+    let new = NewMacvlan { parent: 3, name: "vrrp.51", mac: [0, 0, 0x5e, 0, 1, 0x33], group: 0, master: 0 };
+    let mut check = |emit: &dyn Fn(&mut Batch<'_>) -> Result<(), super::super::netlink::NoRoom>,
+                     want: &str| {
+        let mut batch = Batch::new(&mut buffer);
+        emit(&mut batch).unwrap();
+        assert_eq!(batch.bytes(), hex(want));
+    };
+    // protocols.md §3.3; the sequence number is 1.
+    check(
+        &|batch| emit_create_macvlan(batch, 1, &new),
+        "64000000 1000 0506 01000000 00000000 00000000000000000000000000000000
+         1c001200 0b000100 6d616376 6c616e00 0c000200 08000100 01000000
+         08000500 03000000 0b000300 76727270 2e353100 08001b00 00000000 0a000100 00005e00 01330000",
+    );
+    check(
+        &|batch| emit_ipv4_settings(batch, 1, 4, &[(19, 1), (23, 1), (8, 0), (20, 1)]),
+        "4c000000 1000 0500 01000000 00000000 00000000 04000000 00000000 00000000
+         2c001a00 28000200 24000100 08001300 01000000 08001700 01000000 08000800 00000000 08001400 01000000",
+    );
+    check(
+        &|batch| emit_address_generation_off(batch, 1, 4),
+        "30000000 1000 0500 01000000 00000000 00000000 04000000 00000000 00000000
+         10001a00 0c000a00 05000800 01000000",
+    );
+    check(
+        &|batch| emit_set_link(batch, 1, 4, true),
+        "20000000 1000 0500 01000000 00000000 00000000 04000000 01000000 01000000",
+    );
+    check(
+        &|batch| emit_remove_link(batch, 1, 4),
+        "20000000 1100 0500 01000000 00000000 00000000 04000000 00000000 00000000",
+    );
+    // RTNL-30; REPLACE instead of EXCL, our number instead of 18, no RTA_TABLE for a small table.
+    let route = NewRoute {
+        destination: ("203.0.113.0".parse().unwrap(), 24),
+        kind: RTN_UNICAST,
+        index: 3,
+        gateway: Some("192.0.2.254".parse().unwrap()),
+        source: None,
+        table: 254,
+        metric: None,
+        scope: None,
+        on_link: false,
+        mtu: None,
+    };
+    check(
+        &|batch| emit_add_route(batch, 1, &route),
+        "34000000 1800 0505 01000000 00000000 02180000 fe700001 00000000
+         08000100 cb007100 08000500 c00002fe 08000400 03000000",
+    );
+}
+
+fn new_route() -> NewRoute {
+    NewRoute {
+        destination: ("203.0.113.0".parse().unwrap(), 24),
+        kind: RTN_UNICAST,
+        index: 3,
+        gateway: None,
+        source: None,
+        table: 254,
+        metric: None,
+        scope: None,
+        on_link: false,
+        mtu: None,
+    }
+}
+
+/// What `emit` writes, read back.
+#[track_caller]
+fn read_back(
+    emit: impl FnOnce(&mut Batch<'_>) -> Result<(), super::super::netlink::NoRoom>,
+    check: impl FnOnce(Notice<'_>),
+) {
+    let mut buffer = [0; 256];
+    let mut batch = Batch::new(&mut buffer);
+    emit(&mut batch).unwrap();
+    check(parse(&Messages::new(batch.bytes()).next().unwrap().unwrap()).unwrap());
+}
+
+#[test]
+fn routes_that_we_emit_we_can_read() {
+    let v6 = "fe80::1".parse().unwrap();
+    for (new, scope) in [
+        (new_route(), 253),
+        (NewRoute { gateway: Some("192.0.2.1".parse().unwrap()), on_link: true, ..new_route() }, 0),
+        (NewRoute { gateway: Some(v6), table: 1000, metric: Some(7), mtu: Some(1400), ..new_route() }, 0),
+        (NewRoute { kind: RTN_BLACKHOLE, index: 0, scope: Some(200), ..new_route() }, 200),
+        (NewRoute { destination: ("0.0.0.0".parse().unwrap(), 0), ..new_route() }, 253),
+        (
+            NewRoute {
+                destination: ("2001:db8::".parse().unwrap(), 32),
+                source: Some("2001:db8::1".parse().unwrap()),
+                gateway: Some(v6),
+                ..new_route()
+            },
+            0,
+        ),
+        (NewRoute { destination: ("::".parse().unwrap(), 0), ..new_route() }, 0),
+    ] {
+        read_back(
+            |batch| emit_add_route(batch, 1, &new),
+            |notice| {
+                let Notice::Route(route) = notice else { panic!("{notice:?}") };
+                assert_eq!(
+                    (route.destination, route.kind, route.table),
+                    (new.destination, new.kind, new.table)
+                );
+                assert_eq!(
+                    (route.source, route.scope, route.protocol),
+                    (new.source, scope, PROTOCOL),
+                    "RTNL-33"
+                );
+                assert_eq!(route.metric, new.metric.unwrap_or(0));
+                let hop = NextHop { index: new.index, gateway: new.gateway };
+                assert_eq!(route.next_hops().collect::<Vec<_>>(), [Ok(hop)]);
+            },
+        );
+        read_back(
+            |batch| emit_remove_route(batch, 1, &new),
+            |notice| {
+                let Notice::RouteGone(route) = notice else { panic!("{notice:?}") };
+                assert_eq!((route.protocol, route.scope), (PROTOCOL, 255), "only ours, of whatever scope");
+            },
+        );
+    }
+}
+
+fn route_head(family: u8, dst_len: u8, table: u8, flags: u32) -> Vec<u8> {
+    [&[family, dst_len, 0, 0, table, 4, 0, 1][..], &flags.to_ne_bytes()].concat()
+}
+
+#[test]
+fn local_cached_and_foreign_routes_are_not_told() {
+    let to = attribute(1, &[10, 0, 0, 0]);
+    let other = |head: Vec<u8>| check(RTM_NEWROUTE, &[head, to.clone()].concat(), Ok(Notice::Other));
+    other(route_head(2, 8, 255, 0));
+    other(route_head(2, 8, 254, 0x200));
+    other(route_head(28, 8, 254, 0));
+    let large = attribute(15, &255u32.to_ne_bytes());
+    check(RTM_NEWROUTE, &[route_head(2, 8, 0, 0), to, large].concat(), Ok(Notice::Other));
+}
+
+#[test]
+fn b76_b78_routes_and_rules_with_impossible_parts_are_errors() {
+    for kind in [RTM_NEWROUTE, RTM_DELROUTE] {
+        check(kind, &route_head(2, 24, 254, 0)[..11], Err(Malformed::Short("rtmsg")));
+        check(kind, &route_head(2, 24, 254, 0), Err(Malformed::Missing("address of a net")));
+        let to = attribute(1, &[10, 0, 0, 0]);
+        let too_long = [route_head(2, 33, 254, 0), to.clone()].concat();
+        check(kind, &too_long, Err(Malformed::Value("prefix length")));
+        let short = [route_head(10, 24, 254, 0), to].concat();
+        check(kind, &short, Err(Malformed::Short("address")));
+        check(kind, &[route_head(2, 0, 254, 0), vec![3, 0, 1, 0]].concat(), Err(Malformed::AttributeLength));
+        let via = attribute(18, &[2]);
+        check(kind, &[route_head(2, 0, 254, 0), via].concat(), Err(Malformed::Short("RTA_VIA")));
+    }
+    for kind in [RTM_NEWRULE, RTM_DELRULE] {
+        let head = |dst_len: u8| vec![2, dst_len, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0];
+        check(kind, &head(0)[..11], Err(Malformed::Short("fib_rule_hdr")));
+        check(kind, &head(24), Err(Malformed::Missing("address of a net")));
+        let name = attribute(3, b"0123456789abcdef");
+        check(kind, &[head(0), name].concat(), Err(Malformed::Value("IFLA_IFNAME")));
+        check(kind, &[head(0), vec![0, 0, 1, 0]].concat(), Err(Malformed::AttributeLength));
+    }
+}
+
+#[test]
+fn b77_next_hops_that_lie_about_their_length_end_the_row() {
+    let hop = |len: u16| [&len.to_ne_bytes()[..], &[0, 0], &3u32.to_ne_bytes()].concat();
+    for (hops, want) in [
+        (vec![0; 7], vec![Err(Malformed::Short("rtnexthop"))]),
+        (hop(7), vec![Err(Malformed::AttributeLength)]),
+        (hop(9), vec![Err(Malformed::AttributeLength)]),
+        (hop(0), vec![Err(Malformed::AttributeLength)]),
+        (
+            [hop(8), hop(65535)].concat(),
+            vec![Ok(NextHop { index: 3, gateway: None }), Err(Malformed::AttributeLength)],
+        ),
+        ([&hop(12)[..], &[3, 0, 5, 0]].concat(), vec![Err(Malformed::AttributeLength)]),
+    ] {
+        let body = [route_head(2, 0, 254, 0), attribute(9, &hops)].concat();
+        let bytes = message(RTM_NEWROUTE, &body);
+        let notice = parse(&Messages::new(&bytes).next().unwrap().unwrap());
+        let Ok(Notice::Route(route)) = notice else { panic!("{notice:?}") };
+        assert_eq!(route.next_hops().collect::<Vec<_>>(), want, "{hops:?}");
+    }
+}
+
+fn rule() -> Rule<'static> {
+    Rule {
+        is_ipv6: false,
+        from: None,
+        to: None,
+        input: "",
+        output: "",
+        fwmark: None,
+        tos: 0,
+        priority: 100,
+        action: FR_ACT_TO_TBL,
+        table: 254,
+        protocol: PROTOCOL,
+    }
+}
+
+#[test]
+fn rtnl32_rules_that_we_emit_we_can_read() {
+    let v6 = |text: &str, len| Some((text.parse().unwrap(), len));
+    for rule in [
+        rule(),
+        Rule { from: v6("10.0.0.0", 8), to: v6("192.0.2.1", 32), table: 1000, tos: 16, ..rule() },
+        Rule { is_ipv6: true, from: v6("2001:db8::", 32), input: "eth0", output: "wan", ..rule() },
+        Rule { fwmark: Some((5, 0xff)), action: FR_ACT_PROHIBIT, table: 0, priority: 0, ..rule() },
+    ] {
+        read_back(|batch| emit_add_rule(batch, 1, &rule), |notice| assert_eq!(notice, Notice::Rule(rule)));
+        read_back(
+            |batch| emit_remove_rule(batch, 1, &rule),
+            |notice| assert_eq!(notice, Notice::RuleGone(rule)),
+        );
+    }
+}
+
+#[test]
+fn rules_with_more_than_can_be_configured_are_never_taken_for_others() {
+    let head = |flags: u32| [&[2, 0, 0, 0, 254, 0, 0, 1][..], &flags.to_ne_bytes()].concat();
+    let plain = Rule { priority: 0, protocol: 0, ..rule() };
+    let suppress = |value: u32| attribute(14, &value.to_ne_bytes());
+    check(RTM_NEWRULE, &[head(0), suppress(u32::MAX)].concat(), Ok(Notice::Rule(plain)));
+    check(RTM_NEWRULE, &[head(0), suppress(0)].concat(), Ok(Notice::Other));
+    check(RTM_NEWRULE, &head(2), Ok(Notice::Other));
+    // goto, tunnel, VRF, users, protocol, port, DSCP.
+    for kind in [4, 12, 19, 20, 22, 23, 25] {
+        check(RTM_NEWRULE, &[head(0), attribute(kind, &[0; 8])].concat(), Ok(Notice::Other));
+    }
+    let mut foreign = head(0);
+    foreign[0] = 128;
+    check(RTM_NEWRULE, &foreign, Ok(Notice::Other));
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn rtnl20_options_of_an_address_are_as_the_kernel_wants_them() {
+    let mut buffer = [0; 256];
+    let mut batch = Batch::new(&mut buffer);
+    let new = NewAddress {
+        peer: Some(("198.51.100.6".parse().unwrap(), 24)),
+        scope: 253,
+        label: "eth0:1",
+        broadcast: Some("198.51.100.255".parse().unwrap()),
+        deprecated: true,
+        no_prefix_route: true,
+        ..new_address("198.51.100.5", 32, Some(3))
+    };
+    emit_add_address(&mut batch, 1, false, &new).unwrap();
+    assert_eq!(
+        &batch.bytes()[16..],
+        [
+            &[2, 24, 0, 253, 4, 0, 0, 0][..],
+            &[8, 0, 2, 0, 198, 51, 100, 5],
+            &[8, 0, 1, 0, 198, 51, 100, 6],
+            &[11, 0, 3, 0, b'e', b't', b'h', b'0', b':', b'1', 0, 0],
+            &[8, 0, 4, 0, 198, 51, 100, 255],
+            &[20, 0, 6, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[8, 0, 8, 0, 0, 2, 0, 0],
+            &[5, 0, 11, 0, 112, 0, 0, 0],
+        ]
+        .concat(),
+        "the prefix length is the peer's; preferred 0, valid 3"
+    );
+    let mut batch = Batch::new(&mut buffer);
+    let v6 = NewAddress { deprecated: true, label: "x", ..new_address("2001:db8::100", 128, None) };
+    emit_add_address(&mut batch, 1, false, &v6).unwrap();
+    let message = Messages::new(batch.bytes()).next().unwrap().unwrap();
+    let kinds: Vec<u16> =
+        super::super::netlink::Attributes::new(&message.payload[8..]).map(|a| a.unwrap().kind).collect();
+    assert_eq!(kinds, [IFA_LOCAL, IFA_ADDRESS, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO], "no label on IPv6");
+}
+
+#[test]
+fn longest_address_message_fits() {
+    for address in ["198.51.100.5", "2001:db8::5"] {
+        let mut buffer = [0; ADDRESS_MESSAGE_MAX];
+        let mut batch = Batch::new(&mut buffer);
+        let new = NewAddress {
+            peer: Some((address.parse().unwrap(), 24)),
+            label: "fifteen-letters",
+            broadcast: Some("198.51.100.255".parse().unwrap()),
+            no_prefix_route: true,
+            ..new_address(address, 24, Some(3))
+        };
+        emit_add_address(&mut batch, 1, true, &new).expect("ADDRESS_MESSAGE_MAX is too small");
+    }
 }

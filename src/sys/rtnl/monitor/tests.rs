@@ -76,6 +76,15 @@ impl Bed {
                 Event::Link(link) => format!("link {}", link.index),
                 Event::LinkGone { index } => format!("gone {index}"),
                 Event::Address { cidr, change, .. } => format!("{cidr} {change:?}"),
+                Event::Route { route, is_present } => {
+                    let gateway = route.gateway.map_or("direct".into(), |g| g.to_string());
+                    let sign = if is_present { '+' } else { '-' };
+                    format!("{sign}route {} {gateway} dev {}", route.destination, route.index)
+                }
+                Event::Rule { rule, ours, is_present } => {
+                    let sign = if is_present { '+' } else { '-' };
+                    format!("{sign}rule {} ours {ours}", rule.priority)
+                }
                 other => panic!("not an event of the monitor: {other:?}"),
             })
             .collect()
@@ -328,5 +337,114 @@ fn release_of_the_kernel_is_read() {
         ("6", false),
     ] {
         assert_eq!(release_has_ifa_proto(release), want, "{release:?}");
+    }
+}
+
+#[test]
+fn rtnl2_watched_routes_and_rules_are_dumped_after_addresses() {
+    for (watched, want) in [
+        (Watched { routes: true, rules: true }, vec![18, 22, 26, 34]),
+        (Watched { routes: true, rules: false }, vec![18, 22, 26]),
+        (Watched { routes: false, rules: true }, vec![18, 22, 34]),
+    ] {
+        let mut bed = Bed::new();
+        bed.monitor.watch(watched);
+        bed.monitor.want_dump();
+        let mut kinds = Vec::new();
+        while let Some((kind, seq)) = bed.asked() {
+            kinds.push(kind);
+            bed.done(MULTI, seq);
+        }
+        assert_eq!(kinds, want, "{watched:?}");
+        assert_eq!(bed.told(), ["start", "end"], "one dump, whatever its parts");
+    }
+}
+
+/// The route 203.0.113.0/24 of table 254 by two ways.
+fn multipath(body: &mut Body<'_>) {
+    body.bytes(&[2, 24, 0, 0, 254, 112, 0, 1, 0, 0, 0, 0]);
+    body.attribute(1, &[203, 0, 113, 0]);
+    let hop = |index: u32, last: u8| {
+        let mut hop = 16u16.to_ne_bytes().to_vec();
+        hop.extend([0, 0]);
+        hop.extend(index.to_ne_bytes());
+        hop.extend(8u16.to_ne_bytes());
+        hop.extend(5u16.to_ne_bytes());
+        hop.extend([192, 0, 2, last]);
+        hop
+    };
+    body.attribute(9, &[hop(3, 1), hop(4, 2)].concat());
+}
+
+#[test]
+fn each_next_hop_is_a_route_of_its_own() {
+    let mut bed = Bed::new();
+    bed.receive(24, 0, 0, 0, multipath);
+    bed.receive(25, 0, 0, 0, multipath);
+    let hops = ["203.0.113.0/24 192.0.2.1 dev 3", "203.0.113.0/24 192.0.2.2 dev 4"];
+    let want: Vec<String> =
+        ["+route", "-route"].iter().flat_map(|w| hops.map(|hop| format!("{w} {hop}"))).collect();
+    assert_eq!(bed.told(), want);
+}
+
+#[test]
+fn rtnl33_only_rules_with_our_number_are_ours() {
+    let mut bed = Bed::new();
+    for number in [Some(112), Some(18), None] {
+        bed.receive(32, 0, 0, 0, |body| {
+            body.bytes(&[2, 0, 0, 0, 100, 0, 0, 1, 0, 0, 0, 0]);
+            body.attribute_u32(6, 1000);
+            if let Some(number) = number {
+                body.attribute(21, &[number]);
+            }
+        });
+    }
+    assert_eq!(bed.told(), ["+rule 1000 ours true", "+rule 1000 ours false", "+rule 1000 ours false"]);
+}
+
+#[test]
+fn flood_of_routes_makes_a_dump_a_second_at_most() {
+    let mut bed = Bed::new();
+    bed.monitor.watch(Watched { routes: true, rules: false });
+    bed.monitor.want_dump();
+    let mut dumps = 0;
+    for _ in 0..100 {
+        // Notifications are lost all the time, between two turns of 100 ms.
+        bed.now += Duration::from_millis(100);
+        while let Some((_, seq)) = bed.asked() {
+            bed.done(MULTI, seq);
+        }
+        dumps += bed.told().iter().filter(|event| *event == "start").count();
+        bed.monitor.handle_overrun();
+        bed.monitor.handle_drained();
+    }
+    assert!((9..=11).contains(&dumps), "{dumps} dumps in 10 s");
+}
+
+#[test]
+fn address_with_a_peer_is_told_as_one_host() {
+    let mut bed = Bed::new();
+    bed.receive(NEWADDR, 0, 0, 0, |body| {
+        body.bytes(&[2, 24, 0x80, 0, 3, 0, 0, 0]);
+        body.attribute(2, &[10, 0, 0, 1]);
+        body.attribute(1, &[10, 9, 0, 2]);
+    });
+    assert!(bed.told()[0].starts_with("10.0.0.1/32 Present"), "the /24 is the peer's net");
+}
+
+#[test]
+fn without_numbers_an_ipv6_address_that_skipped_the_test_for_duplicates_is_ours() {
+    let mut bed = Bed::new();
+    bed.monitor.has_ifa_proto = false;
+    for (flags, want) in [(0x02, true), (0x00, false)] {
+        bed.receive(NEWADDR, 0, 0, 0, |body| {
+            body.bytes(&[10, 64, flags, 0, 3, 0, 0, 0]);
+            body.attribute(1, &[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+            body.attribute(6, &[&[0; 4][..], &3u32.to_ne_bytes(), &[0; 8]].concat());
+        });
+        assert!(
+            bed.told()[0].contains(&format!("ours: {want}")),
+            "a router's advert makes addresses with a lifetime, too, but not with IFA_F_NODAD"
+        );
     }
 }

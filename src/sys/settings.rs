@@ -1,0 +1,242 @@
+//! Settings of interfaces that are 1 while somebody needs them, and afterwards what they were before
+//! (VMAC-32), also after a crash: what they were is kept in a file beside the control socket, in the run-time
+//! directory, which is in memory and gone with a reboot, as the settings are.
+
+use super::rtnl::Rtnl;
+use crate::engine::{LinkName, Refusal, Setting};
+use crate::limits;
+use crate::wire::rtnetlink::ipv4_setting;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+
+/// What is held, and what was there before.
+#[derive(Debug)]
+pub struct Settings {
+    file: PathBuf,
+    held: Vec<Held>,
+    /// Left by an earlier run, and not held again yet.
+    orphans: Vec<Saved>,
+    is_warned: bool,
+}
+
+#[derive(Debug)]
+struct Held {
+    saved: Saved,
+    holders: u32,
+}
+
+/// What was there before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Saved {
+    index: u32,
+    setting: Setting,
+    value: u32,
+    name: String,
+}
+
+/// Where settings are read and written: the kernel, and in tests a table.
+trait Kernel {
+    /// The setting, and the name that the interface has now.
+    fn read(&mut self, index: u32, setting: Setting) -> Result<(String, u32), Refusal>;
+    fn write(&mut self, index: u32, setting: Setting, value: u32) -> Result<(), Refusal>;
+}
+
+impl Kernel for Rtnl {
+    fn read(&mut self, index: u32, setting: Setting) -> Result<(String, u32), Refusal> {
+        let (name, value) = self.ipv4_setting(index, number(setting))?;
+        Ok((name.as_str().to_owned(), value))
+    }
+
+    fn write(&mut self, index: u32, setting: Setting, value: u32) -> Result<(), Refusal> {
+        self.set_ipv4_setting(index, number(setting), value)
+    }
+}
+
+impl Settings {
+    /// Reads what an earlier run left in `file`. Lines that cannot be read are of no use to anybody.
+    pub fn open(file: PathBuf) -> Self {
+        let text = match fs::read(&file) {
+            Ok(bytes) => String::from_utf8_lossy(bytes.get(..FILE_MAX).unwrap_or(&bytes)).into_owned(),
+            Err(e) => {
+                if e.kind() != ErrorKind::NotFound {
+                    log::warn!("{}: {e}; settings that an earlier run left stay", file.display());
+                }
+                String::new()
+            }
+        };
+        let orphans: Vec<Saved> = text.lines().filter_map(Saved::parse).take(limits::SETTINGS_MAX).collect();
+        Settings { file, held: Vec::new(), orphans, is_warned: false }
+    }
+
+    /// Sets a setting to 1; the first who does saves what was there. More than [`limits::SETTINGS_MAX`]: it is
+    /// left as it is, with a warning.
+    pub fn hold(&mut self, rtnl: &mut Rtnl, index: u32, setting: Setting) {
+        self.hold_in(rtnl, index, setting);
+    }
+
+    /// The last who releases a setting puts back what was there, unless somebody else has changed it since.
+    pub fn release(&mut self, rtnl: &mut Rtnl, index: u32, setting: Setting) {
+        self.release_in(rtnl, index, setting);
+    }
+
+    /// Everybody who needs a setting holds it: puts back what an earlier run left.
+    pub fn settle(&mut self, rtnl: &mut Rtnl) {
+        self.settle_in(rtnl);
+    }
+
+    /// An interface is gone, and its settings with it.
+    pub fn forget(&mut self, index: u32) {
+        let before = self.held.len() + self.orphans.len();
+        self.held.retain(|held| held.saved.index != index);
+        self.orphans.retain(|saved| saved.index != index);
+        if before != self.held.len() + self.orphans.len() {
+            self.store();
+        }
+    }
+
+    fn hold_in(&mut self, kernel: &mut impl Kernel, index: u32, setting: Setting) {
+        if let Some(held) = self.held.iter_mut().find(|held| held.saved.is(index, setting)) {
+            held.holders = held.holders.saturating_add(1);
+            return;
+        }
+        if self.held.len() >= limits::SETTINGS_MAX {
+            return self.warn(setting, index, &"too many settings are held");
+        }
+        let (name, now) = match kernel.read(index, setting) {
+            Ok(found) => found,
+            // The interface is gone, and comes back with another index.
+            Err(Refusal::NoDevice) => return,
+            Err(refusal) => return self.warn(setting, index, &refusal),
+        };
+        // The value of now is our own where an earlier run died; its name tells that the index is the same
+        // interface still.
+        let orphan = self.orphans.iter().position(|s| s.is(index, setting) && s.name == name);
+        let saved = match orphan {
+            Some(at) => self.orphans.swap_remove(at),
+            None => Saved { index, setting, value: now, name },
+        };
+        self.held.push(Held { saved, holders: 1 });
+        // Saved before it is changed: a crash between the two must not lose it.
+        self.store();
+        if now != 1
+            && let Err(refusal) = kernel.write(index, setting, 1)
+        {
+            self.warn(setting, index, &refusal);
+        }
+    }
+
+    fn release_in(&mut self, kernel: &mut impl Kernel, index: u32, setting: Setting) {
+        let Some(at) = self.held.iter().position(|held| held.saved.is(index, setting)) else { return };
+        let Some(held) = self.held.get_mut(at) else { return };
+        held.holders = held.holders.saturating_sub(1);
+        if held.holders > 0 {
+            return;
+        }
+        let saved = self.held.swap_remove(at).saved;
+        self.restore(kernel, &saved);
+        self.store();
+    }
+
+    fn settle_in(&mut self, kernel: &mut impl Kernel) {
+        if self.orphans.is_empty() {
+            return;
+        }
+        for saved in core::mem::take(&mut self.orphans) {
+            log::info!("{} of {} is put back: an earlier run left it", key(saved.setting), saved.name);
+            self.restore(kernel, &saved);
+        }
+        self.store();
+    }
+
+    fn restore(&mut self, kernel: &mut impl Kernel, saved: &Saved) {
+        let result = match kernel.read(saved.index, saved.setting) {
+            // Somebody has set it since, and meant it.
+            Ok((_, now)) if now != 1 || saved.value == 1 => Ok(()),
+            Ok(_) => kernel.write(saved.index, saved.setting, saved.value),
+            Err(refusal) => Err(refusal),
+        };
+        match result {
+            Ok(()) | Err(Refusal::NoDevice) => {}
+            Err(refusal) => self.warn(saved.setting, saved.index, &refusal),
+        }
+    }
+
+    /// One warning is enough: where one setting is out of reach, all are (RTNL-62).
+    fn warn(&mut self, setting: Setting, index: u32, why: &dyn core::fmt::Display) {
+        if !self.is_warned {
+            self.is_warned = true;
+            log::warn!("{} of interface {index} cannot be changed: {why}", key(setting));
+        }
+    }
+
+    /// Writes the file anew, in one step.
+    fn store(&mut self) {
+        if let Err(e) = self.try_store()
+            && !self.is_warned
+        {
+            self.is_warned = true;
+            log::warn!("{}: {e}; after a crash, settings stay as they are then", self.file.display());
+        }
+    }
+
+    fn try_store(&self) -> io::Result<()> {
+        let mut text = String::new();
+        for saved in self.held.iter().map(|held| &held.saved).chain(&self.orphans) {
+            text.push_str(&saved.line());
+        }
+        if text.is_empty() {
+            return match fs::remove_file(&self.file) {
+                Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+                Ok(()) | Err(_) => Ok(()),
+            };
+        }
+        let new = self.file.with_extension("new");
+        fs::write(&new, text)?;
+        fs::rename(&new, &self.file)
+    }
+}
+
+/// Bytes of the file that are read: more than [`limits::SETTINGS_MAX`] lines ever have.
+const FILE_MAX: usize = limits::SETTINGS_MAX * 64;
+
+impl Saved {
+    fn is(&self, index: u32, setting: Setting) -> bool {
+        self.index == index && self.setting == setting
+    }
+
+    /// Index, setting, value, name: names have no white space.
+    fn line(&self) -> String {
+        format!("{} {} {} {}\n", self.index, key(self.setting), self.value, self.name)
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let index = words.next()?.parse().ok().filter(|index| *index > 0)?;
+        let word = words.next()?;
+        let all = [Setting::ArpIgnore, Setting::ArpFilter, Setting::PromoteSecondaries];
+        let setting = all.into_iter().find(|setting| key(*setting) == word)?;
+        let value = words.next()?.parse().ok()?;
+        let name = words.next().filter(|name| !name.is_empty() && *name == LinkName::new(name).as_str())?;
+        words.next().is_none().then(|| Saved { index, setting, value, name: name.to_owned() })
+    }
+}
+
+const fn key(setting: Setting) -> &'static str {
+    match setting {
+        Setting::ArpIgnore => "arp_ignore",
+        Setting::ArpFilter => "arp_filter",
+        Setting::PromoteSecondaries => "promote_secondaries",
+    }
+}
+
+const fn number(setting: Setting) -> u16 {
+    match setting {
+        Setting::ArpIgnore => ipv4_setting::ARP_IGNORE,
+        Setting::ArpFilter => ipv4_setting::ARP_FILTER,
+        Setting::PromoteSecondaries => ipv4_setting::PROMOTE_SECONDARIES,
+    }
+}
+
+#[cfg(test)]
+mod tests;
