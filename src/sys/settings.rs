@@ -69,8 +69,8 @@ impl Settings {
         Settings { file, held: Vec::new(), orphans, is_warned: false }
     }
 
-    /// Sets a setting to 1; the first who does saves what was there. More than [`limits::SETTINGS_MAX`]: it is
-    /// left as it is, with a warning.
+    /// Sets a setting to 1; the first who does saves what was there. More than [`limits::SETTINGS_MAX`]: it
+    /// is left as it is, with a warning.
     pub fn hold(&mut self, rtnl: &mut Rtnl, index: u32, setting: Setting) {
         self.hold_in(rtnl, index, setting);
     }

@@ -40,8 +40,8 @@ const RTM_GETRULE: u16 = 34;
 
 /// IFA_PROTO, `rtm_protocol` and FRA_PROTOCOL of everything that vipd puts into the kernel's tables: the IP
 /// protocol number of VRRP (RTNL-33). Not 18, which is keepalived's: the two must never take each other's
-/// for their own. In `linux/rtnetlink.h` 112 is nobody's (RTPROT_OPENR is 99, RTPROT_BGP 186), values from
-/// RTPROT_STATIC (4) up mean nothing to the kernel, and routing daemons leave routes of foreign numbers alone.
+/// for their own. In `linux/rtnetlink.h` 112 is nobody's (RTPROT_OPENR is 99, RTPROT_BGP 186), values above
+/// RTPROT_STATIC (4) mean nothing to the kernel, and routing daemons leave routes of other numbers alone.
 pub const PROTOCOL: u8 = 112;
 /// The bits of RTNLGRP_LINK 1, RTNLGRP_IPV4_IFADDR 5 and RTNLGRP_IPV6_IFADDR 9 in a bind (RTNL-1).
 pub const GROUPS: u32 = 1 | 1 << 4 | 1 << 8;

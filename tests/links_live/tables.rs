@@ -63,8 +63,8 @@ fn rtnl20_peer_is_a_part_of_an_address() {
             let (local, _) = address.split_once('/').unwrap();
             assert!(all.contains(&format!("{local} peer {peer}")), "{all}");
             kernel.until("the address as one host", |event| {
-                matches!(event, Event::Address { cidr: told, change: AddressChange::Present { ours: true, .. }, .. }
-                    if *told == cidr(address))
+                let Event::Address { cidr: told, change, .. } = event else { return false };
+                *told == cidr(address) && matches!(change, AddressChange::Present { ours: true, .. })
             });
             kernel.rtnl.queue_remove(eth0, cidr(address), Some(cidr(peer)));
             assert_eq!(kernel.flush(), [Ok(())]);
@@ -125,7 +125,8 @@ fn rtnl30_rtnl31_rtnl33_routes_are_added_told_and_removed() {
         let mut kernel = Kernel::open();
         kernel.rtnl.watch(true, false);
         kernel.until("the route of the net", |event| {
-            matches!(event, Event::Route { route, is_present: true } if route.destination == cidr("192.0.2.0/24"))
+            let Event::Route { route, is_present: true } = event else { return false };
+            route.destination == cidr("192.0.2.0/24")
         });
         kernel.until("the end", |event| matches!(event, Event::DumpEnd));
         let told = kernel.routes(true);
@@ -335,10 +336,11 @@ fn rtnl50_flood_of_routes_is_survived_turn_by_turn() {
         kernel.until("the dump", |event| matches!(event, Event::DumpEnd));
         assert!(kernel.rtnl.counters().overruns > 0, "a weak test");
         let start = kernel.events.iter().rposition(|event| matches!(event, Event::DumpStart)).unwrap();
-        let told = kernel.events[start..]
-            .iter()
-            .filter(|event| matches!(event, Event::Route { route, is_present: true } if route.destination.prefix_len == 24))
-            .count();
+        let is_told = |event: &&Event<'_>| {
+            let Event::Route { route, is_present: true } = event else { return false };
+            route.destination.prefix_len == 24
+        };
+        let told = kernel.events[start..].iter().filter(is_told).count();
         assert_eq!(told, 20_001, "every route, and the net of the interface");
     });
 }

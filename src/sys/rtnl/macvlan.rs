@@ -8,9 +8,9 @@ use crate::wire::vrrp::Family;
 use std::io::ErrorKind;
 
 /// Reverse path filter, loose: the source must be reachable by some interface. The strict one (1) would drop
-/// what clients send to the virtual address, because the way back leads through the base interface. Zero would
-/// be undone by `all`, since the kernel takes the larger of the two; of these, 2 is the larger one whatever
-/// `all` says, so `all` need not be touched, and no other interface is weakened (VMAC-33).
+/// what clients send to the virtual address, because the way back leads through the base interface. Zero
+/// would be undone by `all`, since the kernel takes the larger of the two; 2 is the larger one whatever `all`
+/// says, so `all` need not be touched, and no other interface is weakened (VMAC-33).
 const RP_FILTER_LOOSE: u32 = 2;
 
 /// A macvlan to make.

@@ -332,8 +332,8 @@ impl Monitor {
     }
 
     /// Did a vipd put it there? By its number; where the kernel keeps none (before 5.18), by its finite
-    /// lifetime, which on a newer kernel would be somebody's DHCP lease. An IPv6 address that a router's advert
-    /// made has a lifetime, too, but its uniqueness was looked into.
+    /// lifetime, which on a newer kernel would be somebody's DHCP lease. An IPv6 address that a router's
+    /// advert made has a lifetime, too, but its uniqueness was looked into.
     fn is_ours(&mut self, address: &Address) -> bool {
         match address.protocol {
             Some(protocol) => {

@@ -27,8 +27,8 @@ impl Requests {
         Ok(Requests { socket: Socket::open(SockProtocol::NetlinkRoute, 0, QUEUE)?, seq: 0 })
     }
 
-    /// Sends what `emit` writes, which must ask for an acknowledgement, and reads up to it; `on_data` is shown
-    /// what comes before.
+    /// Sends what `emit` writes, which must ask for an acknowledgement, and reads up to it; `on_data` is
+    /// shown what comes before.
     pub(super) fn ask(
         &mut self,
         buffer: &mut [u8],

@@ -132,8 +132,8 @@ pub struct NewAddress<'a> {
 /// Puts an address on a link; replaces, and so renews, the same address where it is there already. `ack`:
 /// wants an answer even when all went well.
 ///
-/// Of an IPv4 address that is there, the kernel takes nothing over but the lifetimes (measured on 6.18: label,
-/// scope, broadcast and IFA_F_NOPREFIXROUTE stay as they are): other options need a removal first.
+/// Of an IPv4 address that is there, the kernel takes nothing over but the lifetimes (measured on 6.18:
+/// label, scope, broadcast and IFA_F_NOPREFIXROUTE stay as they are): other options need a removal first.
 ///
 /// # Errors
 /// No room in the batch.
