@@ -64,19 +64,21 @@ Exit codes: 0 valid, 1 not valid.
 const STATUS: &str = "\
 Usage: vipd status [--json | --metrics | --brief] [--watch] [NAME]
 
-Shows instances, services and problems on one screen of 80x24; with NAME one
-instance or service in detail.
+Shows instances, groups, trackers, services and problems on one screen of 80x24;
+with NAME one of them in detail.
 
   --json         everything as one JSON object; times in milliseconds
   --metrics      the numbers in the text format of Prometheus
-  --brief        one line for each instance and service
+  --brief        one line for each instance, group, tracker and service
   --watch        again every 2 seconds, until interrupted
   --socket PATH  the control socket (/run/vipd/control.sock)
 
 The same without this program: echo status | nc -U /run/vipd/control.sock
 
 Exit codes: 0 healthy, 1 degraded, 2 usage error or unknown NAME, 3 not running,
-4 does not answer.
+4 does not answer. Degraded is: an instance in Fault, a virtual address or route
+missing, two Active routers, a tracker that costs priority, a service of
+run_while_active that failed, servers down, IPVS missing. Backup is healthy.
 ";
 
 const EVENTS: &str = "\

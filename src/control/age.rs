@@ -1,4 +1,4 @@
-//! Lengths of time for people and for programs.
+//! Lengths of time, counts and Ethernet addresses as text.
 
 use crate::time::Duration;
 use core::fmt;
@@ -63,6 +63,17 @@ impl fmt::Display for Count {
             _ => crate::model::cut(format_args!("{}T", (n / 1_000_000_000_000).min(9999))),
         };
         f.pad(&text)
+    }
+}
+
+/// An Ethernet address: `00:00:5e:00:01:33`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mac(pub(super) [u8; 6]);
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
     }
 }
 

@@ -1,21 +1,33 @@
-//! `vipd status NAME`: all that is known of one instance or service. As long as it takes, never wider than
-//! the screen.
+//! `vipd status NAME`: all that is known of one instance, group, tracker or service. As long as it takes,
+//! never wider than the screen.
 
-use super::age::{Age, Span};
+use super::age::{Age, Mac, Span};
 use super::health;
 use super::render::Screen;
-use super::rows::{priority, server_note};
+use super::rows::family;
+use super::service_rows::server_note;
 use super::table::{ascii, wrap};
+use super::track_rows::{state, used_by};
 use crate::model::status::{
-    InstanceCounters, InstanceState, InstanceStatus, ServerStatus, ServiceStatus, Snapshot,
+    GroupStatus, InstanceCounters, InstanceState, InstanceStatus, RunStatus, ServerStatus, ServiceStatus,
+    Snapshot, TrackerStatus,
 };
 use core::fmt::Display;
 
-/// Every instance and service of the snapshot in full.
+/// All of the snapshot in full.
 pub fn detail(snapshot: &Snapshot) -> String {
     let mut page = Page::default();
+    for group in &snapshot.groups {
+        page.group(group, &snapshot.instances);
+    }
     for instance in &snapshot.instances {
         page.instance(instance);
+    }
+    for tracker in &snapshot.trackers {
+        page.tracker(tracker);
+    }
+    for run in &snapshot.runs {
+        page.run(run);
     }
     for service in &snapshot.services {
         page.service(service);
@@ -52,51 +64,87 @@ impl Page {
         }
     }
 
+    fn group(&mut self, group: &GroupStatus, instances: &[InstanceStatus]) {
+        let g = group;
+        self.title(&format!("group {}: {} for {}", g.name, g.state.word(), Age(g.since)));
+        for (at, name) in g.members.iter().enumerate() {
+            let label = if at == 0 { "members" } else { "" };
+            match instances.iter().find(|i| i.name == *name) {
+                Some(i) => self.line(label, &format_args!("{name} {} for {}", i.state.word(), Age(i.since))),
+                None => self.line(label, name),
+            }
+        }
+    }
+
+    fn tracker(&mut self, tracker: &TrackerStatus) {
+        let t = tracker;
+        self.title(&format!("tracker {}: {} {} for {}", t.name, t.kind, state(t), Age(t.since)));
+        if !t.reason.is_empty() {
+            self.line("reason", &t.reason);
+        }
+        if let Some(value) = t.value {
+            self.line("value", &value);
+        }
+        if let Some((ended, took)) = t.last {
+            let (passed, failed, ended, took) = (t.passed, t.failed, Age(ended), Span(took));
+            self.line("runs", &format_args!("{passed} passed, {failed} failed, last {ended} ago in {took}"));
+        }
+        match (used_by(t), t.hurts) {
+            (Some(users), true) => {
+                self.line("used by", &format_args!("{users}: costs them priority, or a Fault"))
+            }
+            (Some(users), false) => self.line("used by", &users),
+            (None, _) => self.line("used by", &"nobody"),
+        }
+    }
+
+    fn run(&mut self, run: &RunStatus) {
+        let r = run;
+        self.title(&match r.what {
+            "service" => format!("local service {}", r.subject),
+            what => format!("{what} of {}", r.subject),
+        });
+        match (&r.last, r.failed) {
+            (Some((ended, took)), failed) => self.line(
+                if failed { "FAILED" } else { "last" },
+                &format_args!("{} ({} ago, took {})", r.outcome, Age(*ended), Span(*took)),
+            ),
+            (None, _) => self.line("last", &"none has ended yet"),
+        }
+        if let Some(running) = r.running {
+            self.line("now", &format_args!("one runs for {}", Age(running)));
+        }
+        self.line("waiting", &format_args!("{}, {} passed over for newer ones", r.waiting, r.collapsed));
+    }
+
     fn instance(&mut self, instance: &InstanceStatus) {
         let i = instance;
         self.title(&format!("instance {}: {} for {}", i.name, i.state.word(), Age(i.since)));
         self.line("cause", &i.cause);
+        for fault in i.faults.iter().filter(|fault| **fault != i.cause) {
+            self.line("and", fault);
+        }
+        if let Some(waits) = &i.waits {
+            self.line("waits", waits);
+        }
         self.line(
             "virtual router",
             &format_args!(
-                "{}, VRID {}, VRRPv{}, advert every {}",
+                "{}, VRID {}, IP{}, VRRPv{}, advert every {}",
                 i.interface,
                 i.vrid,
+                family(i),
                 i.version,
                 Span(i.advert_interval)
             ),
         );
-        self.line("priority", &priority(i));
-        match (&i.active_router, i.state) {
-            (Some(peer), _) => self.line(
-                "active router",
-                &format_args!("{}, priority {}, heard {} ago", peer.address, peer.priority, Age(peer.heard)),
-            ),
-            (None, InstanceState::Active) => self.line("active router", &"this"),
-            (None, InstanceState::Backup | InstanceState::Fault | InstanceState::Initialize) => {
-                self.line("active router", &"none heard");
-            }
+        if let Some(group) = &i.group {
+            self.line("sync group", group);
         }
-        for (at, vip) in i.addresses.iter().enumerate() {
-            let there = match (vip.present, i.state) {
-                (true, InstanceState::Active) => "on the interface",
-                (false, InstanceState::Active) => "MISSING",
-                (false, InstanceState::Backup | InstanceState::Fault | InstanceState::Initialize) => {
-                    "not here"
-                }
-                (true, InstanceState::Backup | InstanceState::Fault | InstanceState::Initialize) => {
-                    "on the interface although not Active"
-                }
-            };
-            let label = if at == 0 { "addresses" } else { "" };
-            match vip.put_back {
-                0 => self.line(label, &format_args!("{} {there}", vip.address)),
-                n => self.line(
-                    label,
-                    &format_args!("{} {there}, removed by someone and put back {n}x", vip.address),
-                ),
-            }
-        }
+        self.line("priority", &sum(i));
+        self.neighbours(i);
+        self.addresses(i);
+        self.routes(i);
         self.counters(&i.counters);
         for peer in &i.rejected {
             let (n, last) = (peer.count, Age(peer.last));
@@ -104,6 +152,70 @@ impl Page {
                 "rejected",
                 &format_args!("{}: {n} packets, last {last} ago: {}", peer.address, peer.why),
             );
+        }
+    }
+
+    /// Other routers, and the device that speaks to them.
+    fn neighbours(&mut self, instance: &InstanceStatus) {
+        let i = instance;
+        let mac = i.active_mac.map(|mac| format!(" ({})", Mac(mac))).unwrap_or_default();
+        let is_active = i.state == InstanceState::Active;
+        match &i.active_router {
+            Some(peer) if !is_active => self.line(
+                "active router",
+                &format_args!(
+                    "{}{mac}, priority {}, heard {} ago",
+                    peer.address,
+                    peer.priority,
+                    Age(peer.heard)
+                ),
+            ),
+            Some(peer) => {
+                self.line("active router", &"this");
+                let (n, address, heard) = (i.rivals.max(1), peer.address, Age(peer.heard));
+                let times = if n == 1 { "once" } else { "times" };
+                let n = if n == 1 { String::new() } else { format!("{n} ") };
+                self.line(
+                    if health::rival(i).is_some() { "TWO ACTIVE" } else { "was Active, too" },
+                    &format_args!("{address}{mac}, priority {}, {n}{times}, last {heard} ago", peer.priority),
+                );
+            }
+            None if is_active => self.line("active router", &"this"),
+            None => self.line("active router", &"none heard"),
+        }
+        for (at, peer) in i.peers.iter().enumerate() {
+            self.line(if at == 0 { "unicast peers" } else { "" }, peer);
+        }
+        if let Some((name, mac)) = &i.virtual_mac {
+            self.line("virtual MAC", &format_args!("{} on {name}", Mac(*mac)));
+        }
+    }
+
+    fn addresses(&mut self, instance: &InstanceStatus) {
+        let is_active = instance.state == InstanceState::Active;
+        for (at, vip) in instance.addresses.iter().enumerate() {
+            let there = match (vip.present, is_active) {
+                (true, true) => "on the interface",
+                (false, true) => "MISSING",
+                (false, false) => "not here",
+                (true, false) => "on the interface although not Active",
+            };
+            let label = if at == 0 { "addresses" } else { "" };
+            self.line(label, &format_args!("{} {there}{}", vip.address, put_back(vip.put_back)));
+        }
+    }
+
+    fn routes(&mut self, instance: &InstanceStatus) {
+        let is_active = instance.state == InstanceState::Active;
+        for (at, route) in instance.routes.iter().enumerate() {
+            let there = match (route.present, is_active) {
+                (true, true) => "in the table",
+                (false, true) => "MISSING",
+                (false, false) => "not here",
+                (true, false) => "in the table although not Active",
+            };
+            let label = if at == 0 { "routes and rules" } else { "" };
+            self.line(label, &format_args!("{}: {there}{}", route.text, put_back(route.put_back)));
         }
     }
 
@@ -129,6 +241,10 @@ impl Page {
                 c.address_list_mismatch, c.other_checksum_form, c.interval_differs
             ),
         );
+        if c.signed_received > 0 || c.unsigned_accepted > 0 {
+            let (signed, unsigned) = (c.signed_received, c.unsigned_accepted);
+            self.line("HMAC", &format_args!("{signed} good, {unsigned} without one accepted (mode)"));
+        }
         if c.dropped.is_empty() {
             self.line("dropped packets", &"none");
         }
@@ -202,4 +318,31 @@ impl Page {
     fn title_of_server(&mut self, text: &str) {
         self.line("server", &text);
     }
+}
+
+fn put_back(times: u32) -> String {
+    if times == 0 { String::new() } else { format!(", removed by someone and put back {times}x") }
+}
+
+/// `80 = 130 - 50 wan`, whatever its length.
+fn sum(instance: &InstanceStatus) -> String {
+    let (base, used) = (i32::from(instance.priority), i32::from(instance.effective_priority));
+    let signed = |number: i32| format!(" {} {}", if number < 0 { '-' } else { '+' }, number.unsigned_abs());
+    if instance.contributions.is_empty() {
+        return if used == base {
+            base.to_string()
+        } else {
+            format!("{used} = {base}{}", signed(used - base))
+        };
+    }
+    let mut sum = format!("{used} = {base}");
+    let mut total = i64::from(base);
+    for (name, number) in &instance.contributions {
+        sum.push_str(&format!("{} {name}", signed(*number)));
+        total += i64::from(*number);
+    }
+    if total != i64::from(used) {
+        sum.push_str(", kept within 1..254");
+    }
+    sum
 }

@@ -2,8 +2,9 @@
 
 use crate::limits;
 use crate::model::status::{
-    AddressStatus, Happening, InstanceCounters, InstanceState, InstanceStatus, IpvsStatus, MailStatus,
-    PeerStatus, RejectedPeer, ServerStatus, ServiceStatus, Snapshot, Stalls,
+    AddressStatus, GroupStatus, Happening, InstanceCounters, InstanceState, InstanceStatus, IpvsStatus,
+    MailStatus, PeerStatus, RejectedPeer, RouteStatus, RunStatus, ServerStatus, ServiceStatus, Snapshot,
+    Stalls, TrackerStatus,
 };
 use crate::model::{Cidr, Family, Forwarding, Level, Protocol, Version, cut};
 use crate::time::Duration;
@@ -54,6 +55,99 @@ pub(super) fn instance(called: &str, vrid: u8, state: InstanceState, vip_address
         addresses: vec![vip(vip_address, state == InstanceState::Active)],
         counters: InstanceCounters { adverts_sent: 12, became_active: 1, ..InstanceCounters::default() },
         rejected: Vec::new(),
+    }
+}
+
+pub(super) fn route(text: &str, present: bool) -> RouteStatus {
+    RouteStatus { text: name(text), present, put_back: 0 }
+}
+
+pub(super) fn group(called: &str, state: InstanceState, members: &[&str]) -> GroupStatus {
+    let members = members.iter().map(|member| name(member)).collect();
+    GroupStatus { name: name(called), state, since: secs(3 * 86_400 + 4 * 3600), members }
+}
+
+pub(super) fn tracker(called: &str, kind: &'static str, used_by: &[&str]) -> TrackerStatus {
+    TrackerStatus {
+        name: name(called),
+        kind,
+        up: Some(true),
+        hurts: false,
+        value: None,
+        since: secs(3 * 86_400 + 4 * 3600),
+        reason: name(""),
+        last: None,
+        passed: 0,
+        failed: 0,
+        used_by: used_by.iter().map(|user| name(user)).collect(),
+    }
+}
+
+pub(super) fn run(subject: &str, what: &'static str, outcome: &str, failed: bool) -> RunStatus {
+    RunStatus {
+        subject: name(subject),
+        what,
+        running: None,
+        waiting: 0,
+        collapsed: 0,
+        outcome: name(outcome),
+        failed,
+        last: Some((secs(130), Duration::from_millis(20))),
+    }
+}
+
+/// A router with all that VRRP has, in some trouble.
+pub(super) fn busy() -> Snapshot {
+    let mut lan = instance("lan", 51, InstanceState::Backup, "192.168.1.1");
+    lan.since = secs(41);
+    (lan.priority, lan.effective_priority) = (130, 80);
+    lan.contributions = vec![(name("wan"), -50)];
+    lan.waits = Some(name("preempts in 12s"));
+    lan.group = Some(name("inside"));
+    let mut lan6 = instance("lan6", 51, InstanceState::Backup, "192.168.1.1");
+    (lan6.family, lan6.version, lan6.since) = (Family::V6, Version::V3, secs(41));
+    (lan6.priority, lan6.effective_priority) = (130, 55);
+    lan6.contributions = vec![(name("wan"), -50), (name("resolver"), -20), (name("upstream-dns"), -5)];
+    lan6.group = Some(name("inside"));
+    let mut guest = instance("guest", 52, InstanceState::Active, "192.168.2.1");
+    guest.routes = vec![
+        route("0.0.0.0/0 via 10.0.0.1 dev wan table 100", false),
+        route("from 192.168.2.0/24 table 100", true),
+    ];
+    guest.rivals = 12;
+    guest.active_mac = Some([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+    guest.active_router = Some(PeerStatus {
+        address: "192.168.2.3".parse().unwrap(),
+        priority: 90,
+        heard: Duration::from_millis(300),
+    });
+    guest.peers = vec!["192.168.2.3".parse().unwrap(), "192.168.2.4".parse().unwrap()];
+    guest.virtual_mac = Some((name("vrrp.52"), [0, 0, 0x5e, 0, 1, 52]));
+    guest.counters.signed_received = 1200;
+    guest.counters.unsigned_accepted = 3;
+    let mut wan = tracker("wan", "path", &["lan", "lan6"]);
+    (wan.up, wan.hurts, wan.since, wan.reason) = (Some(false), true, secs(41), name("no answer in 1s"));
+    (wan.passed, wan.failed) = (4000, 41);
+    wan.last = Some((Duration::from_millis(600), secs(1)));
+    let mut daemons = tracker("dhcp", "process", &["lan"]);
+    daemons.value = Some(2);
+    let mut load = tracker("load", "file", &["guest"]);
+    load.value = Some(-3);
+    let mut resolver = tracker("resolver", "script", &["lan6"]);
+    (resolver.up, resolver.since) = (None, secs(1));
+    Snapshot {
+        router_name: name("gw-a"),
+        instances: vec![lan, lan6, guest],
+        groups: vec![group("inside", InstanceState::Backup, &["lan", "lan6"])],
+        trackers: vec![daemons, wan, load, resolver],
+        runs: vec![
+            run("dnsmasq", "service", "start: exited with 7, 3 in a row, again in 4s", true),
+            run("lan", "notify", "BACKUP: exited with 0", false),
+        ],
+        services: Vec::new(),
+        ipvs: None,
+        mail: None,
+        ..s1()
     }
 }
 
@@ -133,6 +227,37 @@ pub(super) fn happening(
     Happening { age: secs(seconds), level, kind, subject: name(subject), text: name(text) }
 }
 
+/// Of names and reasons, with what does not belong on a terminal.
+const ALPHABET: [char; 27] = [
+    'a',
+    'b',
+    'c',
+    'X',
+    'Y',
+    'Z',
+    '0',
+    '1',
+    '9',
+    '_',
+    '-',
+    ' ',
+    '.',
+    ':',
+    '~',
+    '%',
+    '"',
+    '\\',
+    '\u{1b}',
+    '\u{7f}',
+    '\n',
+    '\t',
+    'é',
+    '\u{9b}',
+    '\u{4e2d}',
+    '\u{1F600}',
+    '/',
+];
+
 /// A generator of numbers that is the same everywhere (splitmix64).
 pub(super) struct Random(pub(super) u64);
 
@@ -173,13 +298,11 @@ impl Random {
 
     /// As long as may be, at times, with characters that do not belong on a terminal.
     pub(super) fn text<const N: usize>(&mut self) -> heapless::String<N> {
-        let alphabet: Vec<char> =
-            "abcXYZ019_- .:~%\"\\\u{1b}\u{7f}\n\té\u{9b}\u{4e2d}\u{1F600}".chars().collect();
         let length = if self.chance(20) { N as u64 } else { self.below(12) };
         let mut out = heapless::String::new();
         for _ in 0..length {
-            let at = self.below(alphabet.len() as u64) as usize;
-            let _ = out.push(if self.chance(70) { 'n' } else { alphabet[at] });
+            let at = self.below(ALPHABET.len() as u64) as usize;
+            let _ = out.push(if self.chance(70) { 'n' } else { ALPHABET[at] });
         }
         out
     }
@@ -212,21 +335,29 @@ impl Random {
             interface: self.text::<{ limits::IFNAME_MAX }>(),
             vrid: self.next() as u8,
             version: if self.chance(50) { Version::V2 } else { Version::V3 },
-            family: Family::V4,
-            group: None,
+            family: if self.chance(80) { Family::V4 } else { Family::V6 },
+            group: self.chance(30).then(|| self.text()),
             state,
             since: self.duration(),
             cause: self.text(),
             priority: self.next() as u8,
             effective_priority: self.next() as u8,
-            contributions: Vec::new(),
-            faults: Vec::new(),
-            waits: None,
-            peers: Vec::new(),
-            virtual_mac: None,
-            rivals: 0,
-            active_mac: None,
-            routes: Vec::new(),
+            contributions: (0..self.below(8).saturating_sub(4))
+                .map(|_| (self.text(), self.below(600) as i32 - 300))
+                .collect(),
+            faults: (0..self.below(6).saturating_sub(3)).map(|_| self.text()).collect(),
+            waits: self.chance(10).then(|| self.text()),
+            peers: (0..self.below(8).saturating_sub(5)).map(|_| self.ip()).collect(),
+            virtual_mac: self.chance(20).then(|| (self.text(), self.mac())),
+            rivals: if self.chance(10) { self.u32() } else { 0 },
+            active_mac: self.chance(30).then(|| self.mac()),
+            routes: (0..self.below(8).saturating_sub(5))
+                .map(|_| RouteStatus {
+                    text: self.text(),
+                    present: self.chance(80) == (state == InstanceState::Active),
+                    put_back: if self.chance(10) { self.u32() } else { 0 },
+                })
+                .collect(),
             advert_interval: self.duration(),
             active_router: self.chance(50).then(|| PeerStatus {
                 address: self.ip(),
@@ -235,6 +366,8 @@ impl Random {
             }),
             counters: InstanceCounters {
                 adverts_received: self.u32(),
+                signed_received: if self.chance(20) { self.u32() } else { 0 },
+                unsigned_accepted: if self.chance(20) { self.u32() } else { 0 },
                 dropped: if self.chance(20) { vec![("ttl is not 255", self.u32())] } else { Vec::new() },
                 ..InstanceCounters::default()
             },
@@ -246,6 +379,50 @@ impl Random {
                     last: self.duration(),
                 })
                 .collect(),
+        }
+    }
+
+    fn mac(&mut self) -> [u8; 6] {
+        core::array::from_fn(|_| self.next() as u8)
+    }
+
+    fn group(&mut self) -> GroupStatus {
+        let states = [InstanceState::Active, InstanceState::Backup, InstanceState::Fault];
+        GroupStatus {
+            name: self.text(),
+            state: states[self.below(3) as usize],
+            since: self.duration(),
+            members: (0..self.below(6)).map(|_| self.text()).collect(),
+        }
+    }
+
+    fn tracker(&mut self) -> TrackerStatus {
+        let kinds = ["interface", "script", "file", "process", "address", "route", "path"];
+        TrackerStatus {
+            name: self.text(),
+            kind: kinds[self.below(7) as usize],
+            up: [None, Some(true), Some(true), Some(false)][self.below(4) as usize],
+            hurts: self.chance(30),
+            value: self.chance(30).then(|| self.number() as i64),
+            since: self.duration(),
+            reason: self.text(),
+            last: self.chance(50).then(|| (self.duration(), self.duration())),
+            passed: self.u32(),
+            failed: self.u32(),
+            used_by: (0..self.below(6)).map(|_| self.text()).collect(),
+        }
+    }
+
+    fn run(&mut self) -> RunStatus {
+        RunStatus {
+            subject: self.text(),
+            what: ["notify", "notify_group", "pre_active", "service"][self.below(4) as usize],
+            running: self.chance(30).then(|| self.duration()),
+            waiting: self.below(6) as u32,
+            collapsed: self.u32(),
+            outcome: self.text(),
+            failed: self.chance(20),
+            last: self.chance(80).then(|| (self.duration(), self.duration())),
         }
     }
 
@@ -298,6 +475,9 @@ impl Random {
             router_name: self.text(),
             up: self.duration(),
             instances: (0..self.size()).map(|_| self.instance()).collect(),
+            groups: (0..self.size() / 2).map(|_| self.group()).collect(),
+            trackers: (0..self.size() / 2).map(|_| self.tracker()).collect(),
+            runs: (0..self.size() / 4).map(|_| self.run()).collect(),
             services: (0..self.size()).map(|_| self.service()).collect(),
             problems: (0..self.size() / 4).map(|_| self.text()).collect(),
             ipvs: self.chance(70).then(|| IpvsStatus {
@@ -315,7 +495,6 @@ impl Random {
             }),
             stalls: Stalls { count: self.u32(), worst: self.duration() },
             dropped: vec![("vlan", self.u32())],
-            ..Snapshot::default()
         }
     }
 }

@@ -1,15 +1,18 @@
 //! Is all as it should be? One judgement for the exit code, the first line of the screen, JSON and metrics.
 
 use crate::model::status::{
-    InstanceState, InstanceStatus, PeerStatus, ServerStatus, ServiceStatus, Snapshot,
+    InstanceState, InstanceStatus, PeerStatus, RunStatus, ServerStatus, ServiceStatus, Snapshot,
 };
 use crate::time::Duration;
 
 /// Exit code of `vipd status`: 0 healthy, 1 degraded. Degraded is: an instance in Fault or Init, a VIP that
-/// is not where the state says, another Active router heard or rejected while Active, a service without all
-/// of its servers, IPVS absent where a service needs it.
+/// is not where the state says, a route or rule missing while Active, another Active router heard or rejected
+/// while Active, a tracker that takes priority or fitness from anybody, a program of `run_while_active` that
+/// failed, a service without all of its servers, IPVS absent where a service needs it.
 pub fn health(snapshot: &Snapshot) -> u8 {
     let healthy = snapshot.instances.iter().all(is_instance_healthy)
+        && snapshot.trackers.iter().all(|t| !t.hurts)
+        && !snapshot.runs.iter().any(is_service_failed)
         && snapshot.services.iter().all(|s| service(s) == ServiceHealth::Healthy)
         && snapshot.ipvs.as_ref().is_none_or(|ipvs| ipvs.present);
     u8::from(!healthy)
@@ -70,6 +73,7 @@ pub fn is_instance_healthy(instance: &InstanceStatus) -> bool {
     takes_part
         && missing(instance) == 0
         && left_over(instance) == 0
+        && routes_missing(instance) == 0
         && rival(instance).is_none()
         && !is_rejecting(instance)
 }
@@ -90,6 +94,19 @@ pub fn left_over(instance: &InstanceStatus) -> usize {
             instance.addresses.iter().filter(|a| a.present).count()
         }
     }
+}
+
+/// Routes and rules that are not in the kernel's tables although the instance is Active.
+pub fn routes_missing(instance: &InstanceStatus) -> usize {
+    match instance.state {
+        InstanceState::Active => instance.routes.iter().filter(|r| !r.present).count(),
+        InstanceState::Initialize | InstanceState::Backup | InstanceState::Fault => 0,
+    }
+}
+
+/// A service of this box that is not as the instance that it follows.
+pub fn is_service_failed(run: &RunStatus) -> bool {
+    run.failed && run.what == "service"
 }
 
 /// Another router that claims to be Active while this one is: heard within the last three of our intervals,

@@ -75,6 +75,12 @@ impl Json {
         self.comma = true;
     }
 
+    pub(super) fn signed(&mut self, number: i64) {
+        self.separate();
+        let _ = write!(self.out, "{number}");
+        self.comma = true;
+    }
+
     pub(super) fn millis(&mut self, duration: Duration) {
         self.number(duration.total_millis());
     }

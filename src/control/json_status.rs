@@ -1,17 +1,32 @@
 //! The snapshot as JSON: every field, stable keys in snake case, lengths of time in whole milliseconds.
 
+use super::age::Mac;
 use super::health;
 use super::json::{Json, SCHEMA};
+use crate::model::Family;
 use crate::model::status::{
-    AddressStatus, InstanceCounters, InstanceState, InstanceStatus, IpvsStatus, MailStatus, PeerStatus,
-    RejectedPeer, ServerStatus, ServiceStatus, Snapshot, Stalls,
+    AddressStatus, GroupStatus, InstanceCounters, InstanceState, InstanceStatus, IpvsStatus, MailStatus,
+    PeerStatus, RejectedPeer, RouteStatus, RunStatus, ServerStatus, ServiceStatus, Snapshot, Stalls,
+    TrackerStatus,
 };
 
 /// `{"schema":1,...}` on one line. The patterns below name every field, so that a new one cannot be
 /// forgotten.
 pub(super) fn status(snapshot: &Snapshot) -> String {
-    let Snapshot { router_name, up, instances, services, problems, ipvs, mail, stalls, dropped, .. } =
-        snapshot;
+    let Snapshot {
+        router_name,
+        up,
+        instances,
+        groups,
+        trackers,
+        runs,
+        services,
+        problems,
+        ipvs,
+        mail,
+        stalls,
+        dropped,
+    } = snapshot;
     let mut json = Json::default();
     json.object(|json| {
         json.key("schema").number(SCHEMA);
@@ -20,6 +35,9 @@ pub(super) fn status(snapshot: &Snapshot) -> String {
         json.key("healthy").boolean(health::health(snapshot) == 0);
         json.key("up_ms").millis(*up);
         json.key("instances").array(instances, instance);
+        json.key("groups").array(groups, group);
+        json.key("trackers").array(trackers, tracker);
+        json.key("runs").array(runs, run);
         json.key("services").array(services, service);
         json.key("problems").array(problems, |json, text| json.text(text));
         json.key("ipvs").optional(ipvs.as_ref(), |json, ipvs| {
@@ -67,31 +85,59 @@ fn instance(json: &mut Json, instance: &InstanceStatus) {
         name,
         interface,
         vrid,
+        family,
         version,
+        group,
         state,
         since,
         cause,
         priority,
         effective_priority,
+        contributions,
+        faults,
+        waits,
         advert_interval,
+        peers,
+        virtual_mac,
+        rivals,
+        active_mac,
         active_router,
         addresses,
+        routes,
         counters,
         rejected,
-        ..
     } = instance;
     json.object(|json| {
         json.key("name").text(name);
         json.key("interface").text(interface);
         json.key("vrid").number(*vrid);
+        json.key("family").text(family_word(*family));
         json.key("version").shown(version);
+        json.key("group").optional(group.as_ref(), |json, name| json.text(name));
         json.key("state").text(state_word(*state));
         json.key("healthy").boolean(health::is_instance_healthy(instance));
         json.key("since_ms").millis(*since);
         json.key("cause").text(cause);
         json.key("priority").number(*priority);
         json.key("effective_priority").number(*effective_priority);
+        json.key("contributions").array(contributions, |json, (tracker, number)| {
+            json.object(|json| {
+                json.key("tracker").text(tracker);
+                json.key("number").signed(i64::from(*number));
+            });
+        });
+        json.key("faults").array(faults, |json, text| json.text(text));
+        json.key("waits").optional(waits.as_ref(), |json, text| json.text(text));
         json.key("advert_interval_ms").millis(*advert_interval);
+        json.key("unicast_peers").array(peers, |json, peer| json.shown(peer));
+        json.key("virtual_mac").optional(virtual_mac.as_ref(), |json, (interface, mac)| {
+            json.object(|json| {
+                json.key("interface").text(interface);
+                json.key("mac").shown(Mac(*mac));
+            });
+        });
+        json.key("rivals").number(*rivals);
+        json.key("active_mac").optional(active_mac.as_ref(), |json, mac| json.shown(Mac(*mac)));
         json.key("active_router").optional(active_router.as_ref(), |json, peer| {
             let PeerStatus { address, priority, heard } = peer;
             json.object(|json| {
@@ -104,6 +150,14 @@ fn instance(json: &mut Json, instance: &InstanceStatus) {
             let AddressStatus { address, present, put_back } = vip;
             json.object(|json| {
                 json.key("address").shown(address);
+                json.key("present").boolean(*present);
+                json.key("put_back").number(*put_back);
+            });
+        });
+        json.key("routes").array(routes, |json, route| {
+            let RouteStatus { text, present, put_back } = route;
+            json.object(|json| {
+                json.key("text").text(text);
                 json.key("present").boolean(*present);
                 json.key("put_back").number(*put_back);
             });
@@ -130,12 +184,13 @@ fn counters(json: &mut Json, counters: &InstanceCounters) {
         released_active,
         priority_zero_received,
         priority_zero_sent,
+        signed_received,
+        unsigned_accepted,
         lower_priority_received,
         address_list_mismatch,
         other_checksum_form,
         interval_differs,
         dropped,
-        ..
     } = counters;
     json.object(|json| {
         json.key("adverts_received").number(*adverts_received);
@@ -144,12 +199,66 @@ fn counters(json: &mut Json, counters: &InstanceCounters) {
         json.key("released_active").number(*released_active);
         json.key("priority_zero_received").number(*priority_zero_received);
         json.key("priority_zero_sent").number(*priority_zero_sent);
+        json.key("signed_received").number(*signed_received);
+        json.key("unsigned_accepted").number(*unsigned_accepted);
         json.key("lower_priority_received").number(*lower_priority_received);
         json.key("address_list_mismatch").number(*address_list_mismatch);
         json.key("other_checksum_form").number(*other_checksum_form);
         json.key("interval_differs").number(*interval_differs);
         json.key("dropped");
         self::dropped(json, dropped);
+    });
+}
+
+/// A stable word for programs.
+pub(super) const fn family_word(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "ipv4",
+        Family::V6 => "ipv6",
+    }
+}
+
+fn group(json: &mut Json, group: &GroupStatus) {
+    let GroupStatus { name, state, since, members } = group;
+    json.object(|json| {
+        json.key("name").text(name);
+        json.key("state").text(state_word(*state));
+        json.key("since_ms").millis(*since);
+        json.key("members").array(members, |json, name| json.text(name));
+    });
+}
+
+fn tracker(json: &mut Json, tracker: &TrackerStatus) {
+    let TrackerStatus { name, kind, up, hurts, value, since, reason, last, passed, failed, used_by } =
+        tracker;
+    json.object(|json| {
+        json.key("name").text(name);
+        json.key("kind").text(kind);
+        json.key("up").optional(*up, Json::boolean);
+        json.key("hurts").boolean(*hurts);
+        json.key("value").optional(*value, Json::signed);
+        json.key("since_ms").millis(*since);
+        json.key("reason").text(reason);
+        json.key("ended_ms").optional(last.map(|(ended, _)| ended), Json::millis);
+        json.key("took_ms").optional(last.map(|(_, took)| took), Json::millis);
+        json.key("passed").number(*passed);
+        json.key("failed").number(*failed);
+        json.key("used_by").array(used_by, |json, name| json.text(name));
+    });
+}
+
+fn run(json: &mut Json, run: &RunStatus) {
+    let RunStatus { subject, what, running, waiting, collapsed, outcome, failed, last } = run;
+    json.object(|json| {
+        json.key("subject").text(subject);
+        json.key("what").text(what);
+        json.key("running_ms").optional(*running, Json::millis);
+        json.key("waiting").number(*waiting);
+        json.key("collapsed").number(*collapsed);
+        json.key("outcome").text(outcome);
+        json.key("failed").boolean(*failed);
+        json.key("ended_ms").optional(last.map(|(ended, _)| ended), Json::millis);
+        json.key("took_ms").optional(last.map(|(_, took)| took), Json::millis);
     });
 }
 

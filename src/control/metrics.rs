@@ -1,8 +1,11 @@
 //! The numbers of the status in Prometheus' text form (version 0.0.4).
 
 use super::health::{self, ServiceHealth};
-use super::json_status::state_word;
-use crate::model::status::{InstanceState, InstanceStatus, ServerStatus, ServiceStatus, Snapshot};
+use super::json_status::{family_word, state_word};
+use crate::model::status::{
+    GroupStatus, InstanceState, InstanceStatus, RunStatus, ServerStatus, ServiceStatus, Snapshot,
+    TrackerStatus,
+};
 use crate::time::Duration;
 use core::fmt::{Display, Write};
 
@@ -25,10 +28,17 @@ pub(super) fn metrics(snapshot: &Snapshot) -> String {
     }
     page.ipvs_and_mail(snapshot);
     page.instances(&snapshot.instances);
+    page.groups(&snapshot.groups);
+    page.trackers(&snapshot.trackers);
+    page.runs(&snapshot.runs);
     page.services(&snapshot.services);
     page.servers(&snapshot.services);
     page.out
 }
+
+/// All states, as they are told.
+const STATES: [InstanceState; 4] =
+    [InstanceState::Initialize, InstanceState::Backup, InstanceState::Active, InstanceState::Fault];
 
 type Labels<'a> = [(&'static str, &'a str)];
 
@@ -79,17 +89,33 @@ impl Page {
         if instances.is_empty() {
             return;
         }
-        let states =
-            [InstanceState::Initialize, InstanceState::Backup, InstanceState::Active, InstanceState::Fault];
+        self.family("vipd_instance_info", "gauge", "always 1: what the instance is");
+        for i in instances {
+            let (vrid, version) = (i.vrid.to_string(), i.version.to_string());
+            let labels = [
+                ("instance", i.name.as_str()),
+                ("interface", &i.interface),
+                ("vrid", &vrid),
+                ("family", family_word(i.family)),
+                ("version", &version),
+                ("group", i.group.as_ref().map_or("", |name| name)),
+            ];
+            self.sample("vipd_instance_info", &labels, 1);
+        }
         self.family("vipd_instance_state", "gauge", "1 for the state that the instance is in");
         for i in instances {
-            for state in states {
+            for state in STATES {
                 let labels = [("instance", i.name.as_str()), ("state", state_word(state))];
                 self.sample("vipd_instance_state", &labels, u8::from(i.state == state));
             }
         }
         self.each_instance(instances, "since_seconds", "gauge", "time in that state", |i| Seconds(i.since));
         self.each_instance(instances, "priority", "gauge", "priority in use", |i| i.effective_priority);
+        self.each_instance(instances, "base_priority", "gauge", "priority configured", |i| i.priority);
+        self.each_instance(instances, "routes", "gauge", "virtual routes and rules", |i| i.routes.len());
+        self.each_instance(instances, "routes_present", "gauge", "those in the kernel's tables", |i| {
+            i.routes.iter().filter(|r| r.present).count()
+        });
         self.each_instance(instances, "vips", "gauge", "virtual addresses", |i| i.addresses.len());
         self.each_instance(instances, "vips_present", "gauge", "those on the box", |i| {
             i.addresses.iter().filter(|a| a.present).count()
@@ -112,7 +138,10 @@ impl Page {
 
     fn instance_counters(&mut self, instances: &[InstanceStatus]) {
         type Pick = fn(&InstanceStatus) -> u32;
-        let counters: [(&str, &str, Pick); 10] = [
+        let counters: [(&str, &str, Pick); 13] = [
+            ("rivals_total", "times another router was Active, too", |i| i.rivals),
+            ("signed_received_total", "adverts with a good HMAC", |i| i.counters.signed_received),
+            ("unsigned_accepted_total", "adverts without one, accepted", |i| i.counters.unsigned_accepted),
             ("adverts_received_total", "valid adverts received", |i| i.counters.adverts_received),
             ("adverts_sent_total", "adverts sent", |i| i.counters.adverts_sent),
             ("became_active_total", "times it became Active", |i| i.counters.became_active),
@@ -149,6 +178,63 @@ impl Page {
         self.family(&name, kind, help);
         for instance in instances {
             self.sample(&name, &[("instance", &instance.name)], value(instance));
+        }
+    }
+
+    fn groups(&mut self, groups: &[GroupStatus]) {
+        if groups.is_empty() {
+            return;
+        }
+        self.family("vipd_group_state", "gauge", "1 for the state that the group is in");
+        for group in groups {
+            for state in STATES {
+                let labels = [("group", group.name.as_str()), ("state", state_word(state))];
+                self.sample("vipd_group_state", &labels, u8::from(group.state == state));
+            }
+        }
+    }
+
+    fn trackers(&mut self, trackers: &[TrackerStatus]) {
+        if trackers.is_empty() {
+            return;
+        }
+        type Pick = fn(&TrackerStatus) -> Option<i64>;
+        let numbers: [(&str, &str, &str, Pick); 5] = [
+            ("up", "gauge", "1 where it is up; none before the first result", |t| t.up.map(i64::from)),
+            ("hurts", "gauge", "1 where it takes priority or fitness", |t| Some(t.hurts.into())),
+            ("value", "gauge", "number of a file, count of processes", |t| t.value),
+            ("passed_total", "counter", "runs or probes passed", |t| Some(t.passed.into())),
+            ("failed_total", "counter", "runs or probes failed", |t| Some(t.failed.into())),
+        ];
+        for (name, kind, help, pick) in numbers {
+            let name = format!("vipd_tracker_{name}");
+            self.family(&name, kind, help);
+            for tracker in trackers {
+                if let Some(number) = pick(tracker) {
+                    let labels = [("tracker", tracker.name.as_str()), ("kind", tracker.kind)];
+                    self.sample(&name, &labels, number);
+                }
+            }
+        }
+    }
+
+    fn runs(&mut self, runs: &[RunStatus]) {
+        if runs.is_empty() {
+            return;
+        }
+        type Pick = fn(&RunStatus) -> u32;
+        let numbers: [(&str, &str, &str, Pick); 4] = [
+            ("failed", "gauge", "1 where the last one failed", |r| r.failed.into()),
+            ("running", "gauge", "1 where one runs", |r| r.running.is_some().into()),
+            ("waiting", "gauge", "how many wait", |r| r.waiting),
+            ("collapsed_total", "counter", "passed over for newer ones", |r| r.collapsed),
+        ];
+        for (name, kind, help, pick) in numbers {
+            let name = format!("vipd_program_{name}");
+            self.family(&name, kind, help);
+            for run in runs {
+                self.sample(&name, &[("subject", run.subject.as_str()), ("what", run.what)], pick(run));
+            }
         }
     }
 

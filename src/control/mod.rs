@@ -13,12 +13,16 @@ pub mod health;
 mod json;
 mod json_status;
 mod metrics;
+mod problems;
 pub mod render;
 mod reply;
 mod request;
 mod rows;
 mod screen;
+mod section;
+mod service_rows;
 mod table;
+mod track_rows;
 
 pub use reply::{Reply, Report, header, parse_header};
 pub use request::{EventsRequest, FRAMED, Format, Refused, Request, StatusRequest};

@@ -6,7 +6,10 @@ pub use super::screen::text;
 use super::age::{Age, Count};
 use super::health::{self, ServiceHealth};
 use super::table::{ascii, cut};
-use crate::model::status::{InstanceState, InstanceStatus, ServiceStatus, Snapshot};
+use super::track_rows::state;
+use crate::model::status::{
+    GroupStatus, InstanceState, InstanceStatus, ServiceStatus, Snapshot, TrackerStatus,
+};
 
 /// Size of a screen. A serial console has no window size: these are the widest and the longest that never
 /// scroll the first line away.
@@ -25,18 +28,23 @@ impl Default for Screen {
     }
 }
 
-/// One line for each instance and each service, for scripts and prompts: what, name, state, age, and what is
-/// wrong.
+/// One line for each instance, group, tracker and service, for scripts and prompts: what, name, state, age,
+/// and what is wrong. Lines of other kinds may come; a script takes those whose first word it knows.
 ///
 /// ```text
 /// instance VI_1 Active 3d04h prio 100 this
+/// group VG_1 Active 3d04h 2
+/// tracker wan down 41s path
 /// service web degraded 41s 1/2
 /// ```
 pub fn brief(snapshot: &Snapshot) -> String {
     let width = Screen::default().columns;
     let mut out = String::new();
     let instances = snapshot.instances.iter().map(brief_instance);
-    for line in instances.chain(snapshot.services.iter().map(brief_service)) {
+    let groups = snapshot.groups.iter().map(brief_group);
+    let trackers = snapshot.trackers.iter().map(brief_tracker);
+    let services = snapshot.services.iter().map(brief_service);
+    for line in instances.chain(groups).chain(trackers).chain(services) {
         out.push_str(&cut(&line, width));
         out.push('\n');
     }
@@ -56,12 +64,29 @@ fn brief_instance(instance: &InstanceStatus) -> String {
         Age(instance.since),
         instance.effective_priority,
     );
+    if let Some(rival) = health::rival(instance) {
+        line.push_str(&format!(" rival={}", rival.address));
+    }
+    if health::routes_missing(instance) > 0 {
+        line.push_str(&format!(" routes-missing={}", health::routes_missing(instance)));
+    }
     match (health::missing(instance), health::left_over(instance)) {
         (0, 0) => {}
         (0, left) => line.push_str(&format!(" vips-left={left}")),
         (missing, _) => line.push_str(&format!(" vips-missing={missing}")),
     }
     line
+}
+
+fn brief_group(group: &GroupStatus) -> String {
+    let (name, state, since) = (cut(&word(&group.name), 24), group.state.word(), Age(group.since));
+    format!("group {name} {state} {since} {}", group.members.len())
+}
+
+fn brief_tracker(tracker: &TrackerStatus) -> String {
+    let (name, state, since) = (cut(&word(&tracker.name), 24), state(tracker), Age(tracker.since));
+    let hurts = if tracker.hurts { " hurts" } else { "" };
+    format!("tracker {name} {state} {since} {}{hurts}", tracker.kind)
 }
 
 fn brief_service(service: &ServiceStatus) -> String {

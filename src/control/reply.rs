@@ -2,7 +2,7 @@
 
 use super::request::{EventsRequest, Format, Refused, StatusRequest};
 use super::{events, health, json, json_status, metrics, render};
-use crate::model::status::{Happening, Snapshot};
+use crate::model::status::{Happening, InstanceStatus, Snapshot, TrackerStatus};
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,9 +88,19 @@ pub fn parse_header(line: &str) -> Option<Report> {
 
 /// The snapshot with only what has this name; `None` where nothing has it.
 fn select(snapshot: &Snapshot, name: &str) -> Option<Snapshot> {
-    let instances: Vec<_> = snapshot.instances.iter().filter(|i| i.name == name).cloned().collect();
+    let groups: Vec<_> = snapshot.groups.iter().filter(|g| g.name == name).cloned().collect();
+    let is_shown = |i: &&InstanceStatus| i.name == name || groups.iter().any(|g| g.members.contains(&i.name));
+    let instances: Vec<_> = snapshot.instances.iter().filter(is_shown).cloned().collect();
     let services: Vec<_> = snapshot.services.iter().filter(|s| s.name == name).cloned().collect();
-    if instances.is_empty() && services.is_empty() {
+    let is_theirs = |t: &&TrackerStatus| t.name == name || t.used_by.iter().any(|user| user == name);
+    let trackers: Vec<_> = snapshot.trackers.iter().filter(is_theirs).cloned().collect();
+    let runs: Vec<_> = snapshot.runs.iter().filter(|r| r.subject == name).cloned().collect();
+    if instances.is_empty()
+        && groups.is_empty()
+        && services.is_empty()
+        && trackers.is_empty()
+        && runs.is_empty()
+    {
         return None;
     }
     Some(Snapshot {
@@ -98,9 +108,9 @@ fn select(snapshot: &Snapshot, name: &str) -> Option<Snapshot> {
         up: snapshot.up,
         ipvs: if services.is_empty() { None } else { snapshot.ipvs.clone() },
         instances,
-        groups: snapshot.groups.clone(),
-        trackers: snapshot.trackers.clone(),
-        runs: snapshot.runs.clone(),
+        groups,
+        trackers,
+        runs,
         services,
         problems: snapshot.problems.clone(),
         mail: snapshot.mail.clone(),
@@ -111,18 +121,21 @@ fn select(snapshot: &Snapshot, name: &str) -> Option<Snapshot> {
 }
 
 fn unknown_name(snapshot: &Snapshot, name: &str) -> String {
-    let names = snapshot.instances.iter().map(|i| &i.name).chain(snapshot.services.iter().map(|s| &s.name));
-    let alike = names
-        .clone()
+    let names = || {
+        let instances = snapshot.instances.iter().map(|i| &i.name);
+        let others = snapshot.groups.iter().map(|g| &g.name).chain(snapshot.trackers.iter().map(|t| &t.name));
+        instances.chain(snapshot.services.iter().map(|s| &s.name)).chain(others)
+    };
+    let alike = names()
         .find(|n| n.eq_ignore_ascii_case(name))
-        .or_else(|| names.clone().find(|n| n.contains(name) || name.contains(n.as_str())));
+        .or_else(|| names().find(|n| n.contains(name) || name.contains(n.as_str())));
     let name = super::table::ascii(name);
     match alike {
         Some(alike) => {
             let alike = super::table::ascii(alike);
-            format!("vipd: no instance or service is named \"{name}\". Is \"{alike}\" meant?\n")
+            format!("vipd: nothing is named \"{name}\". Is \"{alike}\" meant?\n")
         }
-        None => format!("vipd: no instance or service is named \"{name}\". \"vipd status\" lists them.\n"),
+        None => format!("vipd: nothing is named \"{name}\". \"vipd status\" lists all there is.\n"),
     }
 }
 

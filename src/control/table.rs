@@ -56,6 +56,16 @@ pub(super) fn lay_out<const N: usize>(columns: &[Column; N], rows: &[[String; N]
     }
 }
 
+/// Width of the table where nothing is cut.
+pub(super) fn natural_width<const N: usize>(columns: &[Column; N], rows: &[[String; N]]) -> usize {
+    let gaps = GAP * N.saturating_sub(1);
+    let widest = |at: usize, title: &str| {
+        let cells = rows.iter().filter_map(|row| row.get(at)).map(String::len);
+        cells.max().unwrap_or(0).max(title.len())
+    };
+    columns.iter().enumerate().map(|(at, column)| widest(at, column.title)).sum::<usize>() + gaps
+}
+
 /// Takes from the widest column that may give, until all fit or none may.
 fn shrink<const N: usize>(columns: &[Column; N], widths: &mut [usize; N], width: usize) {
     let gaps = GAP * N.saturating_sub(1);

@@ -3,7 +3,9 @@
 //! A golden file is made anew with `VIPD_BLESS=1 cargo test --lib control`; read the difference before it is
 //! kept.
 
-use super::examples::{Random, fail, happening, instance, name, s1, s1_backup, secs, server, service};
+use super::examples::{
+    Random, busy, fail, happening, instance, name, route, run, s1, s1_backup, secs, server, service, tracker,
+};
 use super::{EventsRequest, Format, Reply, StatusRequest, health, render};
 use crate::model::Level;
 use crate::model::status::{InstanceState, IpvsStatus, PeerStatus, RejectedPeer, Snapshot, Stalls};
@@ -50,6 +52,7 @@ fn screen_of_design() {
     second.since = secs(130);
     second.priority = 130;
     second.effective_priority = 80;
+    second.contributions = vec![(name("wan"), -50)];
     snapshot.instances.push(second);
     snapshot.instances[0].addresses[0].put_back = 1;
     fail(&mut snapshot.services[0].servers[1], 41, "HTTP 503, want 200");
@@ -157,6 +160,93 @@ fn a_router_that_we_reject_is_no_health() {
     assert_eq!(health::health(&snapshot), 0, "what was mended a minute ago is history");
 }
 
+#[test]
+fn screen_of_a_router_with_all_that_vrrp_has() {
+    let snapshot = busy();
+    let got = text(&snapshot);
+    golden("status-vrrp.txt", &got);
+    assert!(got.lines().count() <= 23, "the first line would scroll away");
+    for (what, words) in [
+        ("which sum makes the priority", "80=130-50 wan"),
+        ("what it waits for", "preempts in 12s"),
+        ("who is Active, too, and its MAC", "192.168.2.3 (52:54:00:12:34:56) is Active too: 12 times"),
+        ("what to do about it", "IGMP snooping"),
+        ("a route that is not there", "missing: 0.0.0.0/0 via 10.0.0.1"),
+        ("why a tracker is down", "no answer in 1s"),
+        ("a service that does not start", "local service dnsmasq failed 2m10s ago: start: exited with 7"),
+    ] {
+        assert!(got.contains(words), "{what}: an operator needs it");
+    }
+}
+
+#[test]
+fn the_code_is_1_for_each_trouble_of_its_own() {
+    type Trouble = fn(&mut Snapshot);
+    let troubles: [(&str, Trouble); 4] = [
+        ("a route is missing", |s| s.instances[0].routes.push(route("0.0.0.0/0 via 10.0.0.1", false))),
+        ("a tracker costs priority", |s| {
+            s.trackers.push(tracker("wan", "path", &["VI_1"]));
+            s.trackers[0].hurts = true;
+        }),
+        ("a service does not start", |s| {
+            s.runs.push(run("dnsmasq", "service", "start: exited with 1", true))
+        }),
+        ("two are Active", |s| s.instances[0].active_router = busy().instances[2].active_router),
+    ];
+    for (what, trouble) in troubles {
+        let mut snapshot = s1();
+        trouble(&mut snapshot);
+        assert_eq!(health::health(&snapshot), 1, "{what}: degraded");
+    }
+    let mut snapshot = s1();
+    let mut backup = instance("VI_2", 51, InstanceState::Backup, "10.0.0.200");
+    backup.routes.push(route("0.0.0.0/0 via 10.0.0.1", false));
+    snapshot.instances.push(backup);
+    snapshot.trackers.push(tracker("maintenance", "file", &["VI_1"]));
+    snapshot.trackers[0].up = Some(false);
+    snapshot.runs.push(run("VI_1", "notify", "MASTER: exited with 1", true));
+    assert_eq!(health::health(&snapshot), 0, "a Backup has no routes, and a notification is no service");
+    assert!(text(&snapshot).contains("VI_1: notify program failed 2m10s ago: MASTER: exited with 1"));
+}
+
+#[test]
+fn a_sum_names_as_many_trackers_as_fit() {
+    let mut of = instance("VI_1", 50, InstanceState::Backup, "10.0.0.100");
+    (of.priority, of.effective_priority) = (130, 55);
+    of.contributions = vec![(name("wan"), -50), (name("dns"), -20), (name("load"), -5)];
+    for (width, want) in [(40, "55=130-50 wan-20 dns-5 load"), (20, "55=130-50 wan.."), (13, "55=130-75..")] {
+        assert_eq!(super::rows::priority(&of, width), want, "at {width} characters");
+    }
+    of.contributions.clear();
+    assert_eq!(super::rows::priority(&of, 13), "55=130-75", "nobody says why");
+}
+
+#[test]
+fn screen_of_510_instances_counts_what_is_well() {
+    let mut snapshot = s1();
+    snapshot.instances = (0..510u32)
+        .map(|n| {
+            let state = if n % 2 == 0 { InstanceState::Active } else { InstanceState::Backup };
+            let mut instance = instance(&format!("v{n}"), (n / 2 + 1) as u8, state, "10.0.0.1");
+            instance.family = if n < 255 { crate::model::Family::V4 } else { crate::model::Family::V6 };
+            instance
+        })
+        .collect();
+    for n in [100, 300, 301, 302, 509] {
+        snapshot.instances[n].state = InstanceState::Fault;
+        snapshot.instances[n].addresses[0].present = false;
+        snapshot.instances[n].cause = name("interface eth0.5 is down");
+    }
+    snapshot.trackers = (0..40).map(|n| tracker(&format!("t{n}"), "interface", &["v1"])).collect();
+    snapshot.trackers[39].hurts = true;
+    snapshot.trackers[39].up = Some(false);
+    let got = text(&snapshot);
+    golden("status-many.txt", &got);
+    for sick in ["v100 ", "v300 ", "v301 ", "v302 ", "v509 ", "t39 "] {
+        assert!(got.contains(sick), "{sick}is not well and must be on the screen");
+    }
+}
+
 /// 40 instances and 60 services, three of them with trouble at the end of their lists.
 fn crowd() -> Snapshot {
     let mut snapshot = s1();
@@ -220,10 +310,32 @@ fn details_of_one() {
     let service = Reply::status(&named(Format::Text, "web"), &snapshot);
     golden("status-service.txt", &service.body);
     assert_eq!(service.code, 1, "and web is not");
+    let busy = busy();
+    for (what, code) in [("guest", 1), ("inside", 0), ("wan", 1), ("dnsmasq", 1)] {
+        let reply = Reply::status(&named(Format::Text, what), &busy);
+        golden(&format!("status-of-{what}.txt"), &reply.body);
+        assert_eq!(reply.code, code, "the code of {what} alone");
+    }
     let unknown = Reply::status(&named(Format::Text, "wen"), &snapshot);
     assert_eq!(unknown.code, 2, "a wrong name is the caller's mistake");
     let alike = Reply::status(&named(Format::Text, "WEB"), &snapshot);
     assert!(alike.body.contains("Is \"web\" meant?"), "the likely intention: {}", alike.body);
+}
+
+#[test]
+fn brief_of_a_router_with_all_that_vrrp_has() {
+    let request = StatusRequest { brief: true, ..StatusRequest::default() };
+    let want = "\
+instance lan Backup 41s prio 80 192.168.234.37
+instance lan6 Backup 41s prio 55 192.168.234.37
+instance guest Active 3d04h prio 100 this rival=192.168.2.3 routes-missing=1
+group inside Backup 3d04h 2
+tracker dhcp up 3d04h process
+tracker wan down 41s path hurts
+tracker load -3 3d04h file
+tracker resolver ? 1.0s script
+";
+    assert_eq!(Reply::status(&request, &busy()).body, want, "scripts split these lines at spaces");
 }
 
 #[test]
@@ -274,7 +386,18 @@ fn json_tells_everything() {
     assert_eq!(value["services"][0]["servers"][1]["since_ms"], 41_000);
     assert_eq!(value["ipvs"]["present"], true);
     assert_eq!(value["stalls"]["count"], 0);
-    golden_keys(&value);
+    let busy = busy();
+    let json = Reply::status(&StatusRequest { format: Format::Json, ..StatusRequest::default() }, &busy);
+    let vrrp: serde_json::Value = serde_json::from_str(&json.body).unwrap();
+    assert_eq!(vrrp["instances"][1]["family"], "ipv6");
+    assert_eq!(vrrp["instances"][1]["contributions"][2]["number"], -5);
+    assert_eq!(vrrp["instances"][2]["virtual_mac"]["mac"], "00:00:5e:00:01:34");
+    assert_eq!(vrrp["trackers"][1]["up"], false);
+    assert_eq!(vrrp["trackers"][2]["value"], -3, "a number of a file may be negative");
+    assert_eq!(vrrp["trackers"][3]["up"], serde_json::Value::Null, "nothing is known yet");
+    assert_eq!(vrrp["runs"][0]["failed"], true);
+    assert_eq!(vrrp["groups"][0]["members"][1], "lan6");
+    golden_keys(&serde_json::json!([value, vrrp]));
 }
 
 /// Programs rely on the keys: they are listed in a file, so that a change is a decision.
@@ -289,7 +412,9 @@ fn golden_keys(value: &serde_json::Value) {
         }
     }
     let mut keys = Vec::new();
-    walk("", value, &mut keys);
+    for value in value.as_array().into_iter().flatten() {
+        walk("", value, &mut keys);
+    }
     keys.sort();
     keys.dedup();
     golden("status-json-keys.txt", &(keys.join("\n") + "\n"));
@@ -297,8 +422,9 @@ fn golden_keys(value: &serde_json::Value) {
 
 #[test]
 fn metrics_are_well_formed() {
-    let mut snapshot = s1();
-    snapshot.instances[0].name = name("say \"hi\"\\");
+    let mut snapshot = busy();
+    (snapshot.services, snapshot.ipvs, snapshot.mail) = (s1().services, s1().ipvs, s1().mail);
+    snapshot.instances[0] = instance("say \"hi\"\\", 50, InstanceState::Active, "10.0.0.100");
     let request = StatusRequest { format: Format::Metrics, ..StatusRequest::default() };
     let page = Reply::status(&request, &snapshot).body;
     let mut families = std::collections::BTreeSet::new();
@@ -353,7 +479,17 @@ fn the_first_line_is_true() {
         assert_eq!(first.contains(&claim), active > 0, "seed {seed}: {active} are Active: {first}");
         assert!(active > 0 || !first.contains("ACTIVE"), "seed {seed}: none is Active: {first}");
         if health::health(&snapshot) == 0 {
-            for word in ["FAULT", "degraded", "down", "missing", "left behind", "no IPVS", "another router"] {
+            for word in [
+                "FAULT",
+                "degraded",
+                "down",
+                "failing",
+                "failed",
+                "missing",
+                "left behind",
+                "no IPVS",
+                "another router",
+            ] {
                 assert!(!first.contains(word), "seed {seed}: healthy, yet {first}");
             }
         }

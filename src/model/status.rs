@@ -220,7 +220,7 @@ pub struct TrackerStatus {
 pub struct RunStatus {
     /// For whom: an instance, a group, a service of this box.
     pub subject: Name,
-    /// `notify`, `pre_active`, `service`.
+    /// `notify`, `notify_group`, `pre_active`, `service`.
     pub what: &'static str,
     /// Is one running now, and for how long?
     pub running: Option<Duration>,

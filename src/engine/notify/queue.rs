@@ -230,7 +230,11 @@ impl Queue {
             .map_or_else(Text::new, |last| cut(format_args!("{}: {}", last.what, last.outcome)));
         Some(RunStatus {
             subject: self.name.clone(),
-            what: "notify",
+            // A group may have the name of an instance.
+            what: match self.kind {
+                Kind::Instance => "notify",
+                Kind::Group => "notify_group",
+            },
             running: self.turn.runs_for(now),
             waiting: self.waiting.len() as u32,
             collapsed: self.collapsed,
