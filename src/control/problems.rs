@@ -23,9 +23,9 @@ pub(super) fn problems(snapshot: &Snapshot) -> Vec<String> {
     for (instance, peer) in &rivals {
         let (name, address, priority) = (&instance.name, peer.address, peer.priority);
         add(format!(
-            "{name}: two Active routers, this one and {address}{} (priority {priority}): one does not hear the \
-             other, or rejects it. Look at vipd status there, at the switch (IGMP snooping), at firewalls \
-             (protocol 112)",
+            "{name}: two Active routers, this one and {address}{} (priority {priority}): one does not \
+             hear the other, or rejects it. Look at vipd status there, at the switch (IGMP snooping), at \
+             firewalls (protocol 112)",
             instance.active_mac.map(|mac| format!(" {}", Mac(mac))).unwrap_or_default()
         ));
     }

@@ -29,7 +29,8 @@ impl Engine {
         let mut fresh = Vec::new();
         for gone in old.iter_mut().filter(|i| !config.instances.iter().any(|c| same(c, &i.config))) {
             freed.extend(gone.remove(now, &mut cx));
-            cx.notifier.tell(now, About::Instance(&gone.config), Change::Deleted, 0, cx.actions);
+            let priority = gone.config.priority.get();
+            cx.notifier.tell(now, About::Instance(&gone.config), Change::Deleted, priority, cx.actions);
             cx.note(
                 now,
                 Level::Note,
