@@ -61,6 +61,9 @@ pub const NETLINK_PER_TURN: usize = 256;
 pub const ANNOUNCE_PER_SECOND: u32 = 1000;
 /// Address changes in one netlink batch; also the slice in which leases are renewed.
 pub const ADDRESS_BATCH: usize = 64;
+/// Routes and rules that an earlier run left, on their way out at one time. More: the next telling of the
+/// kernel's tables finds them.
+pub const STRAY_ROUTES_MAX: usize = 1024;
 /// IPVS commands on their way to the kernel at one time.
 pub const IPVS_WINDOW: usize = 64;
 /// Control connections at one time. More: closed at once.

@@ -58,7 +58,9 @@ pub enum Action {
         /// Rules.
         rules: bool,
     },
-    /// Add (or replace) or remove a route.
+    /// Add or remove a route. An add never replaces (NLM_F_EXCL: another one in its place is
+    /// [`Refusal::Exists`](super::Refusal)); a removal names our protocol number, so that it never takes what
+    /// somebody else made (RTNL-33).
     ChangeRoute {
         /// Comes back in [`Event::RouteResult`].
         token: u32,
@@ -69,7 +71,7 @@ pub enum Action {
         /// The route; its own `interface` has no meaning here.
         route: Box<Route>,
     },
-    /// Add or remove a rule.
+    /// Add or remove a rule, likewise.
     ChangeRule {
         /// Comes back in [`Event::RouteResult`].
         token: u32,

@@ -3,7 +3,7 @@
 
 use super::group::{Group, mix};
 use super::standing::{Case, Standing, hurts};
-use super::{Action, Actions, Engine, Phase, STATIC};
+use super::{Action, Actions, Engine, Phase};
 use crate::model::SyncGroup;
 use crate::model::status::{GroupStatus, InstanceState, TrackerStatus};
 use crate::time::Instant;
@@ -37,9 +37,10 @@ impl Engine {
             }
             instance.dump_end(now, &mut cx);
         }
-        self.static_routes.dump_end(now, STATIC, &mut cx);
+        self.tables_told(now);
         self.unlisten(left, actions);
         if first {
+            self.statics.want(now, true);
             self.static_routes.want(now, true);
             self.watch_routes(actions);
             actions.push(Action::SettingsSettled);
@@ -106,21 +107,6 @@ impl Engine {
                 instance.follow_to_active(now, &mut cx);
             }
             instance.set_group(group.map(|g| g.config.name.clone()));
-        }
-    }
-
-    /// Asks for notifications of routes and rules where anybody needs them.
-    pub(super) fn watch_routes(&mut self, actions: &mut Actions) {
-        let (mut routes, mut rules) = self.static_routes.wants();
-        routes |= self.trackers.wants_routes();
-        for (r, p) in self.instances.iter().map(|i| i.routes.wants()) {
-            (routes, rules) = (routes || r, rules || p);
-        }
-        if routes {
-            self.trackers.routes_watched();
-        }
-        if routes || rules {
-            actions.push(Action::WatchRoutes { routes, rules });
         }
     }
 

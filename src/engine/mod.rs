@@ -25,6 +25,8 @@ mod quiet;
 mod reload;
 mod routes;
 mod standing;
+mod statics;
+mod tables;
 mod track;
 mod vrrp;
 
@@ -42,7 +44,8 @@ use self::history::History;
 use self::links::Links;
 use self::mail::Mailer;
 use self::notify::Notifier;
-use self::routes::Routes;
+use self::routes::{Claims, Routes};
+use self::statics::Statics;
 use self::track::Trackers;
 use self::vrrp::{Instance, Leftovers, Pace};
 use crate::model::status::{Happening, InstanceState, Snapshot, Stalls};
@@ -62,6 +65,7 @@ struct Ctx<'a> {
     history: &'a mut History,
     mailer: &'a mut Mailer,
     notifier: &'a mut Notifier,
+    claims: &'a mut Claims,
     actions: &'a mut Actions,
     router_name: &'a str,
     links: &'a Links,
@@ -94,6 +98,7 @@ pub struct Engine {
     trackers: Trackers,
     /// A number of this router's own, for pauses.
     salt: u32,
+    statics: Statics,
     static_routes: Routes,
     leftovers: Leftovers,
     /// Configured rates of announcements.
@@ -114,6 +119,8 @@ struct Desk {
     history: History,
     mailer: Mailer,
     notifier: Notifier,
+    /// Who wants which route or rule, and the numbers of what is asked of the kernel.
+    claims: Claims,
     router_name: Name,
     host_name: Name,
     unix: Duration,
@@ -125,6 +132,7 @@ impl Desk {
             history: &mut self.history,
             mailer: &mut self.mailer,
             notifier: &mut self.notifier,
+            claims: &mut self.claims,
             actions,
             router_name: &self.router_name,
             links,
@@ -155,6 +163,7 @@ impl Engine {
                 history: History::new(),
                 mailer: Mailer::new(config.mail.clone()),
                 notifier: Notifier::new(config),
+                claims: Claims::default(),
                 router_name: config.global.router_name.clone().unwrap_or_else(|| host_name.clone()),
                 host_name,
                 unix: Duration::ZERO,
@@ -169,6 +178,7 @@ impl Engine {
             groups: Vec::new(),
             trackers: Trackers::new(config, seed, now),
             salt: seed,
+            statics: Statics::new(&config.static_addresses),
             static_routes: Routes::new(&config.static_routes, &config.static_rules, None),
             leftovers: Leftovers::default(),
             paces: Vec::new(),
@@ -191,6 +201,7 @@ impl Engine {
             Event::Link(link) => {
                 let before = self.links.by_index(link.index).map(|i| i.link.name);
                 if self.links.set(link) {
+                    self.look_at_tables(now);
                     self.look_at(now, before, link.name, actions);
                 }
                 // Under its old name nobody kept in mind which VIPs are on it.
@@ -203,6 +214,7 @@ impl Engine {
                 self.links.remove(index);
                 self.paces.retain(|(i, _)| *i != index);
                 self.leftovers.retain(|i| i != index);
+                self.look_at_tables(now);
                 if let Some(name) = name {
                     self.look_at(now, None, name, actions);
                 }
@@ -212,6 +224,7 @@ impl Engine {
                 self.links.forget_seen();
                 self.instances.iter_mut().for_each(Instance::dump_start);
                 self.trackers.dump_start();
+                self.statics.dump_start();
                 self.static_routes.dump_start();
             }
             Event::DumpEnd => self.dump_end(now, actions),
@@ -233,35 +246,16 @@ impl Engine {
             Event::AddressResult { index, cidr, op, result } => {
                 self.leftovers.handle_result(now, index, &cidr, op, result);
                 let mut cx = self.desk.cx(&self.links, actions);
+                self.statics.handle_result(now, index, &cidr, op, result, &mut cx);
                 for instance in &mut self.instances {
                     instance.handle_address_result(now, index, &cidr, op, result, &mut cx);
                 }
             }
-            Event::Route { route, is_present } => {
-                let mut cx = self.desk.cx(&self.links, actions);
-                self.trackers.handle_route(now, &route, is_present, &self.links, &mut cx);
-                self.static_routes.handle_route(now, &route, is_present, &self.links, STATIC, &mut cx);
-                for i in &mut self.instances {
-                    i.routes.handle_route(now, &route, is_present, &self.links, &i.config.name, &mut cx);
-                }
-            }
+            Event::Route { route, is_present } => self.handle_route(now, &route, is_present, actions),
             Event::Rule { rule, ours, is_present } => {
-                let mut cx = self.desk.cx(&self.links, actions);
-                self.static_routes.handle_rule(now, &rule, ours, is_present, STATIC, &mut cx);
-                for i in &mut self.instances {
-                    i.routes.handle_rule(now, &rule, ours, is_present, &i.config.name, &mut cx);
-                }
+                self.handle_rule(now, &rule, ours, is_present, actions);
             }
-            Event::RouteResult { token, result } => {
-                let mut cx = self.desk.cx(&self.links, actions);
-                if !self.static_routes.handle_result(now, token, result, STATIC, &mut cx) {
-                    for i in &mut self.instances {
-                        if i.routes.handle_result(now, token, result, &i.config.name, &mut cx) {
-                            break;
-                        }
-                    }
-                }
-            }
+            Event::RouteResult { token, result } => self.handle_route_result(now, token, result, actions),
             Event::LinkFailed { name, refusal } => {
                 let mut cx = self.desk.cx(&self.links, actions);
                 for instance in &mut self.instances {
@@ -314,7 +308,7 @@ impl Engine {
             Phase::Waiting | Phase::Running | Phase::Left => None,
         };
         let own = earlier(earlier(instances, self.leftovers.next_deadline()), phase);
-        let own = earlier(own, earlier(self.trackers.next_deadline(), self.static_routes.next_deadline()));
+        let own = earlier(own, earlier(self.trackers.next_deadline(), self.tables_deadline()));
         let groups = self.groups.iter().filter_map(Group::next_deadline).min();
         let own = earlier(own, earlier(groups, self.desk.notifier.next_deadline()));
         earlier(own, earlier(self.balancer.next_deadline(), self.desk.mailer.next_deadline()))
@@ -402,6 +396,7 @@ impl Engine {
             instance.problems(now, &mut snapshot.problems);
         }
         self.foreign.problems(now, &mut snapshot.problems);
+        self.table_problems(now, &mut snapshot.problems);
         if self.links.left_out > 0 {
             snapshot.problems.push(cut(format_args!(
                 "more than {} interfaces: some are not watched",
@@ -442,9 +437,8 @@ impl Engine {
             }
         }
         self.leftovers.tick(now, cx.actions);
-        if self.phase != Phase::Waiting {
-            self.static_routes.converge(now, &self.links, STATIC, &mut cx);
-        }
+        self.converge_tables(now, actions);
+        let mut cx = self.desk.cx(&self.links, actions);
         self.trackers.tick(now, &mut cx);
         cx.notifier.tick(now, cx.history, cx.actions);
         self.balancer.tick(now, &mut cx);
@@ -511,11 +505,11 @@ impl Engine {
         change: AddressChange,
         actions: &mut Actions,
     ) {
+        let Some(name) = self.links.by_index(index).map(|i| i.link.name) else { return };
+        let change = self.handle_table_address(now, index, &name, cidr, change);
         let changed = self.links.address(index, *cidr, change);
         let mut cx = self.desk.cx(&self.links, actions);
         self.trackers.handle_address(now, (index, cidr), change, &self.links, &mut cx);
-        let Some(name) = self.links.by_index(index).map(|i| i.link.name) else { return };
-        let mut cx = self.desk.cx(&self.links, actions);
         for instance in &mut self.instances {
             instance.handle_address(now, index, cidr, change, &mut cx);
         }

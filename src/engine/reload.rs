@@ -2,7 +2,7 @@
 
 use super::notify::{About, Change};
 use super::vrrp::Instance;
-use super::{Action, Actions, Engine, Phase, SHUTDOWN_TIMEOUT, STATIC};
+use super::{Action, Actions, Engine, Phase, SHUTDOWN_TIMEOUT};
 use crate::model::status::InstanceState;
 use crate::model::{self, Cidr, Config, Level};
 use crate::time::Instant;
@@ -27,8 +27,10 @@ impl Engine {
         let left = old.iter().flat_map(Instance::ears).collect();
         let mut freed: Vec<(u32, Cidr)> = Vec::new();
         let mut fresh = Vec::new();
+        let mut gone_routes = Vec::new();
         for gone in old.iter_mut().filter(|i| !config.instances.iter().any(|c| same(c, &i.config))) {
             freed.extend(gone.remove(now, &mut cx));
+            gone_routes.push(core::mem::take(&mut gone.routes));
             let priority = gone.config.priority.get();
             cx.notifier.tell(now, About::Instance(&gone.config), Change::Deleted, priority, cx.actions);
             cx.note(
@@ -53,11 +55,13 @@ impl Engine {
             }
         }
         self.trackers.reconfigure(now, &config, &mut cx);
-        self.static_routes.reconfigure(now, &config.static_routes, &config.static_rules, None);
         let is_active =
             |at: usize| self.instances.get(at).is_some_and(|i| i.state() == InstanceState::Active);
         cx.notifier.reconfigure(now, &config, is_active, cx.actions);
         self.balancer.reload(now, &config, &mut cx);
+        self.reload_tables(now, &config, gone_routes);
+        self.watch_routes(actions);
+        let mut cx = self.desk.cx(&self.links, actions);
         // Addresses that are new to us may be on the box already.
         cx.actions.push(Action::Redump);
         cx.note(
@@ -81,7 +85,6 @@ impl Engine {
                 }
             }
         }
-        self.watch_routes(actions);
         self.unlisten(left, actions);
         self.settle(now, freed, actions);
     }
@@ -92,6 +95,10 @@ impl Engine {
         for instance in &self.instances {
             instance.placed().for_each(|(index, cidr)| self.leftovers.forget(index, &cidr));
         }
+        let (links, statics) = (&self.links, &self.statics);
+        freed.retain(|(index, cidr)| {
+            !links.by_index(*index).is_some_and(|i| statics.has(i.link.name.as_str(), cidr))
+        });
         freed.retain(|(index, cidr)| !self.instances.iter_mut().any(|i| i.hand_over(now, *index, cidr)));
         freed.sort_unstable();
         for group in freed.chunk_by(|a, b| a.0 == b.0) {
@@ -113,9 +120,8 @@ impl Engine {
         self.trackers.shutdown(&mut cx);
         self.groups.iter_mut().for_each(|g| g.shutdown(now, &mut cx));
         cx.notifier.shutdown(now, cx.actions);
-        self.static_routes.want(now, false);
+        self.shutdown_tables(now, actions);
         let mut cx = self.desk.cx(&self.links, actions);
-        self.static_routes.converge(now, &self.links, STATIC, &mut cx);
         self.balancer.shutdown(now, &mut cx);
     }
 
@@ -124,7 +130,7 @@ impl Engine {
         let Phase::Leaving { give_up_at } = self.phase else { return };
         let clean = self.instances.iter().all(Instance::is_clean)
             && self.leftovers.is_empty()
-            && self.static_routes.is_clean()
+            && self.has_clean_tables()
             && self.desk.notifier.is_idle()
             && self.balancer.is_shut_down();
         if clean || give_up_at <= now {

@@ -370,8 +370,8 @@ pub struct Happening {
     /// How much it matters: `Error` is worth waking somebody, `Warning` is not as it should be, `Note` is a
     /// change.
     pub level: Level,
-    /// A stable word for scripts: `instance`, `server`, `service`, `address`, `ipvs`, `mail`, `daemon`,
-    /// `reload`, `program`, `track`, `group`.
+    /// A stable word for scripts: `instance`, `server`, `service`, `address`, `route`, `rule`, `ipvs`,
+    /// `mail`, `daemon`, `reload`, `program`, `track`, `group`.
     pub kind: &'static str,
     /// Whom it is about: an instance's or a service's name; empty for the daemon.
     pub subject: Name,

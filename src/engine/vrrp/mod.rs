@@ -382,8 +382,7 @@ impl Instance {
     /// The kernel's tables have been told whole.
     pub(super) fn dump_end(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         let taken = self.vips.dump_end(now, self.is_live(), self.config.advert_interval);
-        let name = self.config.name.clone();
-        self.routes.dump_end(now, &name, cx);
+        self.routes.dump_end(now);
         if taken > 0 {
             self.put_back(now, format_args!("{taken} addresses"), cx);
         }
@@ -408,7 +407,7 @@ impl Instance {
         self.enter(now, State::Initialize, format_args!("removed"), cx);
         self.routes.want(now, false);
         while self.routes.next_deadline().is_some_and(|at| at <= now) {
-            self.routes.converge(now, cx.links, &self.config.name, cx);
+            self.routes.converge(now, cx);
         }
         let held = self.vips.held().collect();
         self.leave_vmac(cx);
@@ -440,12 +439,12 @@ impl Instance {
         let wanted = self.is_live();
         self.routes.want(now, wanted);
         if !wanted {
-            self.routes.converge(now, cx.links, &self.config.name, cx);
+            self.routes.converge(now, cx);
         }
         self.converge_vmac(now, cx);
         self.vips.converge(now, wanted, self.config.lease, cx.actions);
         if wanted {
-            self.routes.converge(now, cx.links, &self.config.name, cx);
+            self.routes.converge(now, cx);
         }
     }
 

@@ -66,10 +66,12 @@ impl Bed {
     }
 
     fn call(&mut self, what: impl FnOnce(&mut Balancer, Instant, &mut Ctx<'_>)) {
+        let mut claims = Default::default();
         let mut cx = Ctx {
             history: &mut self.history,
             mailer: &mut self.mailer,
             notifier: &mut self.notifier,
+            claims: &mut claims,
             actions: &mut self.actions,
             router_name: "gw-a",
             links: &Links::default(),
