@@ -1,5 +1,6 @@
 //! The only room with descriptors, clocks, processes and `unsafe`.
 
+mod ask;
 pub mod client;
 pub mod clock;
 pub mod control;

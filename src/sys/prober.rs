@@ -3,9 +3,11 @@
 //! TCP probes end with the connection (HC-20). For the others the connected socket waits for a worker:
 //! those of servers that were up first, then whoever has gone without for longest. A hung server costs a
 //! worker at most the time of its probe, and hung servers that are known to be down never hold the last
-//! worker.
+//! worker. A ping or a DNS query is sent and answered here.
 
+use super::ask::{self, Ask, Question};
 use super::crew::{Crew, NotTaken, Program};
+use super::dial::Via;
 use super::poll::{Interest, PollSet};
 use super::{dial, worker};
 use crate::engine::{Event, Letter, Outcome, ProbeId, ProbeSpec};
@@ -27,13 +29,21 @@ pub struct Prober {
     /// The first `live` are on their way, the rest is kept for its memory.
     slots: Vec<Slot>,
     live: usize,
-    /// By `ProbeId::checker`.
-    checkers: Vec<Checker>,
+    checkers: Checkers,
     /// Conversations given to workers so far, wrapping.
     given: u32,
+    /// Sequence number of the last ping, wrapping (HC-40).
+    sequence: u16,
     scratch: Box<[u8; JOB_MAX]>,
     /// Wall-clock µs at the start: the letters' numbers, which begin with 1 each time, are told apart by it.
     born_micros: u128,
+}
+
+/// By `ProbeId::checker`: servers, and from [`ProbeId::PATH`] on, paths.
+#[derive(Default)]
+struct Checkers {
+    servers: Vec<Checker>,
+    paths: Vec<Checker>,
 }
 
 /// What is kept of a checker from probe to probe.
@@ -59,15 +69,29 @@ struct Slot {
     timeout: Duration,
     /// Its server was down, or it is a mail: others go first.
     low: bool,
-    /// What a worker is to do; empty where the connection is all.
+    task: Task,
+    /// What a worker is to do, or the question that is asked; empty where the connection is all.
     job: Vec<u8>,
     poll: Option<usize>,
+}
+
+/// How far it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// To the connection.
+    Connect,
+    /// To the end of a conversation.
+    Converse,
+    /// To an answer.
+    Ask(Question),
 }
 
 enum State {
     /// The outcome is known, and is told in the next turn.
     Ended(Outcome),
     Connecting(OwnedFd),
+    /// The question has been sent.
+    Asking(Ask),
     /// Connected; no worker yet. After `until` there would be too little time left to blame the server
     /// for it.
     Waiting {
@@ -93,8 +117,9 @@ impl Prober {
             crew: Crew::new(Program { path, argument: argument.into() }),
             slots: Vec::new(),
             live: 0,
-            checkers: Vec::new(),
+            checkers: Checkers::default(),
             given: 0,
+            sequence: 0,
             scratch: Box::new([0; JOB_MAX]),
             born_micros: since_epoch().as_micros(),
         }
@@ -103,21 +128,23 @@ impl Prober {
     /// Begins a probe. Its outcome comes from a later `process`, also where it is known at once. An
     /// earlier probe of the same checker is stopped.
     pub fn start(&mut self, now: Instant, id: ProbeId, spec: &ProbeSpec<'_>) {
-        let index = id.checker as usize;
-        if self.checkers.len() <= index {
-            self.checkers.resize(index + 1, Checker { slot: None, given: self.given });
-        }
-        if let Some(slot) = self.checkers.get(index).and_then(|checker| checker.slot) {
+        if let Some(slot) = self.checkers.make(id, self.given).and_then(|checker| checker.slot) {
             self.abandon(now, slot);
         }
         let job = match spec.kind {
-            CheckKind::Tcp => Ok(0),
-            CheckKind::Ping | CheckKind::Dns(_) => {
-                Err(Outcome::NotRun(cut(format_args!("not in this build yet"))))
+            CheckKind::Tcp => Ok((Task::Connect, 0)),
+            CheckKind::Ping => {
+                self.sequence = self.sequence.wrapping_add(1);
+                let len = ask::ping(spec.address, self.sequence, self.scratch.as_mut_slice());
+                Ok((Task::Ask(Question::Ping), len.unwrap_or(0)))
             }
-            CheckKind::Http(check) => self.http_job(spec, check),
+            CheckKind::Dns(check) => ask::query(&check.name, check.kind, self.scratch.as_mut_slice())
+                .map(|len| (Task::Ask(Question::Dns), len))
+                .ok_or_else(|| Outcome::NotRun(cut(format_args!("{} is no name of DNS", check.name)))),
+            CheckKind::Http(check) => self.http_job(spec, check).map(|len| (Task::Converse, len)),
         };
-        self.begin(now, Owner::Probe(id), spec.address, spec.timeout, !spec.was_up, job);
+        let via = Via { source: spec.source, interface: spec.interface.map(|name| name.as_str()) };
+        self.begin(now, Owner::Probe(id), (spec.address, via), spec.timeout, !spec.was_up, job);
     }
 
     /// Forgets a probe; no event comes of it. An old id changes nothing.
@@ -129,8 +156,8 @@ impl Prober {
 
     /// Begins to hand a mail over. What became of it comes from a later `process`.
     pub fn send_mail(&mut self, now: Instant, letter: &Letter, mail: &Mail, router_name: &str) {
-        let job = self.smtp_job(letter, mail, router_name);
-        self.begin(now, Owner::Mail(letter.id), mail.server, mail.timeout, true, job);
+        let job = self.smtp_job(letter, mail, router_name).map(|len| (Task::Converse, len));
+        self.begin(now, Owner::Mail(letter.id), (mail.server, Via::default()), mail.timeout, true, job);
     }
 
     /// Adds what is waited for to this turn's set.
@@ -138,6 +165,7 @@ impl Prober {
         for slot in self.slots.iter_mut().take(self.live) {
             slot.poll = match &slot.state {
                 State::Connecting(socket) => Some(set.add(socket.as_fd(), Interest::Write)),
+                State::Asking(ask) => Some(set.add(ask.as_fd(), Interest::Read)),
                 State::Ended(_) | State::Waiting { .. } | State::Talking | State::Free => None,
             };
         }
@@ -149,6 +177,7 @@ impl Prober {
         let mut waiting = false;
         let slots = self.slots.iter().take(self.live).map(|slot| match slot.state {
             State::Ended(_) => slot.started,
+            State::Asking(ref ask) => ask.next_deadline().map_or(slot.deadline, |at| at.min(slot.deadline)),
             State::Waiting { until, .. } => {
                 waiting = true;
                 until
@@ -180,7 +209,7 @@ impl Prober {
     pub fn shutdown(&mut self) {
         self.crew.shutdown();
         self.slots.clear();
-        self.checkers.clear();
+        self.checkers = Checkers::default();
         self.live = 0;
     }
 
@@ -216,30 +245,34 @@ impl Prober {
             .ok_or_else(|| Outcome::NotRun(cut(format_args!("longer than {JOB_MAX} bytes in all"))))
     }
 
-    /// `job`: bytes of the job in `scratch`, 0 for none; or why there is none.
+    /// `job`: how far it goes, and bytes of its job in `scratch`, 0 for none; or why there is none.
     fn begin(
         &mut self,
         now: Instant,
         owner: Owner,
-        address: SocketAddr,
+        (address, via): (SocketAddr, Via<'_>),
         timeout: Duration,
         low: bool,
-        job: Result<usize, Outcome>,
+        job: Result<(Task, usize), Outcome>,
     ) {
-        let talks = |slot: &&Slot| !slot.job.is_empty();
-        let full =
-            job != Ok(0) && self.slots.iter().take(self.live).filter(talks).count() >= CONVERSATIONS_MAX;
-        let begun = match &job {
-            Ok(_) if full => {
+        let (task, len) = *job.as_ref().unwrap_or(&(Task::Connect, 0));
+        let message = self.scratch.get(..len).unwrap_or(&[]);
+        let converses = |slot: &&Slot| slot.task == Task::Converse;
+        let full = task == Task::Converse
+            && self.slots.iter().take(self.live).filter(converses).count() >= CONVERSATIONS_MAX;
+        let begun = match (&job, task) {
+            (Ok(_), _) if full => {
                 Err(Outcome::NotRun(cut(format_args!("{CONVERSATIONS_MAX} are waiting already"))))
             }
-            Ok(_) => dial::dial(address, timeout),
-            Err(outcome) => Err(outcome.clone()),
+            (Ok(_), Task::Ask(question)) => {
+                Ask::begin(now, question, message, address, via, timeout).map(State::Asking)
+            }
+            (Ok(_), Task::Connect | Task::Converse) => {
+                dial::dial(address, via, timeout).map(State::Connecting)
+            }
+            (Err(outcome), _) => Err(outcome.clone()),
         };
-        let state = match begun {
-            Ok(socket) => State::Connecting(socket),
-            Err(outcome) => State::Ended(outcome),
-        };
+        let state = begun.unwrap_or_else(State::Ended);
         let index = self.live;
         let fresh = Slot {
             owner,
@@ -248,6 +281,7 @@ impl Prober {
             deadline: now + timeout,
             timeout,
             low,
+            task,
             job: Vec::new(),
             poll: None,
         };
@@ -261,7 +295,7 @@ impl Prober {
         self.live += 1;
         if let Some(slot) = self.slots.get_mut(index) {
             slot.job.clear();
-            slot.job.extend_from_slice(self.scratch.get(..job.unwrap_or(0)).unwrap_or(&[]));
+            slot.job.extend_from_slice(self.scratch.get(..len).unwrap_or(&[]));
         }
         self.note_slot(index);
     }
@@ -295,7 +329,7 @@ impl Prober {
                     self.given = self.given.wrapping_add(1);
                     let given = self.given;
                     if let Owner::Probe(id) = slot.owner
-                        && let Some(checker) = self.checkers.get_mut(id.checker as usize)
+                        && let Some(checker) = self.checkers.get_mut(id)
                     {
                         checker.given = given;
                     }
@@ -313,7 +347,7 @@ impl Prober {
     fn next_waiting(&self) -> Option<usize> {
         let rank = |slot: &Slot| {
             let given = match slot.owner {
-                Owner::Probe(id) => self.checkers.get(id.checker as usize).map(|checker| checker.given),
+                Owner::Probe(id) => self.checkers.get(id).map(|checker| checker.given),
                 Owner::Mail(_) => None,
             };
             let without = given.map_or(u32::MAX, |given| self.given.wrapping_sub(given));
@@ -357,7 +391,7 @@ impl Prober {
         // The socket, where there still is one, is closed here.
         slot.state = State::Free;
         if let Owner::Probe(id) = slot.owner
-            && let Some(checker) = self.checkers.get_mut(id.checker as usize)
+            && let Some(checker) = self.checkers.get_mut(id)
         {
             checker.slot = None;
         }
@@ -370,7 +404,7 @@ impl Prober {
 
     fn note_slot(&mut self, index: usize) {
         if let Some(Slot { owner: Owner::Probe(id), .. }) = self.slots.get(index)
-            && let Some(checker) = self.checkers.get_mut(id.checker as usize)
+            && let Some(checker) = self.checkers.get_mut(*id)
         {
             checker.slot = Some(index);
         }
@@ -378,10 +412,43 @@ impl Prober {
 
     fn find(&self, owner: Owner) -> Option<usize> {
         let index = match owner {
-            Owner::Probe(id) => self.checkers.get(id.checker as usize)?.slot?,
+            Owner::Probe(id) => self.checkers.get(id)?.slot?,
             Owner::Mail(_) => self.slots.iter().take(self.live).position(|slot| slot.owner == owner)?,
         };
         self.slots.get(index).filter(|slot| slot.owner == owner && index < self.live).map(|_| index)
+    }
+}
+
+impl Checkers {
+    fn place(&self, id: ProbeId) -> (&Vec<Checker>, usize) {
+        match id.checker.checked_sub(ProbeId::PATH) {
+            Some(path) => (&self.paths, path as usize),
+            None => (&self.servers, id.checker as usize),
+        }
+    }
+
+    fn get(&self, id: ProbeId) -> Option<&Checker> {
+        let (list, index) = self.place(id);
+        list.get(index)
+    }
+
+    fn get_mut(&mut self, id: ProbeId) -> Option<&mut Checker> {
+        match id.checker.checked_sub(ProbeId::PATH) {
+            Some(path) => self.paths.get_mut(path as usize),
+            None => self.servers.get_mut(id.checker as usize),
+        }
+    }
+
+    /// As `get_mut`, and makes it where it is not there.
+    fn make(&mut self, id: ProbeId, given: u32) -> Option<&mut Checker> {
+        let (list, index) = match id.checker.checked_sub(ProbeId::PATH) {
+            Some(path) => (&mut self.paths, path as usize),
+            None => (&mut self.servers, id.checker as usize),
+        };
+        if list.len() <= index {
+            list.resize(index + 1, Checker { slot: None, given });
+        }
+        list.get_mut(index)
     }
 }
 
@@ -404,7 +471,7 @@ impl Slot {
         match core::mem::replace(&mut self.state, State::Free) {
             State::Ended(outcome) => return Some(outcome),
             State::Connecting(socket) if ready => match dial::made(&socket, self.timeout) {
-                Ok(()) if self.job.is_empty() => return Some(Outcome::Passed),
+                Ok(()) if self.task == Task::Connect => return Some(Outcome::Passed),
                 Ok(()) => {
                     // Half of the time left is for waiting.
                     let left = if now < self.deadline { self.deadline - now } else { Duration::ZERO };
@@ -412,7 +479,11 @@ impl Slot {
                 }
                 Err(outcome) => return Some(outcome),
             },
-            State::Connecting(_) if self.deadline <= now => {
+            // What has come in time counts, however late it is read.
+            State::Asking(ask) if ready && let Some(outcome) = ask.receive(&self.job) => {
+                return Some(outcome);
+            }
+            State::Connecting(_) | State::Asking(_) if self.deadline <= now => {
                 return Some(Outcome::Failed(cut(format_args!("no answer within {}", span(self.timeout)))));
             }
             State::Waiting { until, .. } if until <= now => {
@@ -423,6 +494,10 @@ impl Slot {
                 return Some(Outcome::Failed(cut(format_args!("no reply within {}", span(self.timeout)))));
             }
             // It goes on.
+            State::Asking(mut ask) => {
+                ask.tick(now, &self.job);
+                self.state = State::Asking(ask);
+            }
             state @ (State::Connecting(_) | State::Waiting { .. } | State::Talking | State::Free) => {
                 self.state = state;
             }

@@ -68,19 +68,17 @@ impl Bench {
         millis: u64,
         was_up: bool,
     ) {
+        let timeout = vt::Duration::from_millis(millis);
+        let spec = ProbeSpec { address, kind, timeout, was_up, source: None, interface: None };
+        self.start_spec(checker, &spec);
+    }
+
+    pub(crate) fn start_spec(&mut self, checker: u32, spec: &ProbeSpec<'_>) {
         self.serial += 1;
         let id = ProbeId { checker, serial: self.serial };
         self.ids.retain(|(other, _)| *other != checker);
         self.ids.push((checker, self.serial));
-        let spec = ProbeSpec {
-            address,
-            kind,
-            timeout: vt::Duration::from_millis(millis),
-            was_up,
-            source: None,
-            interface: None,
-        };
-        self.prober.start(self.now(), id, &spec);
+        self.prober.start(self.now(), id, spec);
     }
 
     pub(crate) fn stop(&mut self, checker: u32) {

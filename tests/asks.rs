@@ -1,0 +1,338 @@
+//! Ping and DNS probes, and probes that leave by a certain way (B-120, B-123, HC-30 to HC-40).
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+#[path = "prober/bench.rs"]
+#[allow(dead_code, reason = "shared with the tests of conversations")]
+mod bench;
+
+use bench::Bench;
+use nix::sched::{CloneFlags, unshare};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use vipd::engine::{Outcome, ProbeId, ProbeSpec};
+use vipd::model::{CheckKind, DnsCheck, IfName};
+use vipd::time as vt;
+
+fn dns() -> CheckKind {
+    CheckKind::Dns(DnsCheck { name: "example.com".into(), kind: 6 })
+}
+
+/// A DNS server that makes a list of datagrams of each query; counts queries.
+fn name_server(
+    answers: impl Fn(&[u8], u32) -> Vec<Vec<u8>> + Send + 'static,
+) -> (SocketAddr, Arc<AtomicU32>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let count = Arc::new(AtomicU32::new(0));
+    let counter = count.clone();
+    std::thread::spawn(move || {
+        let mut query = [0; 512];
+        while let Ok((len, from)) = socket.recv_from(&mut query) {
+            let number = counter.fetch_add(1, Ordering::Relaxed) + 1;
+            for answer in answers(&query[..len], number) {
+                let _ = socket.send_to(&answer, from);
+            }
+        }
+    });
+    (address, count)
+}
+
+/// The query as an answer, changed.
+fn answer(query: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = query.to_vec();
+    bytes[2] |= 0x80;
+    change(&mut bytes);
+    bytes
+}
+
+#[test]
+fn dns_answers_pass_and_errors_fail_b120() {
+    let mut bench = Bench::new();
+    let good = |bytes: &mut Vec<u8>| bytes.extend([0; 40]);
+    let (plain, _) = name_server(move |query, _| vec![answer(query, good)]);
+    let (truncated, _) = name_server(|query, _| vec![answer(query, |b| b[2] |= 2)]);
+    let (huge, _) = name_server(|query, _| vec![answer(query, |b| b.resize(65_000, 0xc0))]);
+    bench.start(0, plain, &dns(), 2000, true);
+    bench.start(1, truncated, &dns(), 2000, true);
+    bench.start(2, huge, &dns(), 2000, true);
+    for (checker, rcode) in [(3, 2), (4, 3), (5, 5)] {
+        let (address, _) = name_server(move |query, _| vec![answer(query, |b| b[3] |= rcode)]);
+        bench.start(checker, address, &dns(), 2000, true);
+    }
+    bench.until_ended(6);
+    (0..3).for_each(|checker| bench.assert_passed(checker));
+    bench.assert_failed(3, "DNS error 2 SERVFAIL");
+    bench.assert_failed(4, "DNS error 3 NXDOMAIN");
+    bench.assert_failed(5, "DNS error 5 REFUSED");
+}
+
+#[test]
+fn what_is_no_answer_is_passed_over_b120() {
+    let mut bench = Bench::new();
+    let junk = |query: &[u8]| {
+        vec![
+            Vec::new(),
+            query[..11].to_vec(),
+            answer(query, |b| b[0] ^= 1),
+            query.to_vec(),
+            answer(query, |b| b[14] ^= 1),
+            answer(query, |b| b[12..14].copy_from_slice(&[0xc0, 12])),
+        ]
+    };
+    let (mixed, _) = name_server(move |query, _| {
+        let mut list = junk(query);
+        list.push(answer(query, |_| {}));
+        list
+    });
+    let (bad, queries) = name_server(move |query, _| junk(query));
+    bench.start(0, mixed, &dns(), 2000, true);
+    bench.start(1, bad, &dns(), 400, true);
+    bench.until_ended(2);
+    bench.assert_passed(0);
+    bench.assert_failed(1, "no answer within 400ms");
+    let took = bench.took(1);
+    assert!((400..550).contains(&took.as_millis()), "HC-1: one deadline: {took:?}");
+    assert_eq!(queries.load(Ordering::Relaxed), 2, "asked once more after half of the time, not oftener");
+}
+
+#[test]
+fn a_lost_datagram_is_no_failure() {
+    let mut bench = Bench::new();
+    let second = |query: &[u8], number| if number == 2 { vec![answer(query, |_| {})] } else { Vec::new() };
+    let (address, _) = name_server(second);
+    bench.start(0, address, &dns(), 600, true);
+    bench.until_ended(1);
+    bench.assert_passed(0);
+    assert!((300..500).contains(&bench.took(0).as_millis()), "{:?}", bench.took(0));
+}
+
+#[test]
+fn a_port_without_a_server_fails_at_once_b122() {
+    let mut bench = Bench::new();
+    let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    bench.start(0, gone, &dns(), 3000, true);
+    bench.until_ended(1);
+    bench.assert_failed(0, "port unreachable");
+    assert!(bench.took(0) < Duration::from_millis(500), "ICMP says so: {:?}", bench.took(0));
+}
+
+/// An answer from another address than was asked is a stranger's.
+#[test]
+fn strangers_do_not_answer_for_a_server_b122() {
+    let mut bench = Bench::new();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (other, mut query) = (UdpSocket::bind("127.0.0.1:0").unwrap(), [0; 512]);
+        while let Ok((len, from)) = socket.recv_from(&mut query) {
+            let _ = other.send_to(&answer(&query[..len], |_| {}), from);
+        }
+    });
+    bench.start(0, address, &dns(), 300, true);
+    bench.until_ended(1);
+    bench.assert_failed(0, "no answer within 300ms");
+}
+
+#[test]
+fn paths_have_a_table_of_their_own() {
+    let mut bench = Bench::new();
+    let (address, _) = name_server(|query, _| vec![answer(query, |_| {})]);
+    let path = ProbeId::PATH + 3;
+    bench.start(path, address, &dns(), 1000, true);
+    bench.start(3, bench::server(|_| {}), &bench::tcp(), 1000, true);
+    bench.until_ended(2);
+    bench.assert_passed(path);
+    bench.assert_passed(3);
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let before = bench::descriptors();
+    bench.start(path, silent.local_addr().unwrap(), &dns(), 60_000, true);
+    bench.stop(path);
+    bench.run_for(50);
+    assert_eq!(bench.count(path), 1, "stopped: no event comes of it");
+    assert_eq!(bench::descriptors(), before, "its socket is closed");
+}
+
+/// Runs a test on a thread with a network of its own: `lo`, and `v0` - `v1` between here and another one.
+fn in_network(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().name("network".into()).spawn(|| {
+        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
+            assert!(std::env::var_os("VIPD_TESTS_MUST_RUN").is_none(), "only root has namespaces: {error}");
+            eprintln!("SKIPPED: only root has namespaces: {error}");
+            return;
+        }
+        ip("link set lo up");
+        // The other end has no address: whoever asks for one gets no answer.
+        ip("link add v0 type veth peer name v1");
+        ip("link set v0 up");
+        ip("link set v1 up");
+        ip("addr add 10.77.0.1/24 dev v0");
+        test();
+    });
+    thread.unwrap().join().unwrap();
+}
+
+fn ip(words: &str) {
+    let output = Command::new("ip").args(words.split(' ')).output().unwrap();
+    assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn set(name: &str, value: &str) {
+    std::fs::write(format!("/proc/sys/net/{name}"), value).unwrap();
+}
+
+fn at(address: &str) -> SocketAddr {
+    SocketAddr::new(address.parse::<IpAddr>().unwrap(), 0)
+}
+
+/// With a datagram socket, and with a raw one where the kernel lets nobody have the other.
+#[test]
+fn living_hosts_answer_a_ping_hc40() {
+    in_network(|| {
+        for range in ["1 0", "0 2147483647"] {
+            set("ipv4/ping_group_range", range);
+            let mut bench = Bench::new();
+            bench.start(0, at("127.0.0.1"), &CheckKind::Ping, 1000, true);
+            bench.start(1, at("::1"), &CheckKind::Ping, 1000, true);
+            bench.start(2, at("10.77.0.1"), &CheckKind::Ping, 1000, true);
+            bench.until_ended(3);
+            (0..3).for_each(|checker| bench.assert_passed(checker));
+        }
+    });
+}
+
+#[test]
+fn dead_hosts_fail_a_ping_with_the_reason_b123() {
+    in_network(|| {
+        for range in ["1 0", "0 2147483647"] {
+            set("ipv4/ping_group_range", range);
+            let mut bench = Bench::new();
+            ip("neigh replace 10.77.0.8 lladdr 02:00:00:00:00:08 dev v0");
+            ip("route add unreachable 10.79.0.0/24");
+            bench.start(0, at("10.77.0.8"), &CheckKind::Ping, 300, true);
+            bench.start(1, at("10.77.0.9"), &CheckKind::Ping, 8000, true);
+            bench.start(2, at("10.79.0.9"), &CheckKind::Ping, 8000, true);
+            bench.start(3, at("192.0.2.1"), &CheckKind::Ping, 8000, true);
+            bench.until_ended(4);
+            bench.assert_failed(0, "no answer within 300ms");
+            bench.assert_failed(1, "host unreachable");
+            assert!(bench.took(1) < Duration::from_millis(5000), "ARP gives up: {:?}", bench.took(1));
+            bench.assert_failed(2, "no route to host");
+            bench.assert_failed(3, "no route to its network");
+            ip("route del unreachable 10.79.0.0/24");
+        }
+    });
+}
+
+/// A host that answers first with a wrong sequence number, a wrong token and its own request, then rightly,
+/// or never.
+#[test]
+fn only_the_right_reply_counts_b123() {
+    in_network(|| {
+        set("ipv4/icmp_echo_ignore_all", "1");
+        for range in ["1 0", "0 2147483647"] {
+            set("ipv4/ping_group_range", range);
+            for rightly in [true, false] {
+                let mut bench = Bench::new();
+                // SAFETY: numbers only; a raw socket to hear requests and to send replies.
+                let raw = unsafe { libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP) };
+                assert!(raw >= 0);
+                bench.start(0, at("127.0.0.1"), &CheckKind::Ping, 500, true);
+                let request = request(raw);
+                for (at, flip) in [(0, 8), (7, 1), (20, 1)] {
+                    reply(raw, &request, at, flip);
+                }
+                bench.run_for(60);
+                assert_eq!(bench.count(0), 0, "B-123: a wrong one is passed over ({range})");
+                if rightly {
+                    reply(raw, &request, 0, 0);
+                }
+                bench.until_ended(1);
+                match rightly {
+                    true => bench.assert_passed(0),
+                    false => bench.assert_failed(0, "no answer within 500ms"),
+                }
+                // Late, for the next probe to hear.
+                reply(raw, &request, 0, 0);
+                bench.start(0, at("127.0.0.1"), &CheckKind::Ping, 200, true);
+                reply(raw, &request, 0, 0);
+                bench.until_ended(2);
+                bench.assert_failed(0, "no answer within 200ms");
+                // SAFETY: ours.
+                unsafe { libc::close(raw) };
+            }
+        }
+    });
+}
+
+/// The ICMP message of the echo request that is on the loopback.
+fn request(raw: i32) -> Vec<u8> {
+    let end = Instant::now() + Duration::from_secs(2);
+    let mut packet = [0; 256];
+    loop {
+        // SAFETY: the buffer is as long as said.
+        let len = unsafe { libc::recv(raw, packet.as_mut_ptr().cast(), packet.len(), libc::MSG_DONTWAIT) };
+        if len > 28 && packet[20] == 8 {
+            return packet[20..len as usize].to_vec();
+        }
+        assert!(Instant::now() < end, "no echo request was sent");
+    }
+}
+
+/// Sends an echo reply to `request`, one byte of it changed.
+fn reply(raw: i32, request: &[u8], at: usize, flip: u8) {
+    let mut message = request.to_vec();
+    message[0] = 0;
+    message[at] ^= flip;
+    message[2..4].fill(0);
+    let sum: u32 = message.chunks(2).map(|c| u32::from(c[0]) << 8 | u32::from(c[1])).sum();
+    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    // SAFETY: a zeroed address is one, and its fields are set; all pointers are to what is here.
+    unsafe {
+        let mut to: libc::sockaddr_in = std::mem::zeroed();
+        to.sin_family = libc::AF_INET as _;
+        to.sin_addr.s_addr = u32::from_ne_bytes([127, 0, 0, 1]);
+        let len = std::mem::size_of_val(&to) as u32;
+        libc::sendto(raw, message.as_ptr().cast(), message.len(), 0, (&raw const to).cast(), len);
+    }
+}
+
+/// By `source` and `interface` a path tracker says which uplink it means.
+#[test]
+fn a_probe_leaves_by_the_way_that_was_named() {
+    in_network(|| {
+        let mut bench = Bench::new();
+        let listener = TcpListener::bind("10.77.0.1:0").unwrap();
+        let (names, address) = (UdpSocket::bind("127.0.0.1:0").unwrap(), listener.local_addr().unwrap());
+        let [lo, v0, gone] = ["lo", "v0", "gone0"].map(|name| IfName::try_from(name).unwrap());
+        let start =
+            |bench: &mut Bench, n: u32, address, kind: &CheckKind, source: Option<&str>, interface| {
+                let (source, timeout) = (source.map(|s| s.parse().unwrap()), vt::Duration::from_millis(400));
+                let spec = ProbeSpec { address, kind, timeout, was_up: true, source, interface };
+                bench.start_spec(ProbeId::PATH + n, &spec);
+            };
+        let tcp = CheckKind::Tcp;
+        start(&mut bench, 0, address, &tcp, Some("127.0.0.1"), None);
+        start(&mut bench, 1, address, &tcp, Some("10.77.0.200"), None);
+        start(&mut bench, 2, address, &tcp, None, Some(&gone));
+        start(&mut bench, 3, at("127.0.0.1"), &CheckKind::Ping, None, Some(&lo));
+        start(&mut bench, 4, at("10.77.0.5"), &CheckKind::Ping, Some("10.77.0.1"), Some(&lo));
+        start(&mut bench, 5, names.local_addr().unwrap(), &dns(), Some("10.77.0.1"), Some(&v0));
+        bench.until_ended(6);
+        let path = |n: u32| ProbeId::PATH + n;
+        bench.assert_passed(path(0));
+        let (_, from) = listener.accept().unwrap();
+        assert_eq!(from.ip(), "127.0.0.1".parse::<IpAddr>().unwrap(), "its source");
+        bench.assert_failed(path(1), "its source 10.77.0.200 is not on this router");
+        bench.assert_failed(path(2), "no interface gone0");
+        bench.assert_passed(path(3));
+        assert!(matches!(bench.outcome(path(4)), Outcome::Failed(_)), "{:?}", bench.outcome(path(4)));
+        let mut nothing = [0; 64];
+        names.set_nonblocking(true).unwrap();
+        assert!(names.recv(&mut nothing).is_err(), "it went through another interface than v0");
+    });
+}
