@@ -335,6 +335,9 @@ fn what_may_stand_side_by_side() {
     );
 }
 
+/// The nth item of a list.
+type Item<'i> = &'i dyn Fn(usize) -> String;
+
 #[test]
 fn limits_refuse() {
     let said = |text: &str| -> Vec<String> {
@@ -342,7 +345,7 @@ fn limits_refuse() {
         assert_eq!(config.is_some(), !diagnostics.has_errors());
         diagnostics.iter().filter(|d| d.level == Level::Error).map(|d| d.to_string()).collect()
     };
-    let list = |key: &str, n: usize, item: &dyn Fn(usize) -> String| {
+    let list = |key: &str, n: usize, item: Item<'_>| {
         let all: Vec<String> = (1..=n).map(item).collect();
         format!("{HEAD}addresses = [\"10.255.0.1/24\"]\n{key} = [{}]\n", all.join(","))
     };
@@ -350,7 +353,7 @@ fn limits_refuse() {
     let route = |i: usize| format!("{{ to = \"10.1.{}.{}\" }}", i / 256, i % 256);
     let rule = |i: usize| format!("{{ from = \"10.0.0.1\", table = 5, priority = {i} }}");
     let service = |i: usize| format!("\"s{i}\"");
-    let cases: [(&str, usize, &dyn Fn(usize) -> String); 4] = [
+    let cases: [(&str, usize, Item<'_>); 4] = [
         ("unicast_peers", limits::UNICAST_PEERS_MAX, &peer),
         ("routes", limits::ROUTES_MAX, &route),
         ("rules", limits::RULES_MAX, &rule),
