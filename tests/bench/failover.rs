@@ -21,25 +21,37 @@ pub fn measure(table: &mut Table, subjects: &[Subject], quick: bool) {
             for run in 0..runs {
                 // Evenly over the interval: the last advert may have left just now or long ago.
                 let phase = Duration::from_micros(interval_ms * 1000 * (2 * run + 1) / (2 * runs));
-                samples.push(kill_to_garp(subject, &lan, interval_ms, phase));
+                samples.push(kill_to_garp(subject, &lan, interval_ms, phase, &one()));
             }
             let what = format!("failover at {interval_ms} ms adverts");
             let value = table::milliseconds(&mut samples);
             table.put(&what, subject, value, protocol(interval_ms));
         }
     }
-    for count in [500, 2000] {
+    for &subject in subjects {
+        let mut samples: Vec<Duration> = Vec::new();
+        let lan = Lan::dual();
+        let _b = start(subject, &lan, 'b', 100, 100, one6());
+        for run in 0..if quick { 1 } else { 7 } {
+            let phase = Duration::from_micros(100_000 * (2 * run + 1) / 14);
+            samples.push(kill_to_garp(subject, &lan, 100, phase, &one6()));
+        }
+        let remark = "kill -9 to first neighbour advertisement";
+        table.put("failover over IPv6 at 100 ms adverts", subject, table::milliseconds(&mut samples), remark);
+    }
+    let runs = if quick { 1 } else { 3 };
+    for (count, ipv6) in [(1, false), (500, false), (2000, false), (1, true), (500, true)] {
         for &subject in subjects {
-            let mut samples: Vec<Duration> = (0..runs).map(|_| takeover(subject, count)).collect();
-            let what = format!("takeover of {count} VIPs");
-            table.put(
-                &what,
-                subject,
-                table::milliseconds(&mut samples),
-                "first advert to the last VIP's first GARP",
-            );
+            let mut samples: Vec<Duration> = (0..runs).map(|_| takeover(subject, count, ipv6)).collect();
+            let what = format!("takeover of {count} {} VIPs", if ipv6 { "IPv6" } else { "IPv4" });
+            let remark = "first advert to the last VIP's first announcement";
+            table.put(&what, subject, table::milliseconds(&mut samples), remark);
         }
     }
+}
+
+/// How exactly adverts leave, at rest and beside many sick servers.
+pub fn measure_lateness(table: &mut Table, subjects: &[Subject], quick: bool) {
     for &subject in subjects {
         lateness(table, subject, "advert lateness at 100 ms", String::new(), quick);
     }
@@ -61,6 +73,11 @@ fn one() -> Vec<String> {
     vec![format!("{VIP}/24")]
 }
 
+/// The first is what the protocol wants first; hosts use the second.
+fn one6() -> Vec<String> {
+    vec!["fe80::100/64".to_string(), "fd09::100/64".to_string()]
+}
+
 fn start(
     subject: Subject,
     lan: &Lan,
@@ -73,28 +90,36 @@ fn start(
     subject.start(lan, node, &Instance { priority, interval_ms, vips, more: String::new() })
 }
 
-/// One Active dies; the time until the other announces the VIP.
-fn kill_to_garp(subject: Subject, lan: &Lan, interval_ms: u64, phase: Duration) -> Duration {
+/// One Active dies; the time until the other announces the last VIP.
+fn kill_to_garp(subject: Subject, lan: &Lan, interval_ms: u64, phase: Duration, vips: &[String]) -> Duration {
+    let vip = vips.last().and_then(|v| v.split('/').next()).unwrap();
     let begin = Instant::now();
-    let mut a = start(subject, lan, 'a', 200, interval_ms, one());
+    let mut a = start(subject, lan, 'a', 200, interval_ms, vips.to_vec());
     lan.capture.advert('a', 51, 200, begin, SOON);
-    eventually("only a carries the VIP", SOON, || lan.a.has(VIP) && !lan.b.has(VIP));
+    eventually("only a carries the VIP", SOON, || lan.a.has(vip) && !lan.b.has(vip));
     let (last, _) = lan.capture.advert('a', 51, 200, Instant::now(), SOON);
     sleep((last + phase).saturating_duration_since(Instant::now()));
     let killed = a.daemon().kill_all();
-    let announced = lan.capture.garp('b', VIP, killed, SOON);
-    lan.a.try_ip(&format!("addr del {VIP}/24 dev eth0"));
+    let announced = lan.capture.garp('b', vip, killed, SOON);
+    vips.iter().for_each(|vip| lan.a.try_ip(&format!("addr del {vip} dev eth0")));
     announced - killed
 }
 
-/// From the new Active's first advert to the first GARP of the last of its VIPs.
-fn takeover(subject: Subject, count: usize) -> Duration {
-    let lan = Lan::new();
-    let vips: Vec<String> = (0..count).map(|i| format!("10.8.{}.{}/32", i / 250, i % 250 + 1)).collect();
+/// From the new Active's first advert to the first GARP or neighbour advertisement of the last of its VIPs.
+fn takeover(subject: Subject, count: usize, ipv6: bool) -> Duration {
+    let lan = if ipv6 { Lan::dual() } else { Lan::new() };
+    let prefix = if ipv6 { "fd08::" } else { "10.8." };
+    let vip = |i: usize| match ipv6 {
+        true => format!("fd08::{:x}/128", i + 1),
+        false => format!("10.8.{}.{}/32", i / 250, i % 250 + 1),
+    };
+    // What the protocol wants first over IPv6 is not counted.
+    let first = ipv6.then(|| "fe80::100/64".to_string());
+    let vips: Vec<String> = first.into_iter().chain((0..count).map(vip)).collect();
     let begin = Instant::now();
     let mut a = start(subject, &lan, 'a', 200, 100, vips.clone());
     lan.capture.advert('a', 51, 200, begin, SOON);
-    eventually("a carries all VIPs", SOON, || lan.a.count("10.8.") == count);
+    eventually("a carries all VIPs", SOON, || lan.a.count(prefix) == count);
     let _b = start(subject, &lan, 'b', 100, 100, vips);
     // b has read its configuration and hears a; a's announcements are over.
     sleep(Duration::from_secs(2));
@@ -106,7 +131,7 @@ fn takeover(subject: Subject, count: usize) -> Duration {
         for (at, address) in
             lan.capture.since(elected, |f| f.garp().filter(|_| f.from == 'b').map(|g| (f.at, g.address)))
         {
-            if seen.insert(address) {
+            if address.to_string().starts_with(prefix) && seen.insert(address) {
                 last = last.max(at);
             }
         }
@@ -128,9 +153,9 @@ fn lateness(table: &mut Table, subject: Subject, what: &str, more: String, quick
     lan.capture.advert('a', 51, 200, begin, SOON);
     sleep(Duration::from_secs(1));
     let from = Instant::now();
-    let busy = cpu(a.daemon().pids());
+    let busy = a.daemon().cpu_ticks();
     sleep(Duration::from_secs(if quick { 3 } else { 20 }));
-    let busy = cpu(a.daemon().pids()).saturating_sub(busy);
+    let busy = a.daemon().cpu_ticks().saturating_sub(busy);
     let times = lan.capture.advert_times('a', 51, from);
     let wanted = Duration::from_millis(100);
     let mut off: Vec<Duration> = times.windows(2).map(|w| (w[1] - w[0]).abs_diff(wanted)).collect();
@@ -141,16 +166,6 @@ fn lateness(table: &mut Table, subject: Subject, what: &str, more: String, quick
     let share = busy as f64 / from.elapsed().as_secs_f64();
     table.put(&format!("{what}, CPU"), subject, format!("{share:.2} %"), "all processes");
     drop(hung);
-}
-
-/// User and system time of processes in ticks of 10 ms.
-fn cpu(pids: Vec<u32>) -> u64 {
-    let ticks = |pid: u32| {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let after = text.rsplit(')').next().unwrap_or("");
-        after.split_whitespace().skip(11).take(4).filter_map(|t| t.parse::<u64>().ok()).sum::<u64>()
-    };
-    pids.into_iter().map(ticks).sum()
 }
 
 /// 200 servers that take a connection and never answer, 200 where nobody listens.

@@ -1,9 +1,13 @@
-//! Benchmarks, by `tests/bench/run [--quick] [--without-keepalived]`: vipd beside Debian's keepalived,
-//! medians of several runs, one table.
+//! Benchmarks, by `tests/bench/run [--quick] [--without-keepalived] [--only=PART]`: vipd beside Debian's
+//! keepalived, medians of several runs, one table. A part is size, memory, failover, lateness, flood or
+//! crowd.
 
+#![allow(unreachable_pub, reason = "a program of several files")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
+mod crowd;
 mod failover;
+mod flood;
 mod memory;
 #[path = "../netns/mod.rs"]
 mod netns;
@@ -29,8 +33,22 @@ fn main() {
     let mut subjects = if theirs { vec![Subject::Vipd, Subject::Keepalived] } else { vec![Subject::Vipd] };
     subjects.retain(|s| only(*s));
     let mut table = Table::new();
-    size::measure(&mut table);
-    memory::measure(&mut table, &subjects, quick);
-    failover::measure(&mut table, &subjects, quick);
+    let parts: [(&str, Part); 6] = [
+        ("size", |table, _, _| size::measure(table)),
+        ("memory", memory::measure),
+        ("failover", failover::measure),
+        ("lateness", failover::measure_lateness),
+        ("flood", flood::measure),
+        ("crowd", crowd::measure),
+    ];
+    let chosen: Vec<&str> = arguments.iter().filter_map(|a| a.strip_prefix("--only=")).collect();
+    for (name, part) in parts {
+        if chosen.is_empty() || chosen.contains(&name) {
+            part(&mut table, &subjects, quick);
+        }
+    }
     table.print();
 }
+
+/// Measures both daemons, or less of it when it has to be quick.
+type Part = fn(&mut Table, &[Subject], bool);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub fn measure(table: &mut Table, subjects: &[Subject], quick: bool) {
     let lan = netns::Lan::new();
-    [47, 57, 67].map(|host| serve(&lan, host));
+    [47, 57, 67].iter().for_each(|host| serve(&lan, *host));
     for &subject in subjects {
         let mut running = subject.start(&lan, &lan.a, &scenario(true));
         netns::eventually("the VIP is there", Duration::from_secs(10), || lan.a.has("10.9.0.100"));

@@ -34,7 +34,7 @@ impl Running {
     }
 }
 
-/// One v3 instance, VRID 51, on `eth0`.
+/// One v3 instance, VRID 51, on `eth0`; of IPv6 where its first address is.
 #[derive(Debug, Clone)]
 pub struct Instance {
     pub priority: u8,
@@ -51,11 +51,18 @@ impl Subject {
     }
 
     pub fn start(self, lan: &Lan, node: &Node, instance: &Instance) -> Running {
+        let config = match self {
+            Subject::Vipd => ours(instance),
+            Subject::Keepalived => theirs(instance),
+        };
+        self.start_with(lan, node, &config)
+    }
+
+    /// With a configuration in its own words.
+    pub fn start_with(self, lan: &Lan, node: &Node, config: &str) -> Running {
         match self {
-            Subject::Vipd => Running::Vipd(Vipd::start_at(lan, node, &ours(instance), "info")),
-            Subject::Keepalived => {
-                Running::Keepalived(Keepalived::start_with(lan, node, &theirs(instance), &[]))
-            }
+            Subject::Vipd => Running::Vipd(Vipd::start_at(lan, node, config, "info")),
+            Subject::Keepalived => Running::Keepalived(Keepalived::start_with(lan, node, config, &[])),
         }
     }
 }
