@@ -214,6 +214,11 @@ impl Lan {
         run(&command);
     }
 
+    /// Makes a hub of the switch: every frame goes everywhere.
+    pub fn hub(&self) {
+        run(&["ip", "-n", self.wire.name(), "link", "set", "br0", "type", "bridge", "ageing_time", "0"]);
+    }
+
     /// Takes a router's carrier away, or gives it back.
     pub fn carrier(&self, node: &Node, up: bool) {
         let state = if up { "up" } else { "down" };

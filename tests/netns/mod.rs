@@ -22,6 +22,7 @@
 mod capture;
 mod daemon;
 mod frr;
+pub mod host;
 mod inject;
 mod lan;
 mod packet;
