@@ -137,10 +137,10 @@ fn source(row: &Combination, node: &Node) -> String {
     if row.ipv6 { format!("fd09::{}", node.mac[5]) } else { node.address.to_string() }
 }
 
-/// FRR sends from its macvlan's link-local address: in the order of the base interfaces' own.
+/// FRR sends from its macvlan's own link-local address: below the other router's on router a, above it on b.
 fn frr_link_local(node: &Node) -> IpAddr {
     let mut segments = node.link_local().segments();
-    segments[4] = 1;
+    segments[5] = if node.letter == 'a' { segments[5] - 1 } else { segments[5] + 1 };
     IpAddr::from(segments)
 }
 
