@@ -147,6 +147,7 @@ pub(super) fn busy() -> Snapshot {
         services: Vec::new(),
         ipvs: None,
         mail: None,
+        foreign: vec![(7, "192.168.2.77".parse().unwrap(), secs(2))],
         ..s1()
     }
 }
@@ -495,6 +496,7 @@ impl Random {
             }),
             stalls: Stalls { count: self.u32(), worst: self.duration() },
             dropped: vec![("vlan", self.u32())],
+            foreign: (0..self.below(4)).map(|_| (self.next() as u8, self.ip(), self.duration())).collect(),
         }
     }
 }

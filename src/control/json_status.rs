@@ -26,6 +26,7 @@ pub(super) fn status(snapshot: &Snapshot) -> String {
         mail,
         stalls,
         dropped,
+        foreign,
     } = snapshot;
     let mut json = Json::default();
     json.object(|json| {
@@ -66,6 +67,13 @@ pub(super) fn status(snapshot: &Snapshot) -> String {
         });
         json.key("dropped");
         self::dropped(json, dropped);
+        json.key("foreign").array(foreign, |json, (vrid, address, heard)| {
+            json.object(|json| {
+                json.key("vrid").number(*vrid);
+                json.key("address").shown(address);
+                json.key("heard_ms").millis(*heard);
+            });
+        });
     });
     json.finish()
 }
