@@ -5,10 +5,14 @@
 
 #[path = "links_live/bed.rs"]
 mod bed;
+#[path = "links_live/daemon.rs"]
+mod daemon;
 #[path = "links_live/kernel.rs"]
 mod kernel;
 #[path = "links_live/macvlans.rs"]
 mod macvlans;
+#[path = "netns/mod.rs"]
+mod netns;
 #[path = "links_live/sockets.rs"]
 mod sockets;
 #[path = "links_live/tables.rs"]

@@ -23,7 +23,7 @@ pub enum Event<'a> {
     Address {
         /// Interface index.
         index: u32,
-        /// The address.
+        /// The address. With a peer as one host (/32, /128): the kernel's prefix length is the peer's then.
         cidr: Cidr,
         /// There, or gone.
         change: AddressChange,
@@ -246,7 +246,7 @@ pub struct KernelRoute {
     pub source: Option<IpAddr>,
     /// Table.
     pub table: u32,
-    /// Metric; 0: none.
+    /// Metric; 0: none. An IPv6 route that is added without one has 1024.
     pub metric: u32,
     /// Scope.
     pub scope: Scope,
