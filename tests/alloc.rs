@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use vipd::engine::{
     Action, Actions, AddressChange, AddressOp, Engine, Event, IpvsEvent, IpvsRequest, Link, LinkKind,
-    LinkName, Outcome, ProbeId,
+    LinkName, Outcome, ProbeId, RunOutcome,
 };
 use vipd::model::Cidr;
 use vipd::time::{Duration, Instant};
@@ -71,6 +71,8 @@ vrid = 51
 priority = PRIORITY
 auth_pass = "1111"
 addresses = ["10.0.0.100/24", "10.0.0.101/24"]
+notify = { any = ["/bin/true"], priority_changes = true }
+run_while_active = ["dnsmasq"]
 
 [[vrrp]]
 name = "VI_2"
@@ -114,6 +116,7 @@ struct Router {
     probed: u32,
     renewed: u32,
     dumped: u32,
+    ran: u32,
 }
 
 impl Router {
@@ -132,6 +135,7 @@ impl Router {
             probed: 0,
             renewed: 0,
             dumped: 0,
+            ran: 0,
         };
         let mac = Some([2, 0, 0, 0, 0, host]);
         let link = Link {
@@ -212,6 +216,11 @@ impl Router {
                 self.answer(Event::Ipvs(IpvsEvent::Done { token, result: Ok(()) }));
             }
             Action::StartProbe(id) => self.probes.push((now + Duration::from_millis(20), id)),
+            Action::Run(id) => {
+                self.ran += 1;
+                let took = Duration::from_millis(5);
+                self.answer(Event::Ran { id, outcome: RunOutcome::Exited(0), took });
+            }
             Action::StopProbe(id) => self.probes.retain(|(_, p)| *p != id),
             Action::TransmitPacket { .. }
             | Action::WatchRoutes { .. }
@@ -223,7 +232,6 @@ impl Router {
             | Action::HoldSetting { .. }
             | Action::ReleaseSetting { .. }
             | Action::SettingsSettled
-            | Action::Run(_)
             | Action::StopRun(_)
             | Action::Fifo { .. }
             | Action::Redump
@@ -312,6 +320,7 @@ fn steady_state_allocates_nothing() {
     assert!(b.probed - probed_b > 1400, "the Backup probes too, only {}", b.probed - probed_b);
     assert!(a.renewed - renewed > 900, "leases of 3 s, only {} renewals", a.renewed - renewed);
     assert!(a.dumped - dumped >= 99, "the table is read every 10 s, only {} times", a.dumped - dumped);
+    assert!(a.ran >= 4 && b.ran >= 2, "programs were run at the start: {} and {}", a.ran, b.ran);
     assert_eq!(b.adverts, 0, "b is a Backup");
     assert_eq!(a.allocated - a0, 0, "allocations of the Active in 1000 s");
     assert_eq!(b.allocated - b0, 0, "allocations of the Backup in 1000 s");

@@ -8,6 +8,7 @@ mod hints;
 mod hook;
 mod interfaces;
 mod ipv6;
+mod notify;
 #[path = "../router/mod.rs"]
 mod router;
 mod signed;

@@ -86,6 +86,8 @@ pub(crate) struct Router {
     pub(crate) settings: BTreeMap<(u32, Setting), i32>,
     /// Programs that run.
     pub(crate) runs: Vec<RunId>,
+    /// Lines written into FIFOs.
+    pub(crate) fifo: Vec<String>,
     pub(crate) lines: Vec<(Instant, String)>,
     /// Ticks that had to be handed in.
     pub(crate) ticks: usize,
@@ -129,6 +131,7 @@ impl Router {
             packets: Vec::new(),
             settings: BTreeMap::new(),
             runs: Vec::new(),
+            fifo: Vec::new(),
             lines: Vec::new(),
             ticks: 0,
             mails: 0,
@@ -213,8 +216,8 @@ impl Router {
                 Action::WatchRoutes { .. }
                 | Action::ChangeRoute { .. }
                 | Action::ChangeRule { .. }
-                | Action::SettingsSettled
-                | Action::Fifo { .. } => {}
+                | Action::SettingsSettled => {}
+                Action::Fifo { line, .. } => self.fifo.push(line.as_str().to_owned()),
                 Action::SendMail { id } => {
                     self.mails += 1;
                     self.pending.push_back(Event::Mail { id, result: Ok(()) });

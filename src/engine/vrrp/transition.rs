@@ -195,8 +195,9 @@ impl Instance {
             &self.config.name,
             format_args!("{} -> {}: {}", before.word(), after.word(), self.cause),
         );
-        // To Initialize it goes at the end of the daemon or of its configuration, and during the start delay.
-        if after != InstanceState::Initialize || !matches!(before, InstanceState::Fault) {
+        // To Initialize it goes at the end of the daemon or of its configuration, and during the start delay,
+        // which is no stop.
+        if after != InstanceState::Initialize || self.held_until.is_none() {
             let change = Change::State { state: after, quietly };
             cx.notifier.tell(now, About::Instance(&self.config), change, self.priority(), cx.actions);
         }
