@@ -2,9 +2,10 @@
 
 use super::help;
 use crate::config::nearest;
-use crate::control::{EventsRequest, Format, StatusRequest};
+use crate::control::{EventsRequest, Format, ResignRequest, StatusRequest, parse_span};
 use crate::model::Name;
 use crate::sys::{RunOptions, log::LogTarget};
+use crate::time::Duration;
 use lexopt::{Arg, Parser, ValueExt};
 use log::LevelFilter;
 use std::ffi::OsString;
@@ -16,7 +17,7 @@ pub(super) const CONFIG: &str = "/etc/vipd.toml";
 pub(super) const SOCKET: &str = "/run/vipd/control.sock";
 
 /// Commands of design.md §5 that come with a later release.
-const LATER: [&str; 6] = ["import", "drain", "undrain", "resign", "restore", "probe"];
+const LATER: [&str; 4] = ["import", "drain", "undrain", "probe"];
 const LEVELS: [(&str, LevelFilter); 5] = [
     ("error", LevelFilter::Error),
     ("warn", LevelFilter::Warn),
@@ -44,6 +45,14 @@ pub(super) enum Command {
     Reload {
         socket: PathBuf,
     },
+    Resign {
+        socket: PathBuf,
+        request: ResignRequest,
+    },
+    Restore {
+        socket: PathBuf,
+        name: Name,
+    },
     Version {
         socket: PathBuf,
     },
@@ -62,6 +71,8 @@ pub(super) enum Topic {
     Status,
     Events,
     Reload,
+    Resign,
+    Restore,
     Version,
 }
 
@@ -71,12 +82,14 @@ pub(super) struct Usage(pub(super) String);
 
 impl Topic {
     /// Every command with its name and its long options.
-    const COMMANDS: [(&str, Topic, &[&str]); 7] = [
+    const COMMANDS: [(&str, Topic, &[&str]); 9] = [
         ("run", Topic::Run, &["config", "socket", "log", "log-level"]),
         ("check", Topic::Check, &["config"]),
         ("status", Topic::Status, &["socket", "json", "metrics", "brief", "watch"]),
         ("events", Topic::Events, &["socket", "json"]),
         ("reload", Topic::Reload, &["socket"]),
+        ("resign", Topic::Resign, &["socket", "for"]),
+        ("restore", Topic::Restore, &["socket"]),
         ("version", Topic::Version, &["socket"]),
         ("help", Topic::All, &[]),
     ];
@@ -129,6 +142,7 @@ struct Options {
     forms: u32,
     json: bool,
     watch: bool,
+    wanted_for: Option<Duration>,
 }
 
 fn parse_options(mut parser: Parser, topic: Topic) -> Result<Command, Usage> {
@@ -141,6 +155,7 @@ fn parse_options(mut parser: Parser, topic: Topic) -> Result<Command, Usage> {
         forms: 0,
         json: false,
         watch: false,
+        wanted_for: None,
     };
     while let Some(argument) = parser.next()? {
         match &argument {
@@ -149,7 +164,10 @@ fn parse_options(mut parser: Parser, topic: Topic) -> Result<Command, Usage> {
                 let option = (*option).to_owned();
                 o.take(&option, &mut parser)?;
             }
-            Arg::Value(word) if topic == Topic::Status && o.status.name.is_none() => {
+            Arg::Value(word)
+                if matches!(topic, Topic::Status | Topic::Resign | Topic::Restore)
+                    && o.status.name.is_none() =>
+            {
                 o.status.name = Some(name(&word.to_string_lossy())?);
             }
             Arg::Long(option) => return Err(unknown_option(option, topic)),
@@ -176,6 +194,14 @@ impl Options {
             "log" => self.log = log_target(&parser.value()?.string()?)?,
             "log-level" => self.level = level(&parser.value()?.string()?)?,
             "watch" => self.watch = true,
+            "for" => {
+                let word = parser.value()?.string()?;
+                let span = parse_span(&word).ok_or_else(|| {
+                    let word = clean(&word);
+                    Usage(format!("vipd resign: --for takes 90s, 10m or 2h, at most 365d, not `{word}`"))
+                })?;
+                self.wanted_for = Some(span);
+            }
             "json" => {
                 self.json = true;
                 self.status.format = Format::Json;
@@ -196,7 +222,16 @@ impl Options {
     }
 
     fn command(self, topic: Topic) -> Result<Command, Usage> {
-        let Options { config, socket, log, level, status, forms, json, watch } = self;
+        let Options { config, socket, log, level, status, forms, json, watch, wanted_for } = self;
+        let instance = |name: Option<Name>| {
+            let command = topic.name();
+            let missing = || {
+                Usage(format!(
+                    "vipd {command}: which instance? vipd {command} INSTANCE; \"vipd status\" lists them"
+                ))
+            };
+            name.ok_or_else(missing)
+        };
         Ok(match topic {
             Topic::Run => Command::Run(RunOptions { config, socket, log, level }),
             Topic::Check => Command::Check { config },
@@ -208,6 +243,11 @@ impl Options {
             Topic::Status => Command::Status { socket, request: status, watch },
             Topic::Events => Command::Events { socket, request: EventsRequest { json } },
             Topic::Reload => Command::Reload { socket },
+            Topic::Resign => {
+                let request = ResignRequest { name: instance(status.name)?, wanted_for };
+                Command::Resign { socket, request }
+            }
+            Topic::Restore => Command::Restore { socket, name: instance(status.name)? },
             Topic::Version => Command::Version { socket },
             Topic::All => Command::Help { topic },
         })
@@ -338,6 +378,12 @@ mod tests {
         assert!(watch);
         assert_eq!((request.format, request.brief), (Format::Json, false));
         assert_eq!(request.name.as_deref(), Some("web"));
+        let request =
+            ResignRequest { name: "VI_1".try_into().unwrap(), wanted_for: Some(Duration::from_secs(600)) };
+        let socket = || PathBuf::from(SOCKET);
+        assert_eq!(words("resign VI_1 --for 10m"), Ok(Command::Resign { socket: socket(), request }));
+        let name = "VI_1".try_into().unwrap();
+        assert_eq!(words("restore VI_1"), Ok(Command::Restore { socket: socket(), name }));
         assert_eq!(words("worker"), Ok(Command::Worker), "the daemon starts its workers so");
     }
 
@@ -359,6 +405,11 @@ mod tests {
             ("--socket /tmp/s status", "a command comes first"),
             ("events -x", "unexpected `-x`"),
             ("reload --json", "unknown option `--json`"),
+            ("resign", "which instance?"),
+            ("resign VI_1 --for ever", "not `ever`"),
+            ("resign VI_1 --fro 10m", "Did you mean `--for`?"),
+            ("restore VI_1 --for 10m", "unknown option `--for`"),
+            ("restore VI_1 VI_2", "unexpected `VI_2`"),
             ("", "Usage:"),
         ] {
             let got = complaint(line);

@@ -1,7 +1,8 @@
 //! Commands that ask the running daemon.
 
 use super::output::{complain, next_screen, print};
-use crate::control::{EventsRequest, Reply, Request, StatusRequest};
+use crate::control::{EventsRequest, Reply, Request, ResignRequest, StatusRequest};
+use crate::model::Name;
 use crate::sys::client;
 use crate::time::Duration;
 use std::path::Path;
@@ -24,6 +25,16 @@ pub(super) fn events(socket: &Path, request: EventsRequest) -> u8 {
 /// `vipd reload`
 pub(super) fn reload(socket: &Path) -> u8 {
     ask(socket, &Request::Reload, RELOAD_TIMEOUT)
+}
+
+/// `vipd resign`
+pub(super) fn resign(socket: &Path, request: ResignRequest) -> u8 {
+    ask(socket, &Request::Resign(request), client::TIMEOUT)
+}
+
+/// `vipd restore`
+pub(super) fn restore(socket: &Path, name: Name) -> u8 {
+    ask(socket, &Request::Restore(name), client::TIMEOUT)
 }
 
 /// `vipd version`: ours, and the daemon's where that is another one (it was not restarted after an upgrade).
@@ -60,7 +71,11 @@ fn ask(socket: &Path, request: &Request, timeout: Duration) -> u8 {
             // A degraded status is an answer, a refused reload is a complaint.
             let is_answer = match request {
                 Request::Status(_) => reply.code < 2,
-                Request::Events(_) | Request::Reload | Request::Version => reply.code == 0,
+                Request::Events(_)
+                | Request::Reload
+                | Request::Resign(_)
+                | Request::Restore(_)
+                | Request::Version => reply.code == 0,
             };
             if is_answer {
                 print(&reply.body);

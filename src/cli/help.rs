@@ -11,6 +11,8 @@ pub(super) fn text(topic: Topic) -> String {
         Topic::Status => STATUS,
         Topic::Events => EVENTS,
         Topic::Reload => RELOAD,
+        Topic::Resign => RESIGN,
+        Topic::Restore => RESTORE,
         Topic::Version => VERSION,
     };
     body.replace("{version}", env!("CARGO_PKG_VERSION"))
@@ -27,6 +29,8 @@ Usage: vipd COMMAND [OPTIONS]
   status    show what the daemon is doing, and why
   events    show the last state changes with their causes
   reload    make the daemon read its configuration file again
+  resign    make an instance leave Active, for maintenance
+  restore   let it take part again
   version   print the version
   help      help on a command: vipd help status
 
@@ -99,6 +103,30 @@ daemon goes on as it is, and the findings are printed.
   --socket PATH  the control socket (/run/vipd/control.sock)
 
 Exit codes: 0 done, 1 refused, 3 not running, 4 does not answer.
+";
+
+const RESIGN: &str = "\
+Usage: vipd resign INSTANCE [--for TIME]
+
+Makes an instance leave Active: another router takes over at once. It stays out
+until \"vipd restore INSTANCE\", a restart of the daemon, or for TIME.
+
+  --for TIME     90s, 10m, 2h, 1d; at most 365d
+  --socket PATH  the control socket (/run/vipd/control.sock)
+
+Exit codes: 0 done, 2 usage error or unknown INSTANCE, 3 not running, 4 does not
+answer.
+";
+
+const RESTORE: &str = "\
+Usage: vipd restore INSTANCE
+
+Lets an instance that was made to leave take part again.
+
+  --socket PATH  the control socket (/run/vipd/control.sock)
+
+Exit codes: 0 done, 2 usage error or unknown INSTANCE, 3 not running, 4 does not
+answer.
 ";
 
 const VERSION: &str = "\

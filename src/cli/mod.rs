@@ -30,6 +30,8 @@ pub fn main() -> u8 {
         Command::Status { socket, request, watch: true } => ask::watch(&socket, request),
         Command::Events { socket, request } => ask::events(&socket, request),
         Command::Reload { socket } => ask::reload(&socket),
+        Command::Resign { socket, request } => ask::resign(&socket, request),
+        Command::Restore { socket, name } => ask::restore(&socket, name),
         Command::Version { socket } => ask::version(&socket),
         Command::Help { topic } => {
             output::print(&help::text(topic));

@@ -25,7 +25,9 @@ mod table;
 mod track_rows;
 
 pub use reply::{Reply, Report, header, parse_header};
-pub use request::{EventsRequest, FRAMED, Format, Refused, Request, StatusRequest};
+pub use request::{
+    EventsRequest, FRAMED, Format, Refused, Request, ResignRequest, StatusRequest, parse_span,
+};
 
 #[cfg(test)]
 mod examples;

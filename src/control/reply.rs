@@ -1,6 +1,8 @@
 //! What is answered, and the line before it that tells a program what to make of it.
 
-use super::request::{EventsRequest, Format, Refused, StatusRequest};
+use super::age::Age;
+use super::request::{EventsRequest, Format, Refused, ResignRequest, StatusRequest};
+use super::table::ascii;
 use super::{events, health, json, json_status, metrics, render};
 use crate::model::status::{Happening, InstanceStatus, Snapshot, TrackerStatus};
 
@@ -69,10 +71,54 @@ impl Reply {
         })
     }
 
+    /// Answer to `resign` (for so long, or until `restore`) with the index of the instance in the
+    /// configuration; `Err` where there is none of that name.
+    pub fn resign(request: &ResignRequest, snapshot: &Snapshot) -> Result<(usize, Self), Self> {
+        let index = instance(&request.name, snapshot)?;
+        let name = ascii(&request.name);
+        let until = format!("\"vipd restore {name}\"");
+        Ok((
+            index,
+            Reply::done(match request.wanted_for {
+                Some(span) => {
+                    format!("{name} stays out for {}; {until} ends that.\n", Age(span))
+                }
+                None => format!("{name} stays out until {until}.\n"),
+            }),
+        ))
+    }
+
+    /// Answer to `restore`, likewise.
+    pub fn restore(name: &str, snapshot: &Snapshot) -> Result<(usize, Self), Self> {
+        let index = instance(name, snapshot)?;
+        Ok((index, Reply::done(format!("{} takes part again.\n", ascii(name)))))
+    }
+
     /// Answer to `version`.
     pub fn version() -> Self {
         Reply::done(concat!("vipd ", env!("CARGO_PKG_VERSION"), "\n"))
     }
+}
+
+/// Names in a list, before it says how many more there are.
+const NAMES_MAX: usize = 16;
+
+fn instance(name: &str, snapshot: &Snapshot) -> Result<usize, Reply> {
+    if let Some(index) = snapshot.instances.iter().position(|instance| instance.name == name) {
+        return Ok(index);
+    }
+    let mut body = format!("vipd: no instance is named \"{}\". ", ascii(name));
+    if snapshot.instances.is_empty() {
+        body.push_str("There are none.\n");
+        return Err(Reply { code: 2, body });
+    }
+    let names: Vec<String> = snapshot.instances.iter().take(NAMES_MAX).map(|i| ascii(&i.name)).collect();
+    body.push_str(&format!("There are: {}", names.join(", ")));
+    match snapshot.instances.len().saturating_sub(NAMES_MAX) {
+        0 => body.push_str(".\n"),
+        more => body.push_str(&format!(" and {more} more.\n")),
+    }
+    Err(Reply { code: 2, body })
 }
 
 /// The line before a framed reply.
@@ -129,10 +175,10 @@ fn unknown_name(snapshot: &Snapshot, name: &str) -> String {
     let alike = names()
         .find(|n| n.eq_ignore_ascii_case(name))
         .or_else(|| names().find(|n| n.contains(name) || name.contains(n.as_str())));
-    let name = super::table::ascii(name);
+    let name = ascii(name);
     match alike {
         Some(alike) => {
-            let alike = super::table::ascii(alike);
+            let alike = ascii(alike);
             format!("vipd: nothing is named \"{name}\". Is \"{alike}\" meant?\n")
         }
         None => format!("vipd: nothing is named \"{name}\". \"vipd status\" lists all there is.\n"),
@@ -142,6 +188,20 @@ fn unknown_name(snapshot: &Snapshot, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instance_is_found_or_all_are_named() {
+        let snapshot = crate::control::examples::busy();
+        let known = snapshot.instances.get(1).unwrap().name.clone();
+        let (index, reply) = Reply::restore(&known, &snapshot).unwrap();
+        assert_eq!((index, reply.code), (1, 0), "another instance would give up its addresses");
+        let request = ResignRequest { name: "VI_9".try_into().unwrap(), wanted_for: None };
+        let refused = Reply::resign(&request, &snapshot).unwrap_err();
+        assert_eq!(refused.code, 2);
+        for name in snapshot.instances.iter().map(|i| i.name.as_str()) {
+            assert!(refused.body.contains(name), "{name} is not among {}", refused.body);
+        }
+    }
 
     #[test]
     fn header_is_read_back() {

@@ -2,6 +2,7 @@
 
 use crate::limits;
 use crate::model::Name;
+use crate::time::Duration;
 use core::fmt;
 
 /// A request line that begins with this gets a header line before its reply ([`super::header`]).
@@ -17,6 +18,10 @@ pub enum Request {
     Events(EventsRequest),
     /// `reload`: read the configuration file again.
     Reload,
+    /// `resign [--for 10m] INSTANCE`: leave Active.
+    Resign(ResignRequest),
+    /// `restore INSTANCE`: take part again.
+    Restore(Name),
     /// `version`: of the daemon, which may be older than the command.
     Version,
 }
@@ -30,6 +35,15 @@ pub struct StatusRequest {
     pub brief: bool,
     /// Only this instance or service, in detail.
     pub name: Option<Name>,
+}
+
+/// Which instance leaves Active, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResignRequest {
+    /// Its name.
+    pub name: Name,
+    /// `None`: until `restore`.
+    pub wanted_for: Option<Duration>,
 }
 
 /// Form of a status reply.
@@ -58,7 +72,7 @@ pub enum Refused {
     Empty,
     /// More than [`limits::REQUEST_MAX`] bytes.
     TooLong,
-    /// Not one of `status`, `events`, `reload`, `version`.
+    /// Not one of `status`, `events`, `reload`, `resign`, `restore`, `version`.
     UnknownRequest,
     /// The request does not have this option.
     UnknownOption,
@@ -68,6 +82,10 @@ pub enum Refused {
     Contradiction,
     /// No instance or service can have such a name.
     BadName,
+    /// No name where one is needed.
+    NoName,
+    /// `--for` without a length of time that can be meant.
+    BadSpan,
 }
 
 impl fmt::Display for Refused {
@@ -76,14 +94,16 @@ impl fmt::Display for Refused {
             Refused::Empty => f.write_str("empty request; try \"status\""),
             Refused::TooLong => write!(f, "request of more than {} bytes", limits::REQUEST_MAX),
             Refused::UnknownRequest => {
-                f.write_str("unknown request; there are status, events, reload, version")
+                f.write_str("unknown request; there are status, events, reload, resign, restore, version")
             }
-            Refused::UnknownOption => {
-                f.write_str("unknown option; status has --json, --metrics, --brief, NAME; events has --json")
-            }
+            Refused::UnknownOption => f.write_str(
+                "unknown option; status has --json, --metrics, --brief; events --json; resign --for",
+            ),
             Refused::Surplus => f.write_str("one word too many in this request"),
             Refused::Contradiction => f.write_str("of --json, --metrics and --brief only one at a time"),
             Refused::BadName => write!(f, "a name has at most {} bytes", limits::NAME_MAX),
+            Refused::NoName => f.write_str("the name of an instance is missing"),
+            Refused::BadSpan => f.write_str("--for takes a length of time: 90s, 10m or 2h, at most 365d"),
         }
     }
 }
@@ -110,6 +130,8 @@ impl Request {
                 _ => Err(Refused::Surplus),
             },
             "reload" => alone(rest, Request::Reload),
+            "resign" => parse_resign(rest).map(Request::Resign),
+            "restore" => parse_instance(rest).map(Request::Restore),
             "version" => alone(rest, Request::Version),
             _ => Err(Refused::UnknownRequest),
         }
@@ -137,6 +159,11 @@ impl fmt::Display for Request {
             Request::Events(EventsRequest { json: true }) => f.write_str("events --json"),
             Request::Events(EventsRequest { json: false }) => f.write_str("events"),
             Request::Reload => f.write_str("reload"),
+            Request::Resign(ResignRequest { name, wanted_for: Some(span) }) => {
+                write!(f, "resign --for {}ms -- {name}", span.total_millis())
+            }
+            Request::Resign(ResignRequest { name, wanted_for: None }) => write!(f, "resign -- {name}"),
+            Request::Restore(name) => write!(f, "restore -- {name}"),
             Request::Version => f.write_str("version"),
         }
     }
@@ -170,6 +197,47 @@ fn parse_status(mut rest: &str) -> Result<StatusRequest, Refused> {
     Ok(status)
 }
 
+fn parse_resign(rest: &str) -> Result<ResignRequest, Refused> {
+    let (wanted_for, rest) = match split_word(rest) {
+        ("--for", after) => {
+            let (word, after) = split_word(after);
+            (Some(parse_span(word).ok_or(Refused::BadSpan)?), after)
+        }
+        _ => (None, rest),
+    };
+    Ok(ResignRequest { name: parse_instance(rest)?, wanted_for })
+}
+
+/// A name, after `--` where it begins with `-`.
+fn parse_instance(rest: &str) -> Result<Name, Refused> {
+    let name = match split_word(rest) {
+        ("--", name) => name,
+        (word, _) if word.starts_with('-') => return Err(Refused::UnknownOption),
+        _ => rest,
+    };
+    if name.is_empty() {
+        return Err(Refused::NoName);
+    }
+    Name::try_from(name).map_err(|_| Refused::BadName)
+}
+
+/// A length of time for `--for`: a whole number and a unit, not zero, at most 365 days.
+pub fn parse_span(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => DAY_MILLIS,
+        _ => return None,
+    };
+    let millis = number.parse::<u64>().ok()?.checked_mul(millis)?;
+    (1..=365 * DAY_MILLIS).contains(&millis).then(|| Duration::from_millis(millis))
+}
+
+const DAY_MILLIS: u64 = 86_400_000;
+
 fn parse_name(text: &str) -> Result<Option<Name>, Refused> {
     if text.is_empty() {
         return Err(Refused::BadName);
@@ -197,6 +265,10 @@ mod tests {
         Request::Status(StatusRequest { format, brief, name: name.map(|n| Name::try_from(n).unwrap()) })
     }
 
+    fn name(text: &str) -> Name {
+        Name::try_from(text).unwrap()
+    }
+
     #[test]
     fn what_is_printed_is_read_back() {
         let requests = [
@@ -207,6 +279,9 @@ mod tests {
             Request::Events(EventsRequest { json: true }),
             Request::Events(EventsRequest { json: false }),
             Request::Reload,
+            Request::Resign(ResignRequest { name: name("VI 1"), wanted_for: None }),
+            Request::Resign(ResignRequest { name: name("-x"), wanted_for: parse_span("10m") }),
+            Request::Restore(name("--for")),
             Request::Version,
         ];
         for request in requests {
@@ -244,6 +319,17 @@ mod tests {
             ("events --xml", Refused::UnknownOption),
             ("reload now", Refused::Surplus),
             ("version 1", Refused::Surplus),
+            ("resign", Refused::NoName),
+            ("resign --for 10m", Refused::NoName),
+            ("resign --for VI_1", Refused::BadSpan),
+            ("resign --for 0s VI_1", Refused::BadSpan),
+            ("resign --for 10 VI_1", Refused::BadSpan),
+            ("resign --for 366d VI_1", Refused::BadSpan),
+            ("resign --for 99999999999999999999d VI_1", Refused::BadSpan),
+            ("resign --fro 10m VI_1", Refused::UnknownOption),
+            ("restore", Refused::NoName),
+            ("restore --", Refused::NoName),
+            ("restore --now VI_1", Refused::UnknownOption),
         ] {
             assert_eq!(Request::parse(line), Err(why), "law 4: {line:?} must be refused with its reason");
         }

@@ -508,6 +508,7 @@ impl Daemon {
     fn answer(&mut self, now: Instant) {
         let mut new = None;
         let engine = &self.engine;
+        let pending = &mut self.pending;
         let path = &self.options.config;
         self.control.process(now, &self.poll, &mut |request| match request {
             Request::Status(status) => Reply::status(&status, &engine.snapshot(now)),
@@ -520,7 +521,24 @@ impl Daemon {
                 }
                 Err(findings) => Reply::failed(findings),
             },
+            Request::Resign(resign) => match Reply::resign(&resign, &engine.snapshot(now)) {
+                Ok((instance, reply)) => {
+                    let wanted_for = resign.wanted_for.unwrap_or(Duration::MAX);
+                    pending.push_back(Event::Resign { instance, wanted_for });
+                    reply
+                }
+                Err(reply) => reply,
+            },
+            Request::Restore(name) => match Reply::restore(&name, &engine.snapshot(now)) {
+                Ok((instance, reply)) => {
+                    pending.push_back(Event::Resign { instance, wanted_for: Duration::ZERO });
+                    reply
+                }
+                Err(reply) => reply,
+            },
         });
+        // Before a reload, after which the numbers may be others'.
+        self.feed_pending(now);
         if let Some(config) = new {
             self.take_over(now, config);
         }
