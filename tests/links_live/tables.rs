@@ -173,7 +173,8 @@ fn rtnl30_rtnl31_rtnl33_routes_are_added_told_and_removed() {
         ] {
             kernel.quiet();
             assert_eq!(kernel.rtnl.change_route(AddressOp::Add, index, &new), Ok(()), "{shown}");
-            assert_eq!(kernel.rtnl.change_route(AddressOp::Add, index, &new), Ok(()), "again: {shown}");
+            let again = kernel.rtnl.change_route(AddressOp::Add, index, &new);
+            assert_eq!(again, Err(Refusal::Exists), "never in the place of another: {shown}");
             let family = if new.destination.address.is_ipv4() { "-4" } else { "-6" };
             let all = ip(&format!("{family} route show table {}", new.table)).replace("dev eth0 ", "");
             let all = all.replace("dev lo ", "");

@@ -1,8 +1,8 @@
 //! Routes (`linux/rtnetlink.h`; RTNL-30, RTNL-31, RTNL-33).
 
 use super::super::netlink::{
-    AF_INET, AF_INET6, Attributes, Batch, Body, Malformed, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP,
-    NLM_F_REPLACE, NLM_F_REQUEST, NoRoom,
+    AF_INET, AF_INET6, Attributes, Batch, Body, Malformed, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL,
+    NLM_F_REQUEST, NoRoom,
 };
 use super::{PROTOCOL, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE, emit_ip, family_of, ip, net};
 use std::net::IpAddr;
@@ -219,12 +219,13 @@ pub struct NewRoute {
     pub mtu: Option<u32>,
 }
 
-/// Adds a route, or puts it in the place of the one with this destination, table and metric.
+/// Adds a route; refused where there is one with this destination, table and metric, which may be somebody
+/// else's (RTNL-31, RTNL-33).
 ///
 /// # Errors
 /// No room in the batch.
 pub fn emit_add_route(batch: &mut Batch<'_>, seq: u32, new: &NewRoute) -> Result<(), NoRoom> {
-    let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+    let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
     let is_direct = new.kind == RTN_UNICAST && new.gateway.is_none() && new.destination.0.is_ipv4();
     let scope = new.scope.unwrap_or(if is_direct { RT_SCOPE_LINK } else { RT_SCOPE_UNIVERSE });
     batch.message(RTM_NEWROUTE, flags, seq, |body| {

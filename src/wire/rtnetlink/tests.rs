@@ -409,11 +409,11 @@ fn vmac20_macvlan_messages_are_as_the_kernel_took_them() {
         &|batch| emit_remove_link(batch, 1, 4),
         "20000000 1100 0500 01000000 00000000 00000000 04000000 00000000 00000000",
     );
-    // RTNL-30; REPLACE instead of EXCL, our number instead of 18, no RTA_TABLE for a small table.
+    // RTNL-30; with ACK, our number instead of 18, no RTA_TABLE for a small table.
     let route = NewRoute { gateway: Some("192.0.2.254".parse().unwrap()), ..tables::new_route() };
     check(
         &|batch| emit_add_route(batch, 1, &route),
-        "34000000 1800 0505 01000000 00000000 02180000 fe700001 00000000
+        "34000000 1800 0506 01000000 00000000 02180000 fe700001 00000000
          08000100 cb007100 08000500 c00002fe 08000400 03000000",
     );
 }
