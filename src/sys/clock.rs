@@ -20,3 +20,30 @@ pub fn unix() -> Duration {
         Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kernel(clock: ClockId) -> i64 {
+        let t = clock_gettime(clock).unwrap();
+        i64::from(t.tv_sec()) * 1_000_000 + i64::from(t.tv_nsec()) / 1000
+    }
+
+    #[test]
+    fn fsm_2_decisions_follow_the_clock_that_nobody_sets() {
+        let before = kernel(ClockId::CLOCK_MONOTONIC);
+        let now = now();
+        let after = kernel(ClockId::CLOCK_MONOTONIC);
+        let between = Instant::from_micros(before)..=Instant::from_micros(after);
+        assert!(between.contains(&now), "FSM-2: {now:?} is no CLOCK_MONOTONIC, which was {between:?}");
+    }
+
+    #[test]
+    fn signatures_carry_the_time_of_day() {
+        let before = kernel(ClockId::CLOCK_REALTIME);
+        let unix = unix().total_micros() as i64;
+        let after = kernel(ClockId::CLOCK_REALTIME);
+        assert!((before..=after).contains(&unix), "PKT-50: {unix} is not between {before} and {after}");
+    }
+}

@@ -47,8 +47,15 @@ impl Router {
     /// One instance, listening as the catalogue says, at rest: its next deadline is its advert or down timer
     /// and nothing else.
     pub(crate) fn new(listener: Listener, state: InstanceState) -> Router {
+        Router::with(listener, state, |_| ())
+    }
+
+    /// The same, configured a little differently.
+    pub(crate) fn with(listener: Listener, state: InstanceState, change: impl FnOnce(&mut Config)) -> Router {
         let now = Instant::from_secs(1000);
-        let engine = Engine::new(&config(listener), "test", 1, now);
+        let mut config = config(listener);
+        change(&mut config);
+        let engine = Engine::new(&config, "test", 1, now);
         let mut router = Router { engine, now, sent: Vec::new(), notes: 0, actions: Actions::new() };
         router.engine.set_unix_time(UNIX);
         router.handle(Event::DumpStart);
@@ -185,7 +192,7 @@ fn cidr(address: IpAddr) -> Cidr {
 }
 
 /// Without lease and second burst, so that no other deadline hides the one that matters.
-fn config(listener: Listener) -> Config {
+pub(crate) fn config(listener: Listener) -> Config {
     let expect = expect(listener);
     let vip = match expect.family {
         Family::V4 => Ipv4Addr::new(192, 0, 2, 100).into(),

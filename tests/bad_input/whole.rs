@@ -3,10 +3,12 @@
 use crate::catalogue::{Case, Listener, cases};
 use crate::frame::{Frame, hex, summed};
 use crate::frame6::Frame6;
-use crate::router::{LAN, OTHER, Router, own};
+use crate::router::{self, LAN, OTHER, Router, own};
 use crate::{LISTENERS, expect, title};
 use std::net::{IpAddr, Ipv4Addr};
-use vipd::model::status::{InstanceState, Snapshot};
+use vipd::engine::{AddressChange, Event};
+use vipd::model::status::{InstanceState, InstanceStatus, Snapshot};
+use vipd::model::{Authentication, Cidr, HmacMode, Priority, cut};
 use vipd::time::Duration;
 use vipd::wire::vrrp::{Rung, open};
 
@@ -128,6 +130,105 @@ fn rx_18_unicast_from_others_than_the_peers() {
         frame.ttl = 64;
         let heard = (LAN, &frame.bytes()[..], false);
         assert_only_counts(&mut router, heard, Scope::Instance, "peer", &format!("{what}: TTL of nobody"));
+    }
+}
+
+/// B-68: each hears its own family alone.
+#[test]
+fn b_68_fsm_4_the_same_vrid_in_both_families() {
+    let mut router = Router::with(Listener::V3, InstanceState::Backup, |config| {
+        let mut v6 = router::config(Listener::V6).instances.remove(0);
+        (v6.name, v6.vrid) = (cut(format_args!("VI6")), config.instances[0].vrid);
+        config.instances.push(v6);
+    });
+    let change = AddressChange::Present { ours: false, secondary: false };
+    let cidr = Cidr { address: own(Listener::V6), prefix_len: 64 };
+    router.handle(Event::Address { index: LAN, cidr, change });
+    let states = |router: &Router| {
+        let of = |i: &InstanceStatus| (i.state, i.counters.adverts_received, i.counters.dropped.len());
+        router.snapshot().instances.iter().map(of).collect::<Vec<_>>()
+    };
+    let backup = |heard| (InstanceState::Backup, heard, 0);
+    assert_eq!(states(&router), [backup(0), backup(0)], "both listen");
+    router.hear(LAN, &Frame::new(summed(hex("310d6401 00640000 c0000264"))).bytes(), false);
+    assert_eq!(states(&router), [backup(1), backup(0)], "B-68: IPv4 for IPv4 alone");
+    let v6 = Frame6::summed(hex("310d6401 00640000 fe80000000000000 0000000000000100"));
+    router.hear(LAN, &v6.bytes(), false);
+    assert_eq!(states(&router), [backup(1), backup(1)], "B-68: and IPv6 for IPv6");
+}
+
+/// RX-19 on demand; the same list in another order is the same.
+#[test]
+fn rx_19_strict_instances_want_their_own_list() {
+    let vips = ["192.0.2.100", "192.0.2.101"].map(|a| Cidr { address: a.parse().unwrap(), prefix_len: 24 });
+    let mut router = Router::with(Listener::V3, InstanceState::Backup, |config| {
+        config.instances[0].addresses = vips.map(Into::into).to_vec();
+        config.instances[0].strict_addresses = true;
+    });
+    for (what, list) in [
+        ("one is missing", "01 00640000 c0000264"),
+        ("one is another", "02 00640000 c0000264 c0000266"),
+        ("one is too many", "03 00640000 c0000264 c0000265 c0000266"),
+    ] {
+        let frame = Frame::new(summed(hex(&format!("310d64{list}")))).bytes();
+        let what = format!("RX-19, B-56: {what}");
+        assert_only_counts(&mut router, (LAN, &frame, false), Scope::Instance, "address_list", &what);
+    }
+    router.hear(LAN, &Frame::new(summed(hex("310d6402 00640000 c0000265 c0000264"))).bytes(), false);
+    assert_eq!(router.instance().counters.adverts_received, 1, "RX-19: the order is no matter");
+}
+
+/// PKT-50: while a group moves over, what is not signed at all is taken; what is signed wrongly is not.
+#[test]
+fn pkt_50_modes_of_a_move() {
+    let bare = Frame::new(hex(crate::catalogue::G5)).bytes();
+    let vector = Frame::new([hex(crate::catalogue::G5), hex(crate::signed::TRAILER)].concat()).bytes();
+    let mut wrong = vector.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    for mode in [HmacMode::Permissive, HmacMode::ReceiveOnly] {
+        let mut router = Router::with(Listener::Signed, InstanceState::Backup, |config| {
+            if let Authentication::Hmac(hmac) = &mut config.instances[0].authentication {
+                hmac.mode = mode;
+            }
+        });
+        router.hear(LAN, &bare, false);
+        let c = router.instance().counters;
+        assert_eq!(
+            (c.adverts_received, c.unsigned_accepted, c.signed_received),
+            (1, 1, 0),
+            "{mode:?}: plain"
+        );
+        router.hear(LAN, &vector, false);
+        let c = router.instance().counters;
+        assert_eq!(
+            (c.adverts_received, c.unsigned_accepted, c.signed_received),
+            (2, 1, 1),
+            "{mode:?}: signed"
+        );
+        let what = format!("{mode:?}: signed by somebody else");
+        assert_only_counts(&mut router, (LAN, &wrong, false), Scope::Instance, "hmac_invalid", &what);
+        let what = format!("{mode:?}: replayed");
+        assert_only_counts(&mut router, (LAN, &vector, false), Scope::Instance, "hmac_replay", &what);
+        router.run_until(router.now + Duration::from_secs(10));
+        let (_, frame) = router.sent.iter().find(|(_, frame)| open(frame).is_ok()).expect("Active by now");
+        let is_signed = frame.len() == 14 + 20 + 12 + 28;
+        assert_eq!(is_signed, mode == HmacMode::Permissive, "{mode:?}: what it sends itself");
+    }
+}
+
+/// RX-20, B-51: two owners settle it by their addresses; neither drops the other's adverts.
+#[test]
+fn rx_20_two_owners_resolve_by_election() {
+    for (source, wanted) in [(1, InstanceState::Active), (99, InstanceState::Backup)] {
+        let mut router = Router::with(Listener::V3, InstanceState::Active, |config| {
+            config.instances[0].priority = Priority::OWNER;
+        });
+        let mut frame = Frame::new(summed(hex("310dff01 00640000 c0000264")));
+        frame.source = Ipv4Addr::new(192, 0, 2, source);
+        router.hear(LAN, &frame.bytes(), false);
+        let status = router.instance();
+        assert_eq!((status.state, status.counters.adverts_received), (wanted, 1), "RX-20: {}", frame.source);
+        assert!(status.counters.dropped.is_empty(), "RX-20: {:?}", status.counters.dropped);
     }
 }
 
