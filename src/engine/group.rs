@@ -23,6 +23,10 @@ pub(super) struct Group {
     since: Instant,
     /// What each member was told of the others' faults; `None`: nobody knows.
     told: Option<Vec<Option<Text>>>,
+    /// The members' own faults.
+    faults: Vec<Option<Text>>,
+    /// As they were seen last.
+    members: Vec<Member>,
     /// Members that came into the Active group with a reload, by their place: for a while they need not be
     /// Active, too.
     joining: Vec<usize>,
@@ -102,6 +106,8 @@ impl Group {
     pub(super) fn new(config: SyncGroup, now: Instant) -> Self {
         Group {
             told: None,
+            faults: vec![None; config.members.len()],
+            members: Vec::new(),
             config,
             state: InstanceState::Initialize,
             since: now,
@@ -121,6 +127,7 @@ impl Group {
     /// Other members. Those that are not Active while the group is get time to find out that nobody else is.
     pub(super) fn reconfigure(&mut self, now: Instant, config: SyncGroup, instances: &[Instance]) {
         self.told = None;
+        self.faults = vec![None; config.members.len()];
         self.config = config;
         self.active_at = None;
         self.joining.clear();
@@ -142,14 +149,15 @@ impl Group {
 
     /// The members have changed, or time has passed: they follow each other. `salt` is this router's own.
     pub(super) fn follow(&mut self, now: Instant, salt: u32, instances: &mut [Instance], cx: &mut Ctx<'_>) {
-        let fault = self.spread_faults(now, instances, cx);
+        let is_faulty = self.spread_faults(now, instances, cx);
         if self.joins_by <= now {
             self.joining.clear();
         }
-        let members = self.members(instances);
+        self.look_at_members(instances);
+        let members = &self.members;
         self.joining.retain(|place| members.get(*place).is_some_and(|m| m.state != InstanceState::Active));
-        let mut why = fault.unwrap_or_default();
-        match step(&members) {
+        let mut why = Text::new();
+        match step(&self.members) {
             Step::Nothing => self.active_at = None,
             Step::Join => {
                 self.active_at = None;
@@ -170,8 +178,15 @@ impl Group {
                 self.count_contest(now, salt, instances);
             }
         }
-        let state = state_of(self.state, &self.members(instances));
-        if why.is_empty() && state == InstanceState::Backup {
+        self.look_at_members(instances);
+        let state = state_of(self.state, &self.members);
+        if state == self.state {
+            return;
+        }
+        if is_faulty {
+            let first = self.faults.iter().position(Option::is_some).unwrap_or(0);
+            why = explain(&self.config, &self.faults, first, instances).unwrap_or_default();
+        } else if why.is_empty() && state == InstanceState::Backup {
             why = cut(format_args!("listening"));
         }
         self.enter(now, state, &why, cx);
@@ -195,7 +210,7 @@ impl Group {
         }
     }
 
-    fn members(&self, instances: &[Instance]) -> Vec<Member> {
+    fn look_at_members(&mut self, instances: &[Instance]) {
         let of = |(place, number): (usize, &usize)| {
             instances.get(*number).map(|instance| Member {
                 state: instance.state(),
@@ -203,32 +218,40 @@ impl Group {
                 joins: self.joining.contains(&place),
             })
         };
-        self.config.members.iter().enumerate().filter_map(of).collect()
+        self.members.clear();
+        self.members.extend(self.config.members.iter().enumerate().filter_map(of));
     }
 
-    /// A member's own fault is a fault of all others. Returns the first one.
-    fn spread_faults(&mut self, now: Instant, instances: &mut [Instance], cx: &mut Ctx<'_>) -> Option<Text> {
-        let mut faulty = self.config.members.iter().enumerate().filter_map(|(place, number)| {
-            let instance = instances.get(*number)?;
-            let fault = instance.own_fault()?;
-            let (group, name) = (&self.config.name, &instance.config.name);
-            let why: Text = cut(format_args!("group {group}: {name}: {fault}"));
-            Some((place, why))
-        });
-        let (first, second) = (faulty.next(), faulty.next());
+    /// A member's own fault is a fault of all others, but of those that have the same one (of a tracker that
+    /// they share). False: none has one.
+    fn spread_faults(&mut self, now: Instant, instances: &mut [Instance], cx: &mut Ctx<'_>) -> bool {
+        let mut is_news = self.told.is_none();
+        for (number, fault) in self.config.members.iter().zip(&mut self.faults) {
+            let found = instances.get(*number).and_then(Instance::own_fault);
+            if *fault != found {
+                (*fault, is_news) = (found, true);
+            }
+        }
+        if is_news {
+            self.tell_faults(now, instances, cx);
+        }
+        self.faults.iter().any(Option::is_some)
+    }
+
+    fn tell_faults(&mut self, now: Instant, instances: &mut [Instance], cx: &mut Ctx<'_>) {
         let is_first = self.told.is_none();
         let told = self.told.get_or_insert_with(|| vec![None; self.config.members.len()]);
         for (place, (number, told)) in self.config.members.iter().zip(told).enumerate() {
-            let other = [&first, &second].into_iter().flatten().find(|(faulty, _)| *faulty != place);
-            let why = other.map(|(_, why)| why);
+            let own = self.faults.get(place);
+            let other = self.faults.iter().position(|fault| fault.is_some() && Some(fault) != own);
+            let why = other.and_then(|other| explain(&self.config, &self.faults, other, instances));
             if let Some(instance) = instances.get_mut(*number)
-                && (is_first || told.as_ref() != why)
+                && (is_first || *told != why)
             {
-                *told = why.cloned();
-                instance.set_group_fault(now, told.clone(), cx);
+                told.clone_from(&why);
+                instance.set_group_fault(now, why, cx);
             }
         }
-        first.map(|(_, why)| why)
     }
 
     fn all_to_active(&self, now: Instant, instances: &mut [Instance], cx: &mut Ctx<'_>) {
@@ -292,6 +315,18 @@ impl Group {
         cx.notifier.tell(now, about, Change::State { state, quietly: false }, 0, cx.actions);
         cx.mailer.tell(now, cx.router_name, about, (before, state), why);
     }
+}
+
+/// A member's own fault, as the others tell it.
+fn explain(
+    config: &SyncGroup,
+    faults: &[Option<Text>],
+    place: usize,
+    instances: &[Instance],
+) -> Option<Text> {
+    let (fault, number) = (faults.get(place)?.as_ref()?, config.members.get(place)?);
+    let name = &instances.get(*number)?.config.name;
+    Some(cut(format_args!("group {}: {name}: {fault}", config.name)))
 }
 
 /// How long an instance listens before it may become Active, at most (FSM-1, FSM-3).
