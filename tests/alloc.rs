@@ -64,6 +64,25 @@ fn allocations<T>(f: impl FnOnce() -> T) -> (T, u64) {
 const INDEX: u32 = 2;
 
 const CONFIG: &str = r#"
+[[track]]
+name = "script"
+type = "script"
+command = ["/bin/true"]
+interval = "1s"
+weight = -10
+
+[[track]]
+name = "uplink"
+type = "path"
+target = "10.0.0.254:53"
+probe = "tcp"
+interval = "1s"
+
+[[sync_group]]
+name = "VG"
+members = ["VI_1", "VI_2"]
+track = ["script", "uplink"]
+
 [[vrrp]]
 name = "VI_1"
 interface = "eth0"
@@ -298,9 +317,11 @@ fn steady_state_allocates_nothing() {
     let end = warm + Duration::from_secs(1000);
     let mut now = start;
     let mut counted_from = None;
+    let mut ran = (0, 0);
     while now < end {
         now = now.max(a.next().min(b.next()));
         if now >= warm && counted_from.is_none() {
+            ran = (a.ran, b.ran);
             counted_from =
                 Some((a.allocated, b.allocated, a.adverts, a.probed, b.probed, a.renewed, a.dumped));
         }
@@ -316,8 +337,9 @@ fn steady_state_allocates_nothing() {
     let (a0, b0, adverts, probed, probed_b, renewed, dumped) = counted_from.unwrap();
     // The run was what it claims to be; otherwise nothing was proved.
     assert!(a.adverts - adverts >= 10_990, "1 s and 100 ms adverts, only {}", a.adverts - adverts);
-    assert!(a.probed - probed > 1400, "2 s and 1 s probes, only {}", a.probed - probed);
-    assert!(b.probed - probed_b > 1400, "the Backup probes too, only {}", b.probed - probed_b);
+    assert!(a.probed - probed > 2400, "2 s and 1 s probes, 1 s paths, only {}", a.probed - probed);
+    assert!(a.ran - ran.0 > 990 && b.ran - ran.1 > 990, "a script every second: {} {}", a.ran, b.ran);
+    assert!(b.probed - probed_b > 2400, "the Backup probes too, only {}", b.probed - probed_b);
     assert!(a.renewed - renewed > 900, "leases of 3 s, only {} renewals", a.renewed - renewed);
     assert!(a.dumped - dumped >= 99, "the table is read every 10 s, only {} times", a.dumped - dumped);
     assert!(a.ran >= 4 && b.ran >= 2, "programs were run at the start: {} and {}", a.ran, b.ran);
