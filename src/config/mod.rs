@@ -131,7 +131,7 @@ pub fn parse_file(bytes: &[u8], file: &str, key_file: LoadKeyFile<'_>) -> (Optio
 fn document(entries: &DeTable<'_>, outside: Outside<'_>, report: &mut Report<'_>) -> Config {
     let mut file = Table::new("the file", 0, entries);
     let known = words::KEYS.iter().find(|(table, _)| *table == file.name).map_or(&[][..], |(_, keys)| keys);
-    for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
+    if let Some((key, _)) = entries.iter().find(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
         // What others name may stand in there.
         let line = report.lines().index(key.span().start);
         report.spoil(line);
@@ -202,9 +202,12 @@ mod tests {
     #[test]
     fn what_is_only_counted_gets_no_suggestion() {
         let text: String = (0..50_000).map(|i| format!("k{i} = 1\n")).collect();
-        let start = std::time::Instant::now();
+        // Of this thread alone: how busy the box is otherwise is not the question.
+        let spent = || nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID.now().unwrap();
+        let start = spent();
         let (config, diagnostics) = parse(&text, "f");
-        assert!(start.elapsed().as_secs() < 3, "the adverts would wait for {:?}", start.elapsed());
+        let took = spent() - start;
+        assert!(took.tv_sec() < 3, "the adverts would wait for {took}");
         assert!(config.is_none());
         assert_eq!(diagnostics.errors(), 50_000, "all are counted");
         assert!(diagnostics.iter().all(|d| d.what.starts_with("unknown key `k")), "those kept are whole");
