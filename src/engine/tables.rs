@@ -184,9 +184,7 @@ impl Engine {
             let (r, p) = i.routes.wants();
             (routes, rules) = (routes || r, rules || p);
         }
-        if routes {
-            self.trackers.routes_watched();
-        }
+        self.trackers.watch_routes(routes);
         if routes || rules {
             actions.push(Action::WatchRoutes { routes, rules });
         }

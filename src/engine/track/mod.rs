@@ -151,9 +151,9 @@ impl Trackers {
         self.list.iter().any(Tracker::wants_routes)
     }
 
-    /// From now on the kernel's routes are told.
-    pub(super) fn routes_watched(&mut self) {
-        self.has_routes = true;
+    /// From now on the kernel's routes are told, or not.
+    pub(super) fn watch_routes(&mut self, has_routes: bool) {
+        self.has_routes = has_routes;
     }
 
     /// An address came or went.
