@@ -25,6 +25,7 @@ pub fn unix() -> Duration {
 mod tests {
     use super::*;
 
+    #[allow(clippy::useless_conversion, reason = "time_t and long are 32 bits wide on 32-bit targets")]
     fn kernel(clock: ClockId) -> i64 {
         let t = clock_gettime(clock).unwrap();
         i64::from(t.tv_sec()) * 1_000_000 + i64::from(t.tv_nsec()) / 1000

@@ -236,7 +236,7 @@ fn law5_a_reload_changes_what_differs_and_nothing_else() {
         "what is in the way first, the rest after what takes its place"
     );
     k.sets[0].set_interval(SECOND);
-    k.reconfigure(0, &[stays.clone()], &[rule(101)]);
+    k.reconfigure(0, std::slice::from_ref(&stays), &[rule(101)]);
     k.asked();
     let relaxed = Route { no_track: true, ..stays };
     k.reconfigure(0, &[relaxed], &[rule(101)]);
@@ -274,7 +274,7 @@ fn rules_of_one_priority_are_told_apart() {
     k.notify_rule(&narrow, true, false);
     k.pass(SECOND);
     assert_eq!(k.rules.len(), 3, "the one that went is put back, not the other");
-    k.reconfigure(0, &[], &[narrow.clone()]);
+    k.reconfigure(0, &[], std::slice::from_ref(&narrow));
     k.pass(SECOND);
     assert!(k.rules.iter().any(|(r, _)| *r == narrow) && !k.rules.iter().any(|(r, _)| *r == wide));
     assert_eq!(k.rules.len(), 2, "RTNL-33: somebody else's rule of the same priority stays");

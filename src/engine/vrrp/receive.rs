@@ -277,7 +277,7 @@ impl Instance {
             cx.notifier.tell(now, About::Instance(&self.config), change, priority, cx.actions);
         }
         let limit = ANSWER_INTERVAL.max(self.config.advert_interval * 3);
-        if !self.answered_at.is_some_and(|at| now - at < limit) {
+        if self.answered_at.is_none_or(|at| now - at >= limit) {
             self.answered_at = Some(now);
             if self.config.lower_priority_advert {
                 self.assert_active(now, cx);

@@ -98,10 +98,10 @@ impl Instance {
             }
             State::Backup { active_down_at: None, .. } | State::Initialize | State::Fault { .. } => {}
         }
-        if !self.config.preempt || self.config.preempt_delay.total_micros() == 0 {
-            if let State::Backup { preempt_at, .. } = &mut self.state {
-                *preempt_at = None;
-            }
+        if let State::Backup { preempt_at, .. } = &mut self.state
+            && (!self.config.preempt || self.config.preempt_delay.total_micros() == 0)
+        {
+            *preempt_at = None;
         }
     }
 

@@ -54,7 +54,7 @@ impl Instance {
     pub(super) fn next_number(&mut self, unix: Duration) {
         let Some(hmac) = self.hmac().filter(|hmac| hmac.mode != HmacMode::ReceiveOnly) else { return };
         let (seconds, micros) = (unix.secs(), unix.total_micros() % 1_000_000);
-        let clock = (seconds & 0xffff_ffff) << 32 | (micros << 16) / 1_000_000 << 16;
+        let clock = ((seconds & 0xffff_ffff) << 32) | (((micros << 16) / 1_000_000) << 16);
         let last = self.signing.sent;
         let ahead = (last >> 32).saturating_sub(clock >> 32);
         let strays = hmac.anti_replay == AntiReplay::Time && ahead > self.window(hmac).secs();
