@@ -26,8 +26,8 @@ fn programs_are_told_and_the_operator_is_obeyed() {
          [[track]]\nname = \"peer\"\ntype = \"path\"\ntarget = \"10.9.0.3\"\nprobe = \"ping\"\n\
          interval = \"200ms\"\ntimeout = \"200ms\"\nrise = 1\n\
          [[track]]\nname = \"self\"\ntype = \"process\"\nprocess = \"vipd\"\n\
-         [[vrrp]]\nname = \"VI_1\"\ninterface = \"eth0\"\nvrid = 51\nversion = 3\nadvert_interval = \"100ms\"\n\
-         addresses = [\"{VIP}/24\"]\nnotify = {{ any = \"{script}\" }}\n\
+         [[vrrp]]\nname = \"VI_1\"\ninterface = \"eth0\"\nvrid = 51\nversion = 3\n\
+         advert_interval = \"100ms\"\naddresses = [\"{VIP}/24\"]\nnotify = {{ any = \"{script}\" }}\n\
          track = [{{ name = \"num\", weight = 1 }}, {{ name = \"peer\", weight = 20 }}, \
          {{ name = \"self\", weight = 3 }}]\n"
     );
