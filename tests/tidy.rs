@@ -101,6 +101,35 @@ fn house_is_tidy() {
     assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
 }
 
+/// SOCK-30: what crosses the network is big-endian on every processor; the processor's own order is for the
+/// kernel's messages alone. Miri runs the golden vectors for a big-endian processor:
+/// `cargo +nightly miri test --target s390x-unknown-linux-gnu --lib wire::vrrp`.
+#[test]
+fn sock_30_only_messages_of_the_kernel_have_the_order_of_the_processor() {
+    const OF_THE_KERNEL: [&str; 5] = ["netlink", "rtnetlink", "genetlink", "ipvs", "connector"];
+    let sources = read_all(Path::new(env!("CARGO_MANIFEST_DIR")), "src/wire");
+    let mut of_the_network = 0;
+    for (file, text) in &sources {
+        let format = file.trim_start_matches("src/wire/").split(['/', '.']).next().unwrap();
+        if !OF_THE_KERNEL.contains(&format) {
+            of_the_network += 1;
+            assert!(!text.contains("_ne_bytes"), "{file} is not a format of the kernel (SOCK-30)");
+            assert!(!text.contains("_le_bytes"), "{file}: nothing on a network is little-endian (SOCK-30)");
+        }
+    }
+    assert!(of_the_network > 10, "only {of_the_network} of {} files looked at", sources.len());
+}
+
+/// SOCK-31: a number is made of its bytes, wherever they lie. sys writes `unsafe`, and not for that.
+#[test]
+fn sock_31_bytes_are_not_taken_for_structs() {
+    for (file, text) in read_all(Path::new(env!("CARGO_MANIFEST_DIR")), "src") {
+        for word in ["transmute", "from_raw_parts", "align_to", "repr(packed", "repr(C, packed"] {
+            assert!(!text.contains(word), "{file}: `{word}` (SOCK-31)");
+        }
+    }
+}
+
 /// All rules that concern `src/`; `sources` are (path from the root, text).
 fn check_sources(sources: &[(String, String)]) -> Vec<String> {
     let mut findings = Vec::new();

@@ -49,7 +49,7 @@ fn settles_on(lan: &Lan, node: &Node) {
     eventually(&what, SOON, || [VIP, LINK_LOCAL].iter().all(|vip| node.has(vip) && !other.has(vip)));
 }
 
-/// What carries an advert: PKT-21, PKT-22, and RX-7's link-local source.
+/// What carries an advert: PKT-20, PKT-22, and RX-5's link-local source.
 #[test]
 fn adverts_come_from_the_link_local_address() {
     let Some(lan) = lan6() else { return };

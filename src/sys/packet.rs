@@ -4,6 +4,8 @@
 
 mod filter;
 mod raw;
+#[cfg(test)]
+mod tests;
 
 use self::raw::RawSockets;
 use super::errno::refusal_of;
@@ -143,7 +145,7 @@ impl PacketSockets {
         Some(Received { index: port.index, len: n.min(buffer.len()), truncated: n > buffer.len() })
     }
 
-    /// Sends an IP packet, header and all, out of an interface (PKT-21).
+    /// Sends an IP packet, header and all, out of an interface (INT-19, SOCK-6).
     ///
     /// # Errors
     /// Why the kernel did not take it; nothing is kept for later.

@@ -115,7 +115,7 @@ mod tests {
                 14..54 => Rung::IpHeader,
                 _ => Rung::Truncated,
             };
-            assert_eq!(strip(&frame()[..len]), Err(wanted), "RX-1, RX-2: {len} bytes");
+            assert_eq!(strip(&frame()[..len]), Err(wanted), "RX-1, RX-2, SOCK-2 (no hop limit): {len} bytes");
         }
     }
 

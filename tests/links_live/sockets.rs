@@ -229,7 +229,7 @@ fn sock15_tunnel_without_ethernet_gives_frames_too() {
 }
 
 #[test]
-fn pkt21_packets_to_unicast_peers_leave_by_the_interface_as_they_are() {
+fn sock6_packets_to_unicast_peers_leave_by_the_interface_as_they_are() {
     in_namespace(|| {
         let (v0, v1) = cable();
         let local = [("v0", "10.0.0.9/24", "fe80::9/64"), ("v1", "10.0.0.2/24", "fe80::2/64")];
@@ -265,7 +265,7 @@ fn pkt21_packets_to_unicast_peers_leave_by_the_interface_as_they_are() {
 }
 
 #[test]
-fn pkt21_the_interface_wins_over_the_route() {
+fn sock6_the_interface_wins_over_the_route() {
     in_namespace(|| {
         cable();
         let fd = tun("tun0");

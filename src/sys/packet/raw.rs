@@ -1,4 +1,4 @@
-//! IP packets with their header, to unicast peers (PKT-21, SOCK-3, SOCK-6).
+//! IP packets with their header, to unicast peers (INT-19, SOCK-3, SOCK-6).
 
 use super::{filter, set_filter, set_option, socket};
 use crate::engine::Refusal;

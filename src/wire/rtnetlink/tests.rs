@@ -371,7 +371,7 @@ fn settings_of_a_link_are_found_by_number() {
 
 #[test]
 #[cfg(target_endian = "little")]
-fn vmac20_macvlan_messages_are_as_the_kernel_took_them() {
+fn vmac20_vmac21_macvlan_messages_are_as_the_kernel_took_them() {
     let hex = |text: &str| -> Vec<u8> {
         let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
         digits.chunks(2).map(|d| u8::from_str_radix(core::str::from_utf8(d).unwrap(), 16).unwrap()).collect()
