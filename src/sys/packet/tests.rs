@@ -13,12 +13,13 @@ fn with_a_cable(test: impl FnOnce(u32, u32) + Send + 'static) {
             eprintln!("SKIPPED: needs root to make a network namespace: {errno}");
             return;
         }
-        for arguments in ["link add a type veth peer name b", "link set a up", "link set b up"] {
+        for arguments in ["link add left type veth peer name right", "link set left up", "link set right up"]
+        {
             let done = Command::new("ip").args(arguments.split(' ')).status().is_ok_and(|s| s.success());
             assert!(done, "ip {arguments}");
         }
         let index = |name: &str| nix::net::if_::if_nametoindex(name).unwrap();
-        test(index("a"), index("b"));
+        test(index("left"), index("right"));
     });
     thread.join().unwrap();
 }
