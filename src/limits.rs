@@ -20,9 +20,9 @@ pub const SERVERS_MAX: usize = 1024;
 pub const INTERFACES_MAX: usize = 1024;
 /// Addresses per interface that the engine keeps in mind to find a source address. More: ignored.
 pub const INTERFACE_ADDRESSES_MAX: usize = 16;
-/// Settings of interfaces that are changed at one time (three for each interface that the engine keeps in
+/// Settings of interfaces that are changed at one time (four for each interface that the engine keeps in
 /// mind). More: left as they are, with a warning.
-pub const SETTINGS_MAX: usize = 3 * INTERFACES_MAX;
+pub const SETTINGS_MAX: usize = 4 * INTERFACES_MAX;
 /// Interfaces or next hops that are kept of one tracked address or route. More: not counted, and looked for
 /// by another dump of the kernel's tables once those that are kept have gone.
 pub const TRACKED_PLACES_MAX: usize = 64;

@@ -254,14 +254,16 @@ pub struct KernelRoute {
     pub ours: bool,
 }
 
-/// A setting of an interface that is changed while somebody needs it (VMAC-32). All are set to 1.
+/// A setting of an interface that is changed while somebody needs it (VMAC-32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Setting {
-    /// `net.ipv4.conf.X.arp_ignore`.
+    /// `net.ipv4.conf.X.arp_ignore` = 1.
     ArpIgnore,
-    /// `net.ipv4.conf.X.arp_filter`.
+    /// `net.ipv4.conf.X.arp_filter` = 1.
     ArpFilter,
-    /// `net.ipv4.conf.X.promote_secondaries`.
+    /// `net.ipv4.conf.X.arp_announce` = 2: its own questions tell no address of another interface.
+    ArpAnnounce,
+    /// `net.ipv4.conf.X.promote_secondaries` = 1.
     PromoteSecondaries,
 }
 

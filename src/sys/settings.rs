@@ -1,4 +1,4 @@
-//! Settings of interfaces that are 1 while somebody needs them, and afterwards what they were before
+//! Settings of interfaces that are changed while somebody needs them, and afterwards what they were before
 //! (VMAC-32), also after a crash: what they were is kept in a file beside the control socket, in the run-time
 //! directory, which is in memory and gone with a reboot, as the settings are.
 
@@ -69,8 +69,8 @@ impl Settings {
         Settings { file, held: Vec::new(), orphans, is_warned: false }
     }
 
-    /// Sets a setting to 1; the first who does saves what was there. More than [`limits::SETTINGS_MAX`]: it
-    /// is left as it is, with a warning.
+    /// Sets a setting to what its holders need; the first who does saves what was there. More than
+    /// [`limits::SETTINGS_MAX`]: it is left as it is, with a warning.
     pub fn hold(&mut self, rtnl: &mut Rtnl, index: u32, setting: Setting) {
         self.hold_in(rtnl, index, setting);
     }
@@ -119,8 +119,8 @@ impl Settings {
         self.held.push(Held { saved, holders: 1 });
         // Saved before it is changed: a crash between the two must not lose it.
         self.store();
-        if now != 1
-            && let Err(refusal) = kernel.write(index, setting, 1)
+        if now != needed(setting)
+            && let Err(refusal) = kernel.write(index, setting, needed(setting))
         {
             self.warn(setting, index, &refusal);
         }
@@ -152,7 +152,7 @@ impl Settings {
     fn restore(&mut self, kernel: &mut impl Kernel, saved: &Saved) {
         let result = match kernel.read(saved.index, saved.setting) {
             // Somebody has set it since, and meant it.
-            Ok((_, now)) if now != 1 || saved.value == 1 => Ok(()),
+            Ok((_, now)) if now != needed(saved.setting) || now == saved.value => Ok(()),
             Ok(_) => kernel.write(saved.index, saved.setting, saved.value),
             Err(refusal) => Err(refusal),
         };
@@ -214,7 +214,7 @@ impl Saved {
         let mut words = line.split(' ');
         let index = words.next()?.parse().ok().filter(|index| *index > 0)?;
         let word = words.next()?;
-        let all = [Setting::ArpIgnore, Setting::ArpFilter, Setting::PromoteSecondaries];
+        let all = [Setting::ArpIgnore, Setting::ArpFilter, Setting::ArpAnnounce, Setting::PromoteSecondaries];
         let setting = all.into_iter().find(|setting| key(*setting) == word)?;
         let value = words.next()?.parse().ok()?;
         let name = words.next().filter(|name| !name.is_empty() && *name == LinkName::new(name).as_str())?;
@@ -222,10 +222,20 @@ impl Saved {
     }
 }
 
+/// What its holders need.
+const fn needed(setting: Setting) -> u32 {
+    match setting {
+        Setting::ArpIgnore | Setting::ArpFilter | Setting::PromoteSecondaries => 1,
+        // Always the best address of the interface itself: with 1, one of the same subnet will do.
+        Setting::ArpAnnounce => 2,
+    }
+}
+
 const fn key(setting: Setting) -> &'static str {
     match setting {
         Setting::ArpIgnore => "arp_ignore",
         Setting::ArpFilter => "arp_filter",
+        Setting::ArpAnnounce => "arp_announce",
         Setting::PromoteSecondaries => "promote_secondaries",
     }
 }
@@ -234,6 +244,7 @@ const fn number(setting: Setting) -> u16 {
     match setting {
         Setting::ArpIgnore => ipv4_setting::ARP_IGNORE,
         Setting::ArpFilter => ipv4_setting::ARP_FILTER,
+        Setting::ArpAnnounce => ipv4_setting::ARP_ANNOUNCE,
         Setting::PromoteSecondaries => ipv4_setting::PROMOTE_SECONDARIES,
     }
 }

@@ -24,6 +24,7 @@ fn vmac_16_vmac_18_the_macvlan_is_made_in_advance_and_up_while_active_alone() {
     assert!(!r.links[&index].up, "FSM-36: a Backup does not answer for the virtual MAC");
     assert_eq!(r.settings.get(&(LAN, Setting::ArpIgnore)), Some(&1), "VMAC-34");
     assert_eq!(r.settings.get(&(LAN, Setting::ArpFilter)), Some(&1));
+    assert_eq!(r.settings.get(&(LAN, Setting::ArpAnnounce)), Some(&1), "VMAC-34: whose MAC hosts learn");
     r.pass(SECOND * 10);
     assert_eq!(r.state(0), Active, "{}", r.status(0).cause);
     assert!(r.links[&index].up);

@@ -228,6 +228,9 @@ impl Instance {
         if let (Some(port), Some(_), IpAddr::V4(_)) = (self.port, &self.vmac, self.config.group) {
             wanted.push((port.index, port.name, Setting::ArpIgnore));
             wanted.push((port.index, port.name, Setting::ArpFilter));
+            // What the box sends from the address may leave by the base: asked from there, hosts would learn
+            // the base's MAC for it.
+            wanted.push((port.index, port.name, Setting::ArpAnnounce));
         }
         if self.config.promote_secondaries {
             let mut places: Vec<u32> = self.vips.placed().map(|(index, _)| index).collect();

@@ -28,7 +28,7 @@ impl Kernel for Table {
     }
 }
 
-use Setting::{ArpFilter, ArpIgnore, PromoteSecondaries};
+use Setting::{ArpAnnounce, ArpFilter, ArpIgnore, PromoteSecondaries};
 
 /// A file of its own, and away at the end.
 struct Folder(PathBuf);
@@ -78,6 +78,21 @@ fn vmac32_the_first_holder_saves_and_the_last_one_restores() {
         (0, false),
         "nothing is left behind"
     );
+}
+
+#[test]
+fn vmac34_each_setting_is_put_to_what_it_needs_and_back_unless_somebody_changed_it() {
+    let (folder, mut kernel) = (Folder::new("needed"), Table::default());
+    kernel.values.insert((3, ArpAnnounce), 1);
+    let mut settings = Settings::open(folder.file());
+    settings.hold_in(&mut kernel, 3, ArpAnnounce);
+    assert_eq!(kernel.values[&(3, ArpAnnounce)], 2, "1 would let the address of the macvlan be told");
+    settings.release_in(&mut kernel, 3, ArpAnnounce);
+    assert_eq!(kernel.values[&(3, ArpAnnounce)], 1);
+    settings.hold_in(&mut kernel, 3, ArpAnnounce);
+    kernel.values.insert((3, ArpAnnounce), 0);
+    settings.release_in(&mut kernel, 3, ArpAnnounce);
+    assert_eq!(kernel.values[&(3, ArpAnnounce)], 0, "somebody set it since, and meant it");
 }
 
 #[test]

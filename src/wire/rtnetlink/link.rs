@@ -43,6 +43,8 @@ pub mod ipv4_setting {
     pub const RP_FILTER: u16 = 8;
     /// `arp_filter`.
     pub const ARP_FILTER: u16 = 13;
+    /// `arp_announce`.
+    pub const ARP_ANNOUNCE: u16 = 18;
     /// `arp_ignore`.
     pub const ARP_IGNORE: u16 = 19;
     /// `promote_secondaries`.
