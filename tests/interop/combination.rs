@@ -76,9 +76,6 @@ impl Combination {
         if self.peer == Peer::Frr && !self.virtual_mac.is_theirs() {
             return Some("FRR always speaks from a macvlan with the virtual MAC");
         }
-        if self.virtual_mac.is_ours() {
-            return Some("not yet: the virtual MAC of vipd");
-        }
         None
     }
 
