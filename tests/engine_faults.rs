@@ -327,6 +327,7 @@ fn a_reload_keeps_to_the_interval_that_a_backup_has_learned() {
     r.hear(2, &advert_of(&slow, OTHER, 200));
     let before = r.engine.next_deadline().unwrap();
     r.reload(&config(&[Instance { priority: Priority::new(228).unwrap(), ..v3.clone() }]));
+    r.settle();
     let after = r.engine.next_deadline().unwrap();
     assert_eq!(before - after, SECOND * 5, "FSM-3: the skew is a part of the learned interval");
 }

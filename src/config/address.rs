@@ -76,7 +76,11 @@ fn address(item: Value<'_>, default: Option<&IfName>, report: &mut Report<'_>) -
         report.error(peer.at, format!("`peer`: {its}, while the address is {own}"), "");
     }
     table.finish(report);
-    let cidr = cidr?;
+    let mut cidr = cidr?;
+    if peer.is_some() {
+        // The kernel keeps the prefix length with the peer; our own end is a host, and told as one.
+        cidr.value.prefix_len = if cidr.value.address.is_ipv4() { 32 } else { 128 };
+    }
     let options = AddressOptions {
         label: label.map(|label| label.value),
         scope: scope.unwrap_or_default(),

@@ -44,12 +44,11 @@ impl<'a> About<'a> {
 /// What has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It is in this state now. `quietly`: an instance that merely followed its group; nobody is told of it
-    /// (keepalived §2.3), but services of this box follow.
+    /// It is in this state now.
     State {
         /// The new state.
         state: InstanceState,
-        /// It merely followed its group.
+        /// It is deleted, and that is what will be told; but services of this box follow.
         quietly: bool,
     },
     /// It is no more part of the configuration.

@@ -64,12 +64,22 @@ impl Standing {
                 Part::Fault(text) => standing.faults.push(text),
             }
         }
-        standing.priority = match case.priority.is_owner() {
-            true => Priority::OWNER.get(),
-            false => sum.clamp(1, 254) as u8,
-        };
+        standing.priority = clamp(case.priority, sum);
         standing
     }
+}
+
+impl Standing {
+    /// Another configured priority, with the same contributions.
+    pub(super) fn rebase(&mut self, priority: Priority) {
+        let sum: i32 = self.contributions.iter().map(|(_, number)| *number).sum();
+        self.priority = clamp(priority, i32::from(priority.get()) + sum);
+    }
+}
+
+/// 1..=254 but for the owner, whose priority nothing changes.
+fn clamp(priority: Priority, sum: i32) -> u8 {
+    if priority.is_owner() { Priority::OWNER.get() } else { sum.clamp(1, 254) as u8 }
 }
 
 /// Does a tracker take something from one who uses it so?

@@ -271,13 +271,13 @@ fn a_storm_of_lower_priorities_is_told_once_a_second() {
 }
 
 #[test]
-fn who_merely_follows_the_group_is_quiet_but_its_services_follow() {
+fn who_is_deleted_is_quiet_but_its_services_follow() {
     let mut bed = noisy();
     bed.config.instances[0].run_while_active = vec![service("dnsmasq")];
     bed.reload(bed.config.clone(), &[]);
     bed.end(OK);
     let quietly = Change::State { state: InstanceState::Active, quietly: true };
-    assert_eq!(bed.tell(0, quietly), ["run /start"], "keepalived §2.3: no notify, no FIFO");
+    assert_eq!(bed.tell(0, quietly), ["run /start"], "no notify, no FIFO: it is not the daemon that stops");
 }
 
 #[test]

@@ -30,13 +30,10 @@ impl Instance {
 
     fn priority_changed(&mut self, now: Instant, old: u8, cx: &mut Ctx<'_>) {
         let (new, state) = (self.standing.priority, self.state());
-        cx.note(
-            now,
-            Level::Note,
-            "instance",
-            &self.config.name,
-            format_args!("priority {old} -> {new}, {} is configured", self.config.priority),
-        );
+        if self.priorities.lets_through(now) {
+            let text = format_args!("priority {old} -> {new}, {} is configured", self.config.priority);
+            cx.note(now, Level::Note, "instance", &self.config.name, text);
+        }
         cx.notifier.tell(now, About::Instance(&self.config), Change::Priority(state), new, cx.actions);
         match &mut self.state {
             State::Backup { active_down_at: Some(at), active_adver_interval, .. } => {

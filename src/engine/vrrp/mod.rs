@@ -119,8 +119,10 @@ pub(super) struct Instance {
     standing: Standing,
     group: Option<Name>,
     group_fault: Option<Text>,
-    /// The state that is about to be entered is the group's, not its own: its own commands are not run.
+    /// The state that is about to be entered is the group's, not its own: the group sends the mail.
     follows: bool,
+    /// It is no more part of the configuration: that is what its programs are told, not a stop.
+    is_deleted: bool,
     /// The operator has taken it out until then.
     resigned_until: Option<Instant>,
     /// The addresses for the advert (PKT-26, PKT-27).
@@ -140,6 +142,8 @@ pub(super) struct Instance {
     /// Lines about changes of addresses that the kernel refused, and about others who change them.
     refusals: Quiet,
     meddling: Quiet,
+    /// Lines about the priority: a tracker may change it all the time.
+    priorities: Quiet,
     /// When the last lower-priority advert was answered (FSM-33).
     answered_at: Option<Instant>,
     /// When the last resignation was answered (SEC-9).
@@ -168,6 +172,7 @@ impl Instance {
             group: None,
             group_fault: None,
             follows: false,
+            is_deleted: false,
             resigned_until: None,
             advertised: Vec::new(),
             ip_id: 0,
@@ -182,6 +187,7 @@ impl Instance {
             rejected: Rejected::new(),
             refusals: Quiet::default(),
             meddling: Quiet::default(),
+            priorities: Quiet::default(),
             answered_at: None,
             asserted_at: None,
             renewed_at: now,
@@ -402,8 +408,7 @@ impl Instance {
     /// The instance is no more part of the configuration: it resigns, and tells what it leaves on the box.
     pub(super) fn remove(&mut self, now: Instant, cx: &mut Ctx<'_>) -> Vec<(u32, Cidr)> {
         self.resign(cx);
-        // Its programs are told that it is deleted, not that the daemon stops.
-        self.follows = true;
+        self.is_deleted = true;
         self.enter(now, State::Initialize, format_args!("removed"), cx);
         self.routes.want(now, false);
         while self.routes.next_deadline().is_some_and(|at| at <= now) {

@@ -20,8 +20,8 @@ impl Instance {
         let priority = self.priority();
         let old = core::mem::replace(&mut self.config, config);
         if old.priority != self.config.priority {
-            // Until the trackers are looked at again, which is at once.
-            self.standing.priority = self.config.priority.get();
+            // With what the trackers add, as far as that is known: they are looked at again at once.
+            self.standing.rebase(self.config.priority);
         }
         let other_ears =
             (old.group, old.unicast.is_some()) != (self.config.group, self.config.unicast.is_some());

@@ -178,7 +178,7 @@ impl Instance {
         self.state = state;
         let after = self.state();
         self.cause = cut(cause);
-        let quietly = core::mem::take(&mut self.follows);
+        let follows = core::mem::take(&mut self.follows);
         if before == after {
             return;
         }
@@ -187,7 +187,8 @@ impl Instance {
         if before == InstanceState::Active {
             self.counters.released_active = self.counters.released_active.saturating_add(1);
         }
-        let level = if after == InstanceState::Fault { Level::Error } else { Level::Note };
+        let is_wanted = matches!(&self.state, State::Fault { causes } if *causes == [FaultCause::Resigned]);
+        let level = if after == InstanceState::Fault && !is_wanted { Level::Error } else { Level::Note };
         cx.note(
             now,
             level,
@@ -198,10 +199,11 @@ impl Instance {
         // To Initialize it goes at the end of the daemon or of its configuration, and during the start delay,
         // which is no stop.
         if after != InstanceState::Initialize || self.held_until.is_none() {
-            let change = Change::State { state: after, quietly };
+            let change = Change::State { state: after, quietly: self.is_deleted };
             cx.notifier.tell(now, About::Instance(&self.config), change, self.priority(), cx.actions);
         }
-        if !quietly {
+        // One mail for a whole group is enough; programs are told of each, as keepalived does.
+        if !follows {
             cx.mailer.tell(now, cx.router_name, About::Instance(&self.config), (before, after), &self.cause);
         }
     }
