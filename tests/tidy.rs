@@ -145,6 +145,7 @@ fn check_sources(sources: &[(String, String)]) -> Vec<String> {
         check_leftovers(file, &tokens, &mut findings);
         check_imports(file, &tokens, &mut findings);
         check_words(file, &tokens, &in_test, &mut findings);
+        check_methods(file, &tokens, &in_test, &mut findings);
         check_panics(file, &tokens, &in_test, &mut findings);
     }
     findings
@@ -242,6 +243,18 @@ fn check_words(file: &str, tokens: &[lexer::Token], in_test: &[bool], findings: 
             && path.parts[0] != "heapless"
         {
             findings.push(format!("{file}:{}: `{written}` in wire, which allocates nothing", path.line));
+        }
+    }
+}
+
+/// The same for methods, which no path names.
+fn check_methods(file: &str, tokens: &[lexer::Token], in_test: &[bool], findings: &mut Vec<String>) {
+    const METHODS: &[&str] =
+        &["concat", "join", "repeat", "to_vec", "to_string", "to_owned", "into_boxed_slice"];
+    for (i, pair) in tokens.windows(2).enumerate().filter(|(i, _)| !in_test[*i] && room(file) == "wire") {
+        if pair[0].text == "." && METHODS.contains(&pair[1].text.as_str()) {
+            let (line, method) = (tokens[i + 1].line, &pair[1].text);
+            findings.push(format!("{file}:{line}: `.{method}` in wire, which allocates nothing"));
         }
     }
 }
@@ -418,6 +431,7 @@ mod tests {
         refused("src/sys/a.rs", "use std::thread;", "one thread");
         refused("src/wire/a.rs", "fn f() -> Vec<u8> { g() }", "allocates nothing");
         refused("src/wire/a.rs", "fn f() { format!(\"\") }", "allocates nothing");
+        refused("src/wire/a.rs", "fn f() { g([[0; 2]; 2].concat()) }", "allocates nothing");
         refused("src/config/a.rs", "use std::net::TcpStream;", "sockets belong to sys");
         accepted("src/probe/a.rs", "use std::net::TcpStream; use std::io::Read;");
         accepted("src/engine/a.rs", "use std::net::{IpAddr, SocketAddr}; use std::collections::BTreeMap;");

@@ -127,12 +127,12 @@ fn code(key: &HmacKey, source: IpAddr, message: &[u8], head: &[u8; HEAD_LEN]) ->
     }
     let mut mac = Hmac::<Sha256>::new(&block.into());
     let (family, address) = match source {
-        IpAddr::V4(v4) => (4, [u128::from(u32::from(v4)) << 96]),
-        IpAddr::V6(v6) => (6, [u128::from(v6)]),
+        IpAddr::V4(v4) => (4, u128::from(u32::from(v4)) << 96),
+        IpAddr::V6(v6) => (6, u128::from(v6)),
     };
     if let [version_type, vrid, priority, count, fifth, sixth, _, _, rest @ ..] = message {
         mac.update(&[family, version_type >> 4, *vrid, 0]);
-        mac.update(&address.map(u128::to_be_bytes).concat());
+        mac.update(&address.to_be_bytes());
         mac.update(&[*version_type, *vrid, *priority, *count, *fifth, *sixth, 0, 0]);
         mac.update(rest);
     }
