@@ -13,10 +13,10 @@
 //!
 //! | room | holds | knows nothing of |
 //! |---|---|---|
-//! | [`wire`] | bytes ↔ typed values: VRRP, IPv4, ARP, netlink, IPVS, jobs for workers | clocks, sockets |
+//! | [`wire`] | bytes ↔ typed values: VRRP, IP, ARP, NA, netlink, IPVS, ICMP, DNS, jobs | clocks, sockets |
 //! | [`model`] | what the user asked for, validated; the shapes in which status is told | text formats |
 //! | [`config`] | TOML → model, every mistake with its line, column and likely intention | the engine |
-//! | [`engine`] | pure state machines: virtual routers, checkers, services, mail | clocks, files |
+//! | [`engine`] | pure state machines: virtual routers, groups, trackers, services | clocks, files |
 //! | [`control`] | requests and replies of the control socket; status as text, JSON and metrics | sockets |
 //! | [`probe`] | what a worker runs: HTTP and SMTP over a socket that it was handed | the engine |
 //! | [`sys`] | the loop, clock, sockets, netlink, children, signals, privileges, logging | protocol rules |
@@ -27,8 +27,12 @@
 //! kernel's news is taken in, then signals, probes, the control socket. Everything becomes an
 //! [`engine::Event`] with the time at which it was seen; [`engine::Engine::handle`] turns it into
 //! [`engine::Action`]s, the loop does them in order, and what fails comes back as an event. The engine keeps
-//! two comparisons of "should be" with "is": the virtual addresses on the interfaces, and the kernel's IPVS
-//! table.
+//! comparisons of "should be" with "is": virtual addresses, macvlans, routes and rules, and the kernel's
+//! IPVS table.
+//!
+//! What trackers find becomes the standing of an instance (its priority and its reasons for Fault); a sync
+//! group looks at its members after every event and makes them follow each other. Notifications are queues
+//! of programs; the loop forks them, and never waits for one.
 //!
 //! Conversations with servers run in worker processes ([`sys::worker`]): the loop makes the connection, the
 //! worker, confined to it, talks. A thousand dead servers cost a thousand descriptors, and no process.
