@@ -336,6 +336,7 @@ fn assert_only_counts(
 /// Without what is said of the senders of dropped packets, and with the counters sorted.
 fn comparable(mut snapshot: Snapshot) -> Snapshot {
     snapshot.problems.clear();
+    snapshot.foreign.clear();
     snapshot.dropped.sort_unstable();
     for instance in &mut snapshot.instances {
         instance.rejected.clear();
