@@ -139,6 +139,22 @@ fn addresses_are_usable_at_once() {
     host_reaches(&lan, &lan.b);
 }
 
+/// ARP-35: a /128 is no source address for what the router itself sends; others are.
+#[test]
+fn host_addresses_are_deprecated() {
+    let Some(lan) = lan6() else { return };
+    let more = config(200, "").replace("\"fd09::100/64\"", "\"fd09::100/64\", \"fd09::200/128\"");
+    let _a = Vipd::start(&lan, &lan.a, &more);
+    eventually("a carries them", SOON, || lan.a.has(VIP) && lan.a.has("fd09::200"));
+    for when in ["at once", "after the lease was renewed"] {
+        let shown = lan.a.ip("-6 -o addr show dev eth0");
+        let line = |vip: &str| shown.lines().find(|l| l.contains(vip)).unwrap_or("").to_string();
+        assert!(line("fd09::200/").contains("deprecated"), "{when}: {}", line("fd09::200/"));
+        assert!(!line("fd09::100/").contains("deprecated"), "{when}: {}", line("fd09::100/"));
+        sleep(Duration::from_millis(2200));
+    }
+}
+
 /// FSM-46: the sources differ, and the higher one stays.
 #[test]
 fn equal_priority_goes_to_the_higher_link_local_address() {

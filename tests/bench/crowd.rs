@@ -35,6 +35,8 @@ pub fn measure(table: &mut Table, subjects: &[Subject], quick: bool) {
         table.put("510 instances, lateness", subject, value, "255 VRIDs, IPv4 and IPv6: spacing against 1 s");
         let share = busy as f64 / took.as_secs_f64();
         table.put("510 instances, CPU", subject, format!("{share:.2} %"), "all processes");
+        let own = running.daemon().kilobytes("smaps_rollup", "Pss_Anon");
+        table.put("510 instances, of it anonymous", subject, table::kilobytes(vec![own]), "heap and stack");
         let pss = running.daemon().kilobytes("smaps_rollup", "Pss");
         table.put("510 instances, PSS", subject, table::kilobytes(vec![pss]), "all processes");
         let value = format!("{:.1} s", all.as_secs_f64());
