@@ -17,6 +17,8 @@ pub(super) struct Standing {
     pub(super) contributions: Vec<(Name, i32)>,
     /// Why it cannot take part: trackers that are down, or that know nothing yet.
     pub(super) faults: Vec<Text>,
+    /// All of these are only not known yet.
+    pub(super) is_waiting: bool,
 }
 
 /// What counts for an instance.
@@ -50,6 +52,7 @@ impl Standing {
         };
         let mut standing = Standing::default();
         let mut sum = i32::from(case.priority.get());
+        let mut is_known = false;
         for track in of_group.iter().chain(case.own.iter().filter(counts)) {
             let Some(finding) = find(track.track) else { continue };
             match part(track, &finding, case.takes_part) {
@@ -60,10 +63,15 @@ impl Standing {
                     sum += number;
                     standing.contributions.push((finding.name, number));
                 }
-                Part::Fault(text) if standing.faults.contains(&text) => {}
-                Part::Fault(text) => standing.faults.push(text),
+                Part::Fault(text) => {
+                    is_known |= finding.verdict != Verdict::Unknown;
+                    if !standing.faults.contains(&text) {
+                        standing.faults.push(text);
+                    }
+                }
             }
         }
+        standing.is_waiting = !standing.faults.is_empty() && !is_known;
         standing.priority = clamp(case.priority, sum);
         standing
     }

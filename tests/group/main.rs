@@ -200,8 +200,9 @@ fn trackers_of_the_group_move_all_of_its_members() {
     a.groups[0].tracks = vec![used(wan, 1), used(fatal, 0)];
     a.instances[0].tracks = vec![used(own, 1)];
     let mut world = World::new(&a, &config(&[100, 100]), 1);
-    world.expect(0, Fault, "trap 8: held until the first result");
-    assert_eq!(world.status(0, 1).faults, ["waits for the first result of file fatal"], "told once");
+    world.expect(0, Initialize, "trap 8: held until the first result, which is no Fault to wake anybody for");
+    let waits = world.status(0, 1).waits;
+    assert_eq!(waits.as_deref(), Some("waits for the first result of file fatal"));
     world.number(0, wan, 0);
     world.number(0, fatal, 0);
     world.pass(secs(10));

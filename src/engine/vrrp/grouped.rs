@@ -23,8 +23,10 @@ impl Instance {
     /// What has not begun yet, or has ended, finds out when it begins.
     fn evaluate_begun(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         match self.state {
-            State::Initialize => {}
-            State::Backup { .. } | State::Active { .. } | State::Fault { .. } => self.evaluate(now, cx),
+            State::Initialize if self.port.is_none() => {}
+            State::Initialize | State::Backup { .. } | State::Active { .. } | State::Fault { .. } => {
+                self.evaluate(now, cx)
+            }
         }
     }
 

@@ -66,9 +66,10 @@ impl Instance {
     fn waits(&self, now: Instant) -> Option<Text> {
         let left = |at: Instant| Age(if at > now { at - now } else { Duration::ZERO });
         match &self.state {
-            State::Initialize => {
-                self.held_until.map(|at| cut(format_args!("start delay, {} left", left(at))))
-            }
+            State::Initialize => match self.held_until {
+                Some(at) => Some(cut(format_args!("start delay, {} left", left(at)))),
+                None => self.standing.faults.first().cloned(),
+            },
             State::Backup { active_down_at: None, .. } => {
                 let group = self.group.as_ref().map_or("", |g| g.as_str());
                 Some(cut(format_args!("ready, waits for the rest of sync group {group}")))

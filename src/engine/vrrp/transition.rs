@@ -45,6 +45,8 @@ impl Instance {
         let causes = self.fault_causes(cx);
         match &self.state {
             State::Fault { causes: old } if causes == *old => {}
+            // At the start, what is not known yet is nothing to wake anybody for.
+            State::Initialize if self.waits_for_trackers(causes.len()) => {}
             _ if !causes.is_empty() => self.enter_fault(now, causes, cx),
             State::Initialize | State::Fault { .. } if self.awaits_vmac() => {}
             State::Initialize if self.held_until.is_some() => {}
@@ -54,6 +56,11 @@ impl Instance {
             State::Initialize | State::Fault { .. } => self.start(now, cx),
             State::Backup { .. } | State::Active { .. } => {}
         }
+    }
+
+    /// Are the first results of trackers all that is missing?
+    fn waits_for_trackers(&self, causes: usize) -> bool {
+        self.standing.is_waiting && causes == self.standing.faults.len()
     }
 
     /// All reasons for Fault but the group's.
