@@ -283,7 +283,7 @@ pub enum RunOwner {
     Track(u32),
     /// A queue of notifications.
     Notify(u32),
-    /// The `pre_active` hook of an instance.
+    /// The `pre_active` hook of an instance, by a number that it keeps for its life.
     PreActive(u32),
     /// A service that runs while an instance is Active.
     Supervised(u32),

@@ -11,6 +11,8 @@ use std::net::IpAddr;
 const MEMORY: Duration = Duration::from_secs(3600);
 /// The addresses of one are looked at this often at most.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// And those of any: senders can be made up, and a look goes through all addresses of ours.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// One (interface, VRID, sender).
 #[derive(Debug, Clone)]
@@ -19,7 +21,7 @@ struct Entry {
     vrid: u8,
     source: IpAddr,
     last_at: Instant,
-    looked_at: Instant,
+    looked_at: Option<Instant>,
     /// Our instance of another VRID that has one of its addresses, and that address.
     ours: Option<(Name, u8, IpAddr)>,
 }
@@ -29,6 +31,8 @@ struct Entry {
 pub(super) struct Foreign {
     list: heapless::Vec<Entry, { limits::FOREIGN_MAX }>,
     ah_at: Option<Instant>,
+    /// No look before then.
+    free_at: Option<Instant>,
 }
 
 impl Foreign {
@@ -44,8 +48,10 @@ impl Foreign {
         let is_it = |e: &Entry| (e.index, e.vrid, e.source) == (index, vrid, source);
         if let Some(entry) = self.list.iter_mut().find(|e| is_it(e)) {
             entry.last_at = now;
-            if now - entry.looked_at >= LOOK_INTERVAL {
-                entry.looked_at = now;
+            if entry.looked_at.is_none_or(|at| now - at >= LOOK_INTERVAL)
+                && self.free_at.is_none_or(|at| at <= now)
+            {
+                (entry.looked_at, self.free_at) = (Some(now), Some(now + PAUSE));
                 entry.ours = find(envelope, instances);
             }
             return;
@@ -56,8 +62,11 @@ impl Foreign {
                 self.list.swap_remove(at);
             }
         }
-        let ours = find(envelope, instances);
-        let _ = self.list.push(Entry { index, vrid, source, last_at: now, looked_at: now, ours });
+        let (mut ours, mut looked_at) = (None, None);
+        if self.free_at.is_none_or(|at| at <= now) {
+            (ours, looked_at, self.free_at) = (find(envelope, instances), Some(now), Some(now + PAUSE));
+        }
+        let _ = self.list.push(Entry { index, vrid, source, last_at: now, looked_at, ours });
     }
 
     /// A packet with AH.

@@ -94,6 +94,8 @@ pub struct Engine {
     started_at: Instant,
     links: Links,
     instances: Vec<Instance>,
+    /// Of the next instance that a reload brings.
+    next_key: u32,
     groups: Vec<Group>,
     trackers: Trackers,
     /// A number of this router's own, for pauses.
@@ -172,8 +174,9 @@ impl Engine {
             links: Links::default(),
             instances: (0..)
                 .zip(&config.instances)
-                .map(|(number, c)| Instance::new(c.clone(), number, now, now))
+                .map(|(key, c)| Instance::new(c.clone(), key, now, now))
                 .collect(),
+            next_key: config.instances.len() as u32,
             announce_rates: config.global.announce_rates.clone(),
             groups: Vec::new(),
             trackers: Trackers::new(config, seed, now),
@@ -345,7 +348,7 @@ impl Engine {
         match id.owner {
             RunOwner::Track(_) => self.trackers.run_spec(id),
             RunOwner::Notify(_) | RunOwner::Supervised(_) => self.desk.notifier.run_spec(id),
-            RunOwner::PreActive(number) => self.instances.get(number as usize)?.run_spec(id),
+            RunOwner::PreActive(key) => self.instances.iter().find(|i| i.key() == key)?.run_spec(id),
         }
     }
 
@@ -565,8 +568,8 @@ impl Engine {
             RunOwner::Notify(_) | RunOwner::Supervised(_) => {
                 cx.notifier.handle_ran(now, id, outcome, took, cx.history, cx.actions);
             }
-            RunOwner::PreActive(number) => {
-                if let Some(instance) = self.instances.get_mut(number as usize) {
+            RunOwner::PreActive(key) => {
+                if let Some(instance) = self.instances.iter_mut().find(|i| i.key() == key) {
                     instance.handle_ran(now, id, outcome, took, &mut cx);
                 }
             }

@@ -28,29 +28,38 @@ impl Engine {
         let mut freed: Vec<(u32, Cidr)> = Vec::new();
         let mut fresh = Vec::new();
         let mut gone_routes = Vec::new();
-        for gone in old.iter_mut().filter(|i| !config.instances.iter().any(|c| same(c, &i.config))) {
+        // Before the kernel has told its tables, nothing is known that would be worth keeping.
+        let keeps = self.phase == Phase::Running;
+        let kept: Vec<Option<Instance>> = config
+            .instances
+            .iter()
+            .map(|wanted| old.iter().position(|i| keeps && same(wanted, &i.config)).map(|at| old.remove(at)))
+            .collect();
+        for gone in &mut old {
             freed.extend(gone.remove(now, &mut cx));
             gone_routes.push(core::mem::take(&mut gone.routes));
+            if !keeps {
+                continue;
+            }
             let priority = gone.config.priority.get();
             cx.notifier.tell(now, About::Instance(&gone.config), Change::Deleted, priority, cx.actions);
-            cx.note(
-                now,
-                Level::Note,
-                "instance",
-                &gone.config.name,
-                format_args!("removed from the configuration"),
-            );
+            let text = format_args!("removed from the configuration");
+            cx.note(now, Level::Note, "instance", &gone.config.name, text);
         }
-        for (number, wanted) in (0..).zip(&config.instances) {
-            match old.iter().position(|i| same(wanted, &i.config)) {
-                Some(at) => {
-                    let mut kept = old.swap_remove(at);
-                    freed.extend(kept.reconfigure(now, wanted.clone(), number, &mut cx));
+        for (wanted, kept) in config.instances.iter().zip(kept) {
+            match kept {
+                Some(mut kept) => {
+                    freed.extend(kept.reconfigure(now, wanted.clone(), &mut cx));
                     self.instances.push(kept);
                 }
                 None => {
                     fresh.push(self.instances.len());
-                    self.instances.push(Instance::new(wanted.clone(), number, self.started_at, now));
+                    let mut new = Instance::new(wanted.clone(), self.next_key, self.started_at, now);
+                    self.next_key = self.next_key.wrapping_add(1);
+                    if !keeps {
+                        new.place(now, &mut cx);
+                    }
+                    self.instances.push(new);
                 }
             }
         }

@@ -390,13 +390,14 @@ impl Daemon {
                     self.pending.push_back(Event::RouteResult { token, result });
                 }
                 Action::MakeMacvlan { parent, name, mac, family, with_ipv6 } => {
-                    self.end_links(now, |ending| ending.name == name);
+                    // What is to go may have the same MAC (VMAC-4) or the same name.
+                    self.end_links(now, |ending| ending.is_removal || ending.name == name);
                     self.flush_addresses(now);
                     let result = self.rtnl.make_macvlan(&Macvlan { parent, name, mac, family, with_ipv6 });
                     self.link_changed(now, name, result);
                 }
                 Action::SetLink { index, name, up: true } => {
-                    self.end_links(now, |ending| ending.index == index);
+                    self.end_links(now, |ending| ending.is_removal || ending.index == index);
                     self.flush_addresses(now);
                     let result = self.rtnl.set_link(index, true);
                     self.link_changed(now, name, result);

@@ -1,11 +1,11 @@
 //! Who becomes Active, and when: preemption, delays, owners, contests.
 
-use crate::router::{self, advert_of, config, instance, vip};
+use crate::router::{self, Router, advert_of, config, instance, vip};
 use crate::{LAN, OTHER, SECOND, active, dropped, hear_for, ms, priority, start};
 use std::net::Ipv4Addr;
-use vipd::engine::Event;
+use vipd::engine::{Actions, Event};
 use vipd::model::status::InstanceState::{Active, Backup, Fault, Initialize};
-use vipd::model::{Instance, Priority, Vrid};
+use vipd::model::{Instance, Peer, Priority, Unicast, Vrid, cut};
 
 #[test]
 fn fsm_6_preempt_delay_delays_a_preemption_and_nothing_else() {
@@ -169,4 +169,74 @@ fn rx_19_strict_addresses_drops_what_advertises_others() {
     r.reload(&config(std::slice::from_ref(&wanted)));
     r.hear(LAN, &foreign);
     assert_eq!((r.state(0), dropped(&r, "address_list")), (Active, 1));
+}
+
+#[test]
+fn an_instance_that_settles_does_not_begin_while_the_daemon_leaves() {
+    let wanted = Instance { settle: SECOND * 2, priority: Priority::OWNER, ..instance("eth0", 1) };
+    let mut r = start(&wanted);
+    r.set_running(LAN, false);
+    r.set_running(LAN, true);
+    assert_eq!(r.state(0), Fault);
+    r.sent.clear();
+    r.feed(Event::Shutdown);
+    r.pass(SECOND * 10);
+    assert!(r.is_finished && r.sent.is_empty(), "Active after its end: {:?}", r.state(0));
+    assert!(!r.has(LAN, vip(1)));
+}
+
+#[test]
+fn a_socket_that_is_refused_during_the_start_delay_is_not_forgotten() {
+    let wanted = Instance { start_delay: SECOND * 30, ..instance("eth0", 1) };
+    let mut r = Router::bare(&config(std::slice::from_ref(&wanted)));
+    r.is_deaf = true;
+    r.links.insert(LAN, router::link(LAN, "eth0"));
+    r.addresses.insert((LAN, router::base(LAN)), false);
+    r.dump();
+    r.pass(SECOND * 60);
+    assert_eq!(r.state(0), Fault, "deaf, it would become a second Active");
+    r.is_deaf = false;
+    r.pass(SECOND * 10);
+    assert_eq!(r.state(0), Active);
+}
+
+#[test]
+fn a_reload_before_the_kernel_has_told_its_tables_begins_nothing() {
+    let wanted = Instance { priority: Priority::OWNER, ..instance("eth0", 1) };
+    let mut r = Router::bare(&config(std::slice::from_ref(&wanted)));
+    r.feed(Event::DumpStart);
+    r.set_link(router::link(LAN, "eth0"));
+    r.put_address(LAN, router::base(LAN));
+    r.engine.handle(
+        r.now,
+        Event::Reload(Box::new(config(std::slice::from_ref(&wanted)))),
+        &mut Actions::new(),
+    );
+    assert_eq!(r.state(0), Initialize);
+    r.dump();
+    assert_eq!(r.state(0), Active);
+}
+
+#[test]
+fn a_reload_takes_every_instance_along_or_ends_it() {
+    let unicast = |name: &str, peer: &str, last: u8| Instance {
+        name: cut(format_args!("{name}")),
+        unicast: Some(Unicast {
+            peers: vec![Peer { address: peer.parse().unwrap(), ttl_min: 0, ttl_max: 255 }],
+            ttl: 255,
+            check_source: true,
+        }),
+        addresses: vec![vip(last).into()],
+        ..instance("eth0", 1)
+    };
+    let mut r = Router::new(&config(&[unicast("a", "192.0.2.8", 11), unicast("b", "192.0.2.9", 12)]));
+    r.pass(SECOND * 10);
+    assert!(r.has(LAN, vip(11)) && r.has(LAN, vip(12)));
+    r.packets.clear();
+    let one = Instance { addresses: vec![vip(13).into()], ..instance("eth0", 1) };
+    r.reload(&config(std::slice::from_ref(&one)));
+    r.pass(SECOND * 10);
+    assert!(r.has(LAN, vip(13)));
+    assert!(!r.has(LAN, vip(11)) && !r.has(LAN, vip(12)), "law 3: {:?}", r.addresses);
+    assert!(r.lines.iter().any(|(_, l)| l.contains("removed from the configuration")), "and it is said");
 }

@@ -79,3 +79,16 @@ fn vipd_resign_takes_an_instance_out_and_restore_brings_it_back() {
     r.feed(Event::Resign { instance: 7, wanted_for: SECOND });
     assert_eq!(r.state(0), Active, "an instance that is not there");
 }
+
+#[test]
+fn a_reload_that_puts_another_instance_first_does_not_lose_the_end_of_a_hook() {
+    let wanted = with_hook();
+    let mut r = start(&wanted);
+    r.pass(ms(3700));
+    let run = r.runs[0];
+    r.reload(&crate::config(&[instance("eth1", 9), wanted]));
+    assert!(r.engine.run_spec(run).is_some(), "it is still wanted");
+    r.end_run(run, RunOutcome::Exited(0));
+    r.pass(ms(10));
+    assert!(r.has(LAN, vip(1)), "live at once, not after its time limit");
+}

@@ -77,3 +77,35 @@ fn track_interface_can_be_off() {
     r.pass(SECOND);
     assert_eq!(r.state(0), Active, "keepalived's dont_track_primary");
 }
+
+#[test]
+fn an_address_that_was_let_go_does_not_hold_up_the_announcements_of_others() {
+    let mut wanted = instance("eth0", 1);
+    wanted.addresses[0].options.no_track = true;
+    wanted.addresses.push(vip(2).into());
+    let mut r = active(&wanted);
+    r.take_address(LAN, vip(1));
+    r.sent.clear();
+    r.hear(LAN, &advert_of(&wanted, OTHER, 50));
+    let ticks = r.ticks;
+    r.pass(SECOND * 3);
+    assert!(
+        r.sent.iter().any(|s| s.announces(&vip(2))),
+        "the one behind it in the list is told all the same"
+    );
+    assert!(r.ticks - ticks < 100, "the loop wakes {} times in 3 s", r.ticks - ticks);
+}
+
+#[test]
+fn an_address_with_other_options_or_another_prefix_length_is_made_anew() {
+    let plain = instance("eth0", 1);
+    let mut r = active(&Instance { excluded: vec![cidr("2001:db8::9/64").into()], ..plain.clone() });
+    let wider = Instance { excluded: vec![cidr("2001:db8::9/128").into()], ..plain };
+    r.reload(&crate::config(std::slice::from_ref(&wider)));
+    r.pass(SECOND);
+    assert!(
+        r.has(LAN, cidr("2001:db8::9/128")),
+        "the kernel knows an IPv6 address without its prefix length"
+    );
+    assert!(!r.has(LAN, cidr("2001:db8::9/64")), "{:?}", r.addresses);
+}

@@ -50,6 +50,11 @@ impl Instance {
         }
     }
 
+    /// Its own among all instances of this run.
+    pub(in crate::engine) fn key(&self) -> u32 {
+        self.key
+    }
+
     /// The sync group of the instance, if it has one: from now on it asks before it becomes Active.
     pub(in crate::engine) fn set_group(&mut self, group: Option<Name>) {
         self.group = group;

@@ -21,7 +21,7 @@ impl Instance {
     pub(super) fn begin_hook(&mut self, now: Instant, cx: &mut Ctx<'_>) -> Option<Hook> {
         let command = self.config.pre_active.as_ref()?;
         self.hook_serial = self.hook_serial.wrapping_add(1);
-        let id = RunId { owner: RunOwner::PreActive(self.number), serial: self.hook_serial };
+        let id = RunId { owner: RunOwner::PreActive(self.key), serial: self.hook_serial };
         cx.actions.push(Action::Run(id));
         Some(Hook { id, give_up_at: now + command.timeout + MARGIN })
     }

@@ -2,7 +2,6 @@
 //! refused.
 
 use super::Instance;
-use super::State;
 use crate::engine::{Action, Actions, Ctx};
 use crate::model::Text;
 use crate::time::{Duration, Instant};
@@ -30,7 +29,8 @@ impl Instance {
 
     /// The socket of the interface cannot be opened.
     pub(in crate::engine) fn handle_deaf(&mut self, now: Instant, why: &Text, cx: &mut Ctx<'_>) {
-        if matches!(self.state, State::Initialize) {
+        // During a delay at the start it is as deaf as later.
+        if self.has_left {
             return;
         }
         self.deaf = Some(Deaf { why: why.clone(), retry_at: now + RETRY_DELAY, is_tried: false });

@@ -104,8 +104,8 @@ struct Counters {
 #[derive(Debug)]
 pub(super) struct Instance {
     pub(super) config: model::Instance,
-    /// Its place in the configuration.
-    number: u32,
+    /// Its own among all instances of this run; reloads do not change it.
+    key: u32,
     state: State,
     since: Instant,
     cause: Text,
@@ -123,6 +123,8 @@ pub(super) struct Instance {
     follows: bool,
     /// It is no more part of the configuration: that is what its programs are told, not a stop.
     is_deleted: bool,
+    /// It has left for good: nothing makes it begin again.
+    has_left: bool,
     /// The operator has taken it out until then.
     resigned_until: Option<Instant>,
     /// The addresses for the advert (PKT-26, PKT-27).
@@ -156,10 +158,10 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// `number`: its place in the configuration. `started_at`: that of the daemon, for the start delay.
-    pub(super) fn new(config: model::Instance, number: u32, started_at: Instant, now: Instant) -> Self {
+    /// `key`: no other instance of this run has it. `started_at`: that of the daemon, for the start delay.
+    pub(super) fn new(config: model::Instance, key: u32, started_at: Instant, now: Instant) -> Self {
         let mut instance = Instance {
-            number,
+            key,
             state: State::Initialize,
             since: now,
             cause: cut(format_args!("starting")),
@@ -173,6 +175,7 @@ impl Instance {
             group_fault: None,
             follows: false,
             is_deleted: false,
+            has_left: false,
             resigned_until: None,
             advertised: Vec::new(),
             ip_id: 0,
@@ -399,6 +402,10 @@ impl Instance {
     pub(super) fn shutdown(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         self.resign(cx);
         (self.deaf, self.held_until, self.resigned_until) = (None, None, None);
+        self.has_left = true;
+        if let Some(port) = &mut self.port {
+            port.forget_delays();
+        }
         self.enter(now, State::Initialize, format_args!("shut down"), cx);
         self.converge(now, cx);
         self.leave_vmac(cx);
@@ -408,7 +415,7 @@ impl Instance {
     /// The instance is no more part of the configuration: it resigns, and tells what it leaves on the box.
     pub(super) fn remove(&mut self, now: Instant, cx: &mut Ctx<'_>) -> Vec<(u32, Cidr)> {
         self.resign(cx);
-        self.is_deleted = true;
+        (self.is_deleted, self.has_left) = (true, true);
         self.enter(now, State::Initialize, format_args!("removed"), cx);
         self.routes.want(now, false);
         while self.routes.next_deadline().is_some_and(|at| at <= now) {

@@ -28,6 +28,11 @@ pub(super) struct Port {
 }
 
 impl Port {
+    /// Nothing is waited for any more.
+    pub(super) fn forget_delays(&mut self) {
+        (self.down_at, self.settles_until) = (None, None);
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.down_at.into_iter().chain(self.settles_until).min()
     }

@@ -2,7 +2,7 @@
 
 use super::vmac::Vmac;
 use super::{Instance, State, form};
-use crate::engine::Ctx;
+use crate::engine::{Action, Ctx};
 use crate::model::{self, Cidr, IfName};
 use crate::time::Instant;
 
@@ -13,10 +13,8 @@ impl Instance {
         &mut self,
         now: Instant,
         config: model::Instance,
-        number: u32,
         cx: &mut Ctx<'_>,
     ) -> Vec<(u32, Cidr)> {
-        self.number = number;
         let priority = self.priority();
         let old = core::mem::replace(&mut self.config, config);
         if old.priority != self.config.priority {
@@ -36,6 +34,7 @@ impl Instance {
         let mut left = Vec::new();
         if other_addresses {
             left = self.vips.reconfigure(self.config.all_addresses());
+            self.clear_the_way(&mut left, cx);
         }
         if old.virtual_mac != self.config.virtual_mac {
             // The addresses move: what is where they were is somebody's to take away.
@@ -103,6 +102,19 @@ impl Instance {
         {
             *preempt_at = None;
         }
+    }
+
+    /// Takes off at once what the kernel would take for the address that comes in its place: the same one
+    /// with other options, and in IPv6 the same one with another prefix length.
+    fn clear_the_way(&self, left: &mut Vec<(u32, Cidr)>, cx: &mut Ctx<'_>) {
+        left.retain(|(index, old)| {
+            let is_it = |new: &Cidr| new == old || (new.address == old.address && old.address.is_ipv6());
+            let comes = self.config.all_addresses().any(|a| is_it(&a.cidr));
+            if comes {
+                cx.actions.push(Action::RemoveAddress { index: *index, cidr: *old, peer: None });
+            }
+            !comes
+        });
     }
 
     fn is_placed(&self, index: u32, cidr: &Cidr) -> bool {

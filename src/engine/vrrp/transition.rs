@@ -42,6 +42,9 @@ impl Instance {
     /// Do the interface, the trackers, the group and the operator allow us to take part, and does the state
     /// agree?
     pub(super) fn evaluate(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        if self.has_left {
+            return;
+        }
         let causes = self.fault_causes(cx);
         match &self.state {
             State::Fault { causes: old } if causes == *old => {}

@@ -134,7 +134,8 @@ impl Vips {
     /// Is it the turn of number `at` to be announced?
     pub(super) fn turn(&mut self, now: Instant, at: usize) -> Turn {
         match self.list.get_mut(at) {
-            Some(Vip { place: None, .. }) => Turn::PassedBy,
+            // What has no interface yet, or was let go, is not about to come.
+            Some(Vip { place: None, .. } | Vip { let_go: true, .. }) => Turn::PassedBy,
             Some(vip) if vip.is_on_its_way() => Turn::Now(vip.cidr, vip.place.unwrap_or(0)),
             Some(vip) if vip.not_before.is_some_and(|at| at > now) => {
                 vip.passed_by = true;

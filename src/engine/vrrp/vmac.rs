@@ -86,14 +86,15 @@ impl Instance {
         if index.is_none() && vmac.index.is_some() {
             // Somebody removed it: it is made again at once.
             vmac.asked_until = Some(now);
-            (vmac.link_local, vmac.is_made) = (None, false);
+            // An old refusal is not why it is missing now.
+            (vmac.link_local, vmac.is_made, vmac.refusal) = (None, false, None);
             if !vmac.leaves {
                 let text = format_args!("somebody removed {}: made again", vmac.name);
                 cx.note(now, Level::Warning, "link", &self.config.name, text);
             }
         }
         if vmac.asked_up == Some(is_up) {
-            vmac.asked_up = None;
+            (vmac.asked_up, vmac.refusal) = (None, None);
         }
         (vmac.index, vmac.is_up) = (index, is_up);
     }
