@@ -414,8 +414,12 @@ impl Engine {
     // ---- events
 
     fn tick(&mut self, now: Instant, actions: &mut Actions) {
-        // Adverts first: whatever else is due, other instances' announcements among it, waits a little more.
+        // Adverts first, those of all instances: whatever else is due waits a little more. Address changes
+        // between two adverts would each be a message of their own to the kernel; after them they are few.
         let mut cx = self.desk.cx(&self.links, actions);
+        for instance in &mut self.instances {
+            instance.tick_timer(now, &mut cx);
+        }
         for instance in &mut self.instances {
             if instance.next_deadline().is_some_and(|at| at <= now) {
                 instance.tick(now, &mut cx);

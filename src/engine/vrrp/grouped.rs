@@ -71,6 +71,7 @@ impl Instance {
             self.follows = true;
             let cause = self.cause.clone();
             self.become_active(now, format_args!("{cause}"), cx);
+            self.converge(now, cx);
         }
     }
 

@@ -256,8 +256,9 @@ impl Instance {
         [own, deaf, port, vmac].into_iter().chain(others).flatten().min()
     }
 
-    /// Does what is due, but for announcements.
-    pub(super) fn tick(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+    /// Active_Down_Timer and Adver_Timer, where due: what follows of it, but for an advert, is for
+    /// [`Self::tick`].
+    pub(super) fn tick_timer(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         match &self.state {
             State::Initialize | State::Fault { .. } => {}
             State::Backup { active_down_at: Some(at), .. } if *at <= now => {
@@ -271,6 +272,10 @@ impl Instance {
             }
             State::Active { .. } => {}
         }
+    }
+
+    /// Does what else is due, but for announcements.
+    pub(super) fn tick(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         if self.held_until.is_some_and(|at| at <= now) {
             self.held_until = None;
             self.evaluate(now, cx);

@@ -103,7 +103,8 @@ impl Instance {
     pub(super) fn start(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         self.announce_source(cx);
         if self.is_owner() && self.group.is_none() {
-            return self.become_active(now, format_args!("owner of the addresses (priority 255)"), cx);
+            self.become_active(now, format_args!("owner of the addresses (priority 255)"), cx);
+            return self.converge(now, cx);
         }
         let interval = self.config.advert_interval;
         // An owner of a group asks the others first, and does not wait for itself.
@@ -151,7 +152,8 @@ impl Instance {
         self.become_active(now, format_args!("{cause}"), cx);
     }
 
-    /// FSM-34: the advert first, so that an old Active withdraws; then addresses; then announcements.
+    /// FSM-34: the advert first, so that an old Active withdraws; then addresses, which are due at once for
+    /// [`Self::converge`]; then announcements.
     pub(super) fn become_active(&mut self, now: Instant, cause: fmt::Arguments<'_>, cx: &mut Ctx<'_>) {
         self.heard = None;
         self.rival = None;
@@ -167,7 +169,6 @@ impl Instance {
         };
         self.renewed_at = now;
         self.enter(now, state, cause, cx);
-        self.converge(now, cx);
     }
 
     /// Leaves Active with priority 0, before the addresses go (FSM-35).
