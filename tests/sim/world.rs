@@ -1,15 +1,16 @@
-//! The LAN, the clock, and the course of a run: faults for a while, then none.
+//! The LANs, the clock, and the course of a run: faults for a while, then none, then the end.
 
 use crate::checker::Checker;
 use crate::faults::Fault;
-use crate::node::{Node, Sent};
+use crate::node::{Arrived, Node, Sent};
+use crate::plan::{Plan, base};
 use crate::random::Random;
-use std::net::Ipv4Addr;
-use vipd::model::{Cidr, Family, Instance, Priority, Version, Vrid, cut, status::InstanceState};
+use std::rc::Rc;
+use vipd::model::{Config, Family, Instance};
 use vipd::time::{Duration, Instant};
 
-/// How long faults go on, and how long the end may take.
-const TROUBLED: Duration = Duration::from_secs(600);
+/// How often what lasts is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What a run amounted to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,6 +19,10 @@ pub(crate) struct Summary {
     pub(crate) frames_lost: u64,
     pub(crate) faults: u64,
     pub(crate) failovers: u64,
+    /// Takeovers in which the rules of preemption were looked at.
+    pub(crate) judged: u64,
+    /// Times that two Active routers were looked at that should hear each other.
+    pub(crate) contests: u64,
 }
 
 impl Summary {
@@ -26,53 +31,81 @@ impl Summary {
         self.frames_lost += other.frames_lost;
         self.faults += other.faults;
         self.failovers += other.failovers;
+        self.judged += other.judged;
+        self.contests += other.contests;
     }
+}
+
+pub(crate) struct Lan {
+    pub(crate) loss_percent: u64,
+    pub(crate) duplicate_percent: u64,
+    pub(crate) delay_max: Duration,
+    /// Which side of a partition each node is on.
+    pub(crate) side: Vec<u8>,
+    /// The last time that any of it changed.
+    pub(crate) changed_at: Instant,
 }
 
 pub(crate) struct World {
     pub(crate) now: Instant,
+    pub(crate) plan: Plan,
     pub(crate) nodes: Vec<Node>,
-    /// Which side of a partition each node is on.
-    pub(crate) side: Vec<u8>,
-    pub(crate) loss_percent: u64,
-    pub(crate) duplicate_percent: u64,
-    pub(crate) delay_max: Duration,
-    /// The last time the LAN did something to a frame, or changed.
-    pub(crate) lan_disturbed_at: Instant,
+    pub(crate) lans: Vec<Lan>,
     pub(crate) random: Random,
     pub(crate) summary: Summary,
+    pub(crate) verbose: bool,
+    /// The priorities of each node, by virtual router.
+    pub(crate) priorities: Vec<Vec<Option<u8>>>,
+    /// When the last advert of a virtual router from one node to another was lost.
+    lost_at: Vec<Instant>,
     deaf: bool,
-    verbose: bool,
-    last_active: Option<usize>,
+    sent: Vec<Sent>,
+    troubled: Duration,
 }
 
 impl World {
-    pub(crate) fn new(mut random: Random, verbose: bool) -> Self {
+    pub(crate) fn new(mut random: Random, troubled: Duration, verbose: bool) -> Self {
         let now = Instant::from_secs(1_000_000);
-        let count = 2 + random.below(3) as usize;
-        let shared = instance(&mut random);
-        let nodes = (0..count)
-            .map(|n| {
-                let priority = if random.percent(20) { 100 } else { 1 + random.below(254) as u8 };
-                let config = Instance { priority: Priority::new(priority).unwrap(), ..shared.clone() };
-                let address = Ipv4Addr::new(192, 0, 2, 10 + n as u8);
-                Node::new(char::from(b'a' + n as u8), address, config, now)
-            })
-            .collect();
-        World {
-            now,
-            nodes,
-            side: vec![0; count],
+        let count = 2 + random.index(3);
+        let plan = Plan::new(&mut random, count);
+        let mut priorities = Vec::new();
+        let mut nodes: Vec<Node> = Vec::new();
+        for number in 0..count {
+            let own: Vec<Option<u8>> = plan.vrs.iter().map(|_| Some(priority(&mut random))).collect();
+            let config = plan.config(&mut random, number, &own);
+            let mut node = Node::new(number, plan.lans, config, plan.vrs.len(), now);
+            node.vrs = (0..plan.vrs.len()).collect();
+            node.verbose = verbose;
+            nodes.push(node);
+            priorities.push(own);
+        }
+        let lan = || Lan {
             loss_percent: 0,
             duplicate_percent: 0,
             delay_max: Duration::from_millis(2),
-            lan_disturbed_at: now,
+            side: vec![0; count],
+            changed_at: now,
+        };
+        let world = World {
+            now,
+            lans: (0..plan.lans).map(|_| lan()).collect(),
+            lost_at: vec![now; plan.vrs.len() * count * count],
+            plan,
+            nodes,
             random,
             summary: Summary::default(),
-            deaf: false,
             verbose,
-            last_active: None,
+            priorities,
+            deaf: false,
+            sent: Vec::new(),
+            troubled,
+        };
+        if verbose {
+            for (node, own) in world.nodes.iter().zip(&world.priorities) {
+                println!("{}: {own:?} {:#?}", node.name(), node.config);
+            }
         }
+        world
     }
 
     /// For the test of the checkers: no frame arrives, and nobody admits it.
@@ -84,93 +117,158 @@ impl World {
     pub(crate) fn break_removal(&mut self) {
         for node in &mut self.nodes {
             node.never_removes = true;
-            node.config.lease = None;
+            node.config.instances.iter_mut().for_each(unleased);
         }
+        self.plan.vrs.iter_mut().for_each(|vr| unleased(&mut vr.config));
     }
 
     pub(crate) fn run(&mut self) -> Result<Summary, String> {
+        let mut checker = Checker::new(self);
         for at in 0..self.nodes.len() {
             self.act(at, Node::start);
         }
-        let mut checker = Checker::new(self);
-        let end_of_trouble = self.now + TROUBLED;
+        let end_of_trouble = self.now + self.troubled;
         let mut next_fault = self.now + Duration::from_secs(5);
         while self.now < end_of_trouble {
             if next_fault <= self.now {
                 Fault::strike(self);
                 self.summary.faults += 1;
-                next_fault =
-                    self.now + self.random.between(Duration::from_millis(50), Duration::from_secs(20));
+                let pause = self.random.between(Duration::from_millis(50), Duration::from_secs(20));
+                next_fault = self.now + pause;
+                checker.after_all(self)?;
             }
-            self.step(next_fault.min(end_of_trouble));
-            checker.check(self)?;
+            self.step(next_fault.min(end_of_trouble), &mut checker)?;
         }
         Fault::heal(self);
-        let settled_at = self.now + checker.settling(self);
+        checker.after_all(self)?;
+        let configs: Vec<Config> = self.nodes.iter().map(|n| n.config.clone()).collect();
+        let settled_at = self.now + self.plan.settling(&configs);
         while self.now < settled_at {
-            self.step(settled_at);
-            checker.check(self)?;
+            self.step(settled_at, &mut checker)?;
         }
-        let watch_until = self.now + Duration::from_secs(30);
+        let watch_until = self.now + Duration::from_secs(10);
         while self.now < watch_until {
             checker.check_settled(self)?;
-            self.step(watch_until);
+            let until = self.now + Duration::from_millis(500);
+            while self.now < until {
+                self.step(until, &mut checker)?;
+            }
         }
+        self.end(&mut checker)?;
         Ok(self.summary)
     }
 
-    /// On to the next thing that happens, at most to `limit`.
-    fn step(&mut self, limit: Instant) {
-        let next = self.nodes.iter().filter_map(Node::next_at).min().unwrap_or(limit);
-        self.now = next.clamp(self.now, limit);
+    /// All leave, one after the other.
+    fn end(&mut self, checker: &mut Checker) -> Result<(), String> {
         for at in 0..self.nodes.len() {
-            self.act(at, Node::turn);
+            self.tell(format_args!("{} is stopped", self.nodes[at].name()));
+            self.act(at, Node::stop);
+            checker.after(self, at)?;
+            let until = self.now + Duration::from_secs(6);
+            while self.now < until {
+                self.step(until, checker)?;
+            }
+            checker.check_gone(self, at)?;
         }
-        self.count_failover();
+        Ok(())
     }
 
-    /// Lets a node do something, and puts what it sends on the LAN.
+    /// On to the next thing that happens, at most to `limit`.
+    fn step(&mut self, limit: Instant, checker: &mut Checker) -> Result<(), String> {
+        let next = self.nodes.iter().enumerate().filter_map(|(at, n)| Some((n.next_at()?, at))).min();
+        let limit = limit.min(checker.looked_at + LOOK_INTERVAL);
+        match next {
+            Some((time, at)) if time <= limit => {
+                self.now = time.max(self.now);
+                self.act(at, Node::turn);
+                checker.after(self, at)?;
+            }
+            Some(_) | None => self.now = limit.max(self.now),
+        }
+        if self.now >= checker.looked_at + LOOK_INTERVAL {
+            checker.look(self)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a node do something, and puts what it sends on the LANs.
     pub(crate) fn act(
         &mut self,
         at: usize,
         what: impl FnOnce(&mut Node, Instant, &mut Random, &mut Vec<Sent>),
     ) {
-        let mut sent = Vec::new();
+        let mut sent = core::mem::take(&mut self.sent);
         what(&mut self.nodes[at], self.now, &mut self.random, &mut sent);
-        for Sent(frame) in sent {
+        self.nodes[at].reschedule();
+        for frame in sent.drain(..) {
             self.carry(at, &frame);
         }
+        self.sent = sent;
     }
 
-    fn carry(&mut self, from: usize, frame: &[u8]) {
-        // Announcements are for hosts and switches; the routers' filter does not let them through.
-        if frame.get(12..14) != Some(&[8, 0]) {
-            return;
-        }
+    fn carry(&mut self, from: usize, frame: &Sent) {
+        let vr = self.vr_of(frame);
         for to in 0..self.nodes.len() {
-            if to == from || self.side[to] != self.side[from] || !self.nodes[to].link_up || self.deaf {
+            let lan = &self.lans[frame.lan];
+            let node = &self.nodes[to];
+            let is_for = |address| {
+                let own = |family| base(to, frame.lan, family).address == address;
+                own(Family::V4) || own(Family::V6)
+            };
+            if to == from
+                || lan.side[to] != lan.side[from]
+                || !node.is_on(frame.lan)
+                || self.deaf
+                || !frame.unicast.is_none_or(is_for)
+            {
                 continue;
             }
             self.summary.frames += 1;
-            if self.random.percent(self.loss_percent) {
+            if self.random.percent(lan.loss_percent) {
                 self.summary.frames_lost += 1;
-                self.lan_disturbed_at = self.now;
+                if let Some(vr) = vr {
+                    let place = self.pair(vr, from, to);
+                    self.lost_at[place] = self.now;
+                }
                 continue;
             }
-            let copies = if self.random.percent(self.duplicate_percent) { 2 } else { 1 };
+            let copies = if self.random.percent(lan.duplicate_percent) { 2 } else { 1 };
             for _ in 0..copies {
-                let delay = self.random.between(Duration::from_micros(50), self.delay_max);
-                self.nodes[to].receive_later(self.now + delay, frame.to_vec());
+                // Reordering comes of it: each frame has its own delay.
+                let delay = self.random.between(Duration::from_micros(50), lan.delay_max);
+                let bytes = Rc::clone(&frame.bytes);
+                self.nodes[to].receive_later(Arrived { at: self.now + delay, lan: frame.lan, bytes });
             }
         }
     }
 
-    fn count_failover(&mut self) {
-        let active = self.nodes.iter().position(|n| n.state() == Some(InstanceState::Active));
-        if active.is_some() && active != self.last_active {
-            self.last_active = active;
-            self.summary.failovers += 1;
-        }
+    /// Which virtual router an advert is of.
+    fn vr_of(&self, frame: &Sent) -> Option<usize> {
+        let (family, header) =
+            if frame.bytes.get(12) == Some(&8) { (Family::V4, 20) } else { (Family::V6, 40) };
+        let vrid = *frame.bytes.get(14 + header + 1)?;
+        self.plan
+            .vrs
+            .iter()
+            .position(|v| (v.lan, v.config.family, v.config.vrid.get()) == (frame.lan, family, vrid))
+    }
+
+    fn pair(&self, vr: usize, from: usize, to: usize) -> usize {
+        (vr * self.nodes.len() + from) * self.nodes.len() + to
+    }
+
+    /// Do the two hear each other, as far as the world is concerned?
+    pub(crate) fn are_connected(&self, vr: usize, a: usize, b: usize) -> bool {
+        let lan = self.plan.vrs[vr].lan;
+        let works = |n: usize| self.nodes[n].is_running() && self.nodes[n].is_on(lan);
+        self.lans[lan].side[a] == self.lans[lan].side[b] && works(a) && works(b)
+    }
+
+    /// Since when nothing has come between the two.
+    pub(crate) fn calm_since(&self, vr: usize, a: usize, b: usize) -> Instant {
+        let lost = self.lost_at[self.pair(vr, a, b)].max(self.lost_at[self.pair(vr, b, a)]);
+        let nodes = self.nodes[a].disturbed_at.max(self.nodes[b].disturbed_at);
+        lost.max(nodes).max(self.lans[self.plan.vrs[vr].lan].changed_at)
     }
 
     pub(crate) fn tell(&self, what: std::fmt::Arguments<'_>) {
@@ -180,24 +278,15 @@ impl World {
     }
 }
 
-/// What the routers of a world have in common.
-fn instance(random: &mut Random) -> Instance {
-    let version = if random.percent(50) { Version::V2 } else { Version::V3 };
-    let advert_interval = match version {
-        Version::V2 => Duration::from_secs(1 + random.below(2)),
-        Version::V3 => Duration::from_millis(100 * (1 + random.below(20))),
-    };
-    let count = 1 + random.below(5) as u8;
-    let (name, interface) = (cut(format_args!("VI")), cut(format_args!("lan0")));
-    let vrid = Vrid::new(1 + random.below(255) as u8).unwrap();
-    Instance {
-        version,
-        advert_interval,
-        preempt: random.percent(80),
-        addresses: (0..count)
-            .map(|n| Cidr { address: Ipv4Addr::new(192, 0, 2, 100 + n).into(), prefix_len: 24 }.into())
-            .collect(),
-        lease: random.percent(90).then(|| Duration::from_secs(2 + random.below(4))),
-        ..Instance::new(name, interface, vrid, Family::V4)
+/// What neither ends by itself nor goes with its interface.
+fn unleased(config: &mut Instance) {
+    (config.lease, config.virtual_mac) = (None, None);
+}
+
+pub(crate) fn priority(random: &mut Random) -> u8 {
+    match random.below(20) {
+        0..4 => 100,
+        4 => 255,
+        _ => 1 + random.below(254) as u8,
     }
 }
