@@ -344,3 +344,42 @@ fn rtnl_27_interface_that_is_renamed_brings_what_is_on_it() {
     assert_eq!(r.state(0), InstanceState::Backup);
     assert!(!r.has(2, vip(1)), "law 3: on the box while not Active, for as long as nobody reloads");
 }
+
+#[test]
+fn law5_what_stays_on_a_renamed_interface_is_removed_however_often_that_is_refused() {
+    let mut r = active(&Instance { lease: None, ..instance("eth0", 1) });
+    r.refused = Some(Refused::All);
+    r.set_link(link(2, "old0"));
+    r.pass(SECOND * 5);
+    assert!(r.has(2, vip(1)), "refused");
+    r.refused = None;
+    r.pass(SECOND * 2);
+    assert!(!r.has(2, vip(1)), "law 3: it would stay there for ever");
+}
+
+#[test]
+fn rtnl_27_what_a_killed_run_left_on_an_interface_of_another_name_now_is_removed() {
+    let mut r = Router::bare(&config(&[instance("eth0", 1)]));
+    r.links.insert(2, link(2, "old0"));
+    r.addresses.insert((2, vip(1)), true);
+    r.addresses.insert((2, vip(2)), true);
+    r.dump();
+    r.pass(SECOND);
+    assert!(!r.has(2, vip(1)), "a VIP of ours, where nobody looks after it");
+    assert!(r.has(2, vip(2)), "what we do not know may be another daemon's");
+}
+
+#[test]
+fn a_socket_that_is_refused_during_the_start_delay_is_not_forgotten() {
+    let mut r = Router::bare(&config(&[Instance { start_delay: SECOND * 5, ..instance("eth0", 1) }]));
+    r.links.insert(2, link(2, "eth0"));
+    r.addresses.insert((2, base(2)), false);
+    r.is_deaf = true;
+    r.dump();
+    r.pass(SECOND * 20);
+    assert_eq!(r.state(0), InstanceState::Fault, "deaf, it would become a second Active");
+    r.is_deaf = false;
+    r.pass(SECOND * 20);
+    assert_eq!(r.state(0), InstanceState::Active);
+    assert!(!r.members.is_empty());
+}

@@ -228,6 +228,11 @@ impl Actions {
         self.list.push_back(Action::TransmitPacket { index, packet: start..start + len });
     }
 
+    /// Adds some at the end.
+    pub fn extend(&mut self, actions: impl IntoIterator<Item = Action>) {
+        self.list.extend(actions);
+    }
+
     /// Takes the first one out.
     pub fn take(&mut self) -> Option<Action> {
         self.list.pop_front()

@@ -39,6 +39,7 @@ impl Engine {
         }
         self.tables_told(now);
         self.unlisten(left, actions);
+        self.settle_moved(now, actions);
         if first {
             self.statics.want(now, true);
             self.static_routes.want(now, true);

@@ -103,6 +103,8 @@ pub struct Engine {
     statics: Statics,
     static_routes: Routes,
     leftovers: Leftovers,
+    /// Virtual addresses that a vipd put where none is to be, until that is looked into.
+    strays: Vec<(u32, Cidr)>,
     /// Configured rates of announcements.
     announce_rates: Vec<(IfName, u32)>,
     /// The rate of announcements, one for each interface that has had one: (index, pace).
@@ -184,6 +186,7 @@ impl Engine {
             statics: Statics::new(&config.static_addresses),
             static_routes: Routes::new(&config.static_routes, &config.static_rules, None),
             leftovers: Leftovers::default(),
+            strays: Vec::new(),
             paces: Vec::new(),
             drops: [0; Rung::COUNT],
             foreign: Foreign::default(),
@@ -517,8 +520,12 @@ impl Engine {
         let changed = self.links.address(index, *cidr, change);
         let mut cx = self.desk.cx(&self.links, actions);
         self.trackers.handle_address(now, (index, cidr), change, &self.links, &mut cx);
+        let mut is_known = false;
         for instance in &mut self.instances {
-            instance.handle_address(now, index, cidr, change, &mut cx);
+            is_known |= instance.handle_address(now, index, cidr, change, &mut cx);
+        }
+        if !is_known && matches!(change, AddressChange::Present { ours: true, .. }) {
+            self.handle_stray_address(now, index, cidr, actions);
         }
         if changed {
             self.look_at(now, None, name, actions);
@@ -545,6 +552,7 @@ impl Engine {
             }
         }
         self.unlisten(left, actions);
+        self.settle_moved(now, actions);
     }
 
     /// Leaves those groups of `left` that no instance listens on any more.

@@ -3,6 +3,7 @@
 use super::notify::{About, Change};
 use super::vrrp::Instance;
 use super::{Action, Actions, Engine, Phase, SHUTDOWN_TIMEOUT};
+use crate::limits;
 use crate::model::status::InstanceState;
 use crate::model::{self, Cidr, Config, Level};
 use crate::time::Instant;
@@ -96,6 +97,37 @@ impl Engine {
         }
         self.unlisten(left, actions);
         self.settle(now, freed, actions);
+        self.settle_moved(now, actions);
+    }
+
+    /// RTNL-27: one of our virtual addresses, put by a vipd where no instance has it now: an earlier run left
+    /// it on an interface that has another name since.
+    pub(super) fn handle_stray_address(
+        &mut self,
+        now: Instant,
+        index: u32,
+        cidr: &Cidr,
+        actions: &mut Actions,
+    ) {
+        let is_vip = |i: &Instance| i.config.all_addresses().any(|a| a.cidr == *cidr);
+        if self.strays.len() < limits::ADDRESSES_MAX && self.instances.iter().any(is_vip) {
+            self.strays.push((index, *cidr));
+            // Before the first whole telling it may yet turn out to be in its place.
+            if self.phase != Phase::Waiting {
+                self.settle_moved(now, actions);
+            }
+        }
+    }
+
+    /// An interface that has another name now keeps what was on it until that is taken off, however often the
+    /// kernel refuses (law 5).
+    pub(super) fn settle_moved(&mut self, now: Instant, actions: &mut Actions) {
+        let mut moved = core::mem::take(&mut self.strays);
+        moved.extend(self.instances.iter_mut().flat_map(Instance::take_moved));
+        moved.retain(|(index, _)| self.links.by_index(*index).is_some());
+        if !moved.is_empty() || !self.leftovers.is_empty() {
+            self.settle(now, moved, actions);
+        }
     }
 
     /// Addresses that an instance had before a reload go to the one that has them now; those that nobody

@@ -129,3 +129,23 @@ fn a_reload_turns_the_virtual_mac_on_and_off() {
     assert!(r.has(LAN, vip(51)));
     assert!(r.settings.values().all(|held| *held == 0), "{:?}", r.settings);
 }
+
+#[test]
+fn vmac_4_a_macvlan_goes_with_the_name_of_its_interface() {
+    let wanted = with_vmac(instance("eth0", 51));
+    let mut r = start(&wanted);
+    r.pass(SECOND * 10);
+    let index = r.index_of("vrrp.51").unwrap();
+    r.set_link(link(LAN, "old0"));
+    r.pass(SECOND);
+    assert_eq!(r.index_of("vrrp.51"), None, "it would be in the way of the next one");
+    r.set_link(link(9, "eth0"));
+    r.put_address(9, base(9));
+    r.pass(SECOND * 10);
+    assert_eq!(r.state(0), Active, "{}", r.status(0).cause);
+    let anew = r.index_of("vrrp.51").unwrap();
+    assert!(anew != index && r.has(anew, vip(51)));
+    r.feed(Event::Shutdown);
+    r.pass(SECOND);
+    assert!(r.is_finished && r.index_of("vrrp.51").is_none());
+}

@@ -22,7 +22,7 @@ impl Leftovers {
     pub(in crate::engine) fn add(&mut self, now: Instant, index: u32, cidrs: &[Cidr]) {
         let addresses: Vec<VirtualAddress> = cidrs.iter().map(|cidr| (*cidr).into()).collect();
         let mut vips = Vips::new(&addresses);
-        vips.place(now, |_| Some(index), &mut Actions::new());
+        vips.place(now, |_| Some(index));
         cidrs.iter().for_each(|cidr| _ = vips.hand_over(now, index, cidr, false));
         self.list.push((index, vips));
     }

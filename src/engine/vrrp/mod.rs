@@ -312,7 +312,7 @@ impl Instance {
         self.counters.transmit_failed = self.counters.transmit_failed.saturating_add(1);
     }
 
-    /// An address came or went.
+    /// An address came or went. False: it is there, and that is not the place of one of these.
     pub(super) fn handle_address(
         &mut self,
         now: Instant,
@@ -320,7 +320,7 @@ impl Instance {
         cidr: &Cidr,
         change: AddressChange,
         cx: &mut Ctx<'_>,
-    ) {
+    ) -> bool {
         let (wanted, owner, interval) = (self.is_live(), self.is_owner(), self.config.advert_interval);
         let noticed = match change {
             AddressChange::Present { ours, .. } => {
@@ -332,7 +332,7 @@ impl Instance {
             }
         };
         match noticed {
-            Noticed::Nothing => {}
+            Noticed::Nothing | Noticed::Unknown => return noticed == Noticed::Nothing,
             Noticed::Stray if !self.meddling.lets_through(now) => {}
             Noticed::Stray => cx.note(
                 now,
@@ -343,9 +343,8 @@ impl Instance {
             ),
             Noticed::Taken => self.put_back(now, format_args!("{cidr} on {}", on(index, cx)), cx),
         }
-        if noticed != Noticed::Nothing {
-            self.converge(now, cx);
-        }
+        self.converge(now, cx);
+        true
     }
 
     pub(super) fn handle_address_result(

@@ -4,7 +4,7 @@ use super::transition::FaultCause;
 use super::{Instance, State};
 use crate::engine::links::Reach;
 use crate::engine::{Action, Ctx, Ear, LinkKind, LinkName, Setting};
-use crate::model::IfName;
+use crate::model::{Cidr, IfName};
 use crate::time::{Duration, Instant};
 use std::net::IpAddr;
 
@@ -190,7 +190,13 @@ impl Instance {
             None => base,
         };
         let place = |name: Option<&IfName>| name.map_or(own, |name| index_of(name));
-        self.vips.place(now, place, cx.actions)
+        self.vips.place(now, place)
+    }
+
+    /// Addresses that may still be where they were before an interface got another name, each with the index
+    /// of that.
+    pub(in crate::engine) fn take_moved(&mut self) -> Vec<(u32, Cidr)> {
+        self.vips.take_moved()
     }
 
     /// The interface is gone, or has another name: the others are told and the addresses taken away, as far
@@ -199,7 +205,7 @@ impl Instance {
         self.enter_fault(now, vec![FaultCause::Missing], cx);
         self.remove_addresses(now, cx);
         self.release_settings(cx);
-        self.forget_vmac();
+        self.forget_vmac(cx);
         self.deaf = None;
         self.port = None;
     }

@@ -47,6 +47,8 @@ pub(super) struct Vips {
     hint: usize,
     /// When there is something to converge.
     converge_at: Option<Instant>,
+    /// Where some may still be.
+    moved: Vec<(u32, Cidr)>,
 }
 
 /// What an answer of the kernel meant.
@@ -76,6 +78,8 @@ pub(super) enum Turn {
 pub(super) enum Noticed {
     /// Nothing new.
     Nothing,
+    /// None of these has its place there.
+    Unknown,
     /// A VIP is here that should not be.
     Stray,
     /// Somebody took a VIP away.
@@ -89,24 +93,16 @@ impl Vips {
         vips
     }
 
-    /// Where each is to be now: `place(interface that it names)`. One that has to move is removed from where
-    /// it was, and no more is asked about it there. True: one has
-    /// another place.
-    pub(super) fn place(
-        &mut self,
-        now: Instant,
-        place: impl Fn(Option<&IfName>) -> Option<u32>,
-        actions: &mut Actions,
-    ) -> bool {
+    /// Where each is to be now: `place(interface that it names)`. One that has to move is kept in mind where
+    /// it was ([`Self::take_moved`]). True: one has another place.
+    pub(super) fn place(&mut self, now: Instant, place: impl Fn(Option<&IfName>) -> Option<u32>) -> bool {
         let mut moved = false;
         for vip in &mut self.list {
             let wanted = place(vip.interface.as_ref());
             if vip.place != wanted {
                 // Its interface may have another name only.
-                if let Some(index) = vip.place.filter(|_| vip.is_on_its_way() && !vip.foreign) {
-                    let (cidr, peer) = (vip.cidr, vip.options.peer);
-                    actions.push(Action::RemoveAddress { index, cidr, peer });
-                }
+                let is_held = !vip.foreign && (vip.present || vip.asked.is_some());
+                self.moved.extend(vip.place.filter(|_| is_held).map(|index| (index, vip.cidr)));
                 vip.forget_all();
                 vip.place = wanted;
                 moved = true;
@@ -116,6 +112,11 @@ impl Vips {
             self.wake(now);
         }
         moved
+    }
+
+    /// Those that may still be where they were before they had to move: somebody else's to remove.
+    pub(super) fn take_moved(&mut self) -> Vec<(u32, Cidr)> {
+        core::mem::take(&mut self.moved)
     }
 
     /// The addresses whose interface is there, and its index.
@@ -292,7 +293,7 @@ impl Vips {
         wanted: bool,
         owner: bool,
     ) -> Noticed {
-        let Some(vip) = self.find(index, cidr) else { return Noticed::Nothing };
+        let Some(vip) = self.find(index, cidr) else { return Noticed::Unknown };
         vip.seen = true;
         if vip.leaving > 0 {
             return Noticed::Nothing;
@@ -458,7 +459,7 @@ mod tests {
     fn vips() -> (Vips, Cidr) {
         let cidr = Cidr { address: "10.0.0.100".parse().unwrap(), prefix_len: 24 };
         let mut vips = Vips::new(&[cidr.into()]);
-        vips.place(Instant::ZERO, |_| Some(3), &mut Actions::new());
+        vips.place(Instant::ZERO, |_| Some(3));
         vips.converge_at = None;
         (vips, cidr)
     }
@@ -542,7 +543,7 @@ mod tests {
             .collect();
         let addresses: Vec<VirtualAddress> = cidrs.iter().map(|c| (*c).into()).collect();
         let (mut vips, now, mut actions) = (Vips::new(&addresses), Instant::from_secs(1), Actions::new());
-        vips.place(now, |_| Some(3), &mut actions);
+        vips.place(now, |_| Some(3));
         let mut turns = 0;
         vips.wake(now);
         while vips.next_deadline().is_some() {

@@ -29,6 +29,9 @@ pub(super) struct Vmac {
     is_made: bool,
     /// It is to be removed and not to be made again.
     leaves: bool,
+    /// One that this run made, left behind on an interface that has another name now: it is in the way of the
+    /// next one, and to be removed.
+    behind: Option<u32>,
     /// Its own link-local address, and whether that was asked for (VMAC-30).
     link_local: Option<IpAddr>,
 }
@@ -45,6 +48,7 @@ impl Vmac {
             refusal: None,
             is_made: false,
             leaves: false,
+            behind: None,
             link_local: None,
         })
     }
@@ -59,7 +63,7 @@ impl Vmac {
 
     /// Is no device of ours left?
     pub(super) fn is_gone(&self) -> bool {
-        self.index.is_none()
+        self.index.is_none() && self.behind.is_none()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -75,6 +79,9 @@ impl Instance {
 
     /// The interfaces have changed: is it there, is it ours, is it up?
     pub(super) fn look_at_vmac(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        if let Some(vmac) = &mut self.vmac {
+            vmac.behind = vmac.behind.filter(|index| cx.links.by_index(*index).is_some());
+        }
         let (Some(vmac), Some(port)) = (&mut self.vmac, self.port) else { return };
         let link = vmac.find(port.index, cx.links);
         let (index, is_up) = (link.map(|l| l.index), link.is_some_and(|l| l.up));
@@ -110,6 +117,7 @@ impl Instance {
         if !vmac.is_made || (vmac.index.is_none() && is_due) {
             (vmac.is_made, vmac.asked_until) = (true, Some(now + RETRY_DELAY));
             let mac = vmac.mac;
+            cx.actions.extend(vmac.behind.map(|index| Action::RemoveLink { index, name }));
             cx.actions.push(Action::MakeMacvlan { parent: port.index, name, mac, family, with_ipv6 });
         }
         let Some(index) = vmac.index else { return };
@@ -165,9 +173,10 @@ impl Instance {
         if vmac.refusal.as_ref() != Some(&why) && !vmac.leaves {
             cx.note(now, Level::Error, "link", &self.config.name, format_args!("{why}"));
         }
-        if vmac.leaves && vmac.index.is_some() {
+        if vmac.leaves {
             // Nobody waits for it at the end: it carries no address and is down.
-            vmac.index = None;
+            (vmac.index, vmac.behind) = (None, None);
+            return;
         }
         vmac.refusal = Some(why);
         if !matches!(self.state, State::Initialize) || self.port.is_some() {
@@ -179,14 +188,20 @@ impl Instance {
     pub(super) fn leave_vmac(&mut self, cx: &mut Ctx<'_>) {
         let Some(vmac) = &mut self.vmac else { return };
         (vmac.leaves, vmac.asked_until, vmac.asked_up) = (true, None, None);
-        if let Some(index) = vmac.index {
+        for index in vmac.behind.into_iter().chain(vmac.index) {
             cx.actions.push(Action::RemoveLink { index, name: vmac.name });
         }
     }
 
-    /// Its parent is gone, and so is it.
-    pub(super) fn forget_vmac(&mut self) {
+    /// Its parent is gone, and so is it; or its parent has another name, and it is to go.
+    pub(super) fn forget_vmac(&mut self, cx: &mut Ctx<'_>) {
+        let has_parent = self.port.is_some_and(|p| cx.links.by_index(p.index).is_some());
         if let Some(vmac) = &mut self.vmac {
+            let behind = vmac.index.filter(|index| has_parent && cx.links.by_index(*index).is_some());
+            if let Some(index) = behind {
+                vmac.behind = Some(index);
+                cx.actions.push(Action::RemoveLink { index, name: vmac.name });
+            }
             (vmac.index, vmac.is_up, vmac.asked_until, vmac.asked_up) = (None, false, None, None);
             (vmac.refusal, vmac.link_local, vmac.is_made) = (None, None, false);
         }
