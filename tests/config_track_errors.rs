@@ -352,3 +352,22 @@ fn one_mistake_is_told_once() {
         assert_eq!(said.len(), 1, "{wrong}: {said:#?}");
     }
 }
+
+/// Otherwise the last one would be taken for all, without a word.
+#[test]
+fn a_service_that_two_start_differently_is_refused() {
+    let of_two = |first: &str, second: &str| {
+        let text = RIGHT.replace("vrid = 51", &format!("vrid = 51\nrun_while_active = [{first}]"));
+        messages(&text.replace("vrid = 52", &format!("vrid = 52\nrun_while_active = [{second}]")))
+    };
+    let own = |more: &str| format!("{{ name = \"vpn\", start = \"/x up\", {more} }}");
+    let down = own("stop = \"/x down\"");
+    assert_eq!(of_two(&down, &down), [""; 0], "one service may follow both");
+    assert_eq!(of_two("\"vpn\"", "{ name = \"vpn\", timeout = \"30s\" }"), [""; 0], "30 s by default");
+    for other in ["\"vpn\"", &own("stop = \"/x off\""), &own("stop = \"/x down\", timeout = \"5s\"")] {
+        let said = of_two(&down, other);
+        let refused = "f:32:21: error: `run_while_active`: \"vpn\" is started or stopped differently";
+        assert!(said.len() == 1 && said[0].starts_with(refused), "{other}: {said:?}");
+        assert!(said[0].contains("See line 23;"), "{said:?}");
+    }
+}

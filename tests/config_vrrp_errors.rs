@@ -516,3 +516,43 @@ fn routes_and_rules() {
         "{said:?}"
     );
 }
+
+/// `first` is added to VI_1 (line 22), `second` to VI_2 (line 30), `fixed` as [static] at the end (line 34).
+fn of_two(key: &str, first: &str, second: &str, fixed: &str) -> Vec<String> {
+    let text = RIGHT.replace("vrid = 51", &format!("vrid = 51\n{key} = [{first}]"));
+    let text = text.replace("vrid = 52", &format!("vrid = 52\n{key} = [{second}]"));
+    messages(&if fixed.is_empty() { text } else { format!("{text}[static]\n{key} = [{fixed}]\n") })
+}
+
+/// Otherwise the one that becomes Active first would win, without a word.
+#[test]
+fn rtnl33_routes_and_rules_of_two_that_contradict_each_other() {
+    const WARNS: &str = "f:32:11: warning: `routes`: another [[vrrp]] has another route to 10.9.0.0/16";
+    const REFUSED: &str = "f:23:11: error: `routes`: [static] has another route to 10.9.0.0/16";
+    let one = "{ to = \"10.9.0.0/16\", via = \"10.0.0.1\" }";
+    let other = "{ to = \"10.9.0.0/16\", via = \"10.0.0.2\" }";
+    let said = of_two("routes", one, other, "");
+    assert!(said.len() == 1 && said[0].starts_with(WARNS) && said[0].contains("See line 23;"), "{said:?}");
+    let said = of_two("routes", one, one, other);
+    assert!(said.len() == 2 && said[0].starts_with(REFUSED) && said[0].contains("See line 35;"), "{said:?}");
+    assert_eq!(of_two("routes", one, one, one), [""; 0], "RTNL-34: the same one may be wanted by all");
+    let untracked = "{ to = \"10.9.0.0/16\", via = \"10.0.0.1\", track = false, metric = 0 }";
+    assert_eq!(of_two("routes", one, untracked, ""), [""; 0], "the kernel takes it for the same");
+    let far = "{ to = \"10.9.0.0/16\", via = \"10.0.0.2\", metric = 5 }";
+    assert_eq!(of_two("routes", one, far, ""), [""; 0], "the kernel takes both");
+    let bare = "{ to = \"2001:db8:9::/48\" }";
+    let said = of_two("routes", bare, "{ to = \"2001:db8:9::/48\", metric = 1024 }", "");
+    assert!(said.len() == 1 && said[0].contains("another route to 2001:db8:9::/48"), "eth0, eth1: {said:?}");
+    let on_eth0 = "{ to = \"2001:db8:9::/48\", interface = \"eth0\" }";
+    assert_eq!(of_two("routes", bare, on_eth0, on_eth0), [""; 0], "VI_1 is on eth0");
+
+    let rule = |more: &str| format!("{{ from = \"10.9.0.0/16\", priority = 7, {more} }}");
+    let (five, six) = (rule("table = 5"), rule("table = 6"));
+    let said = of_two("rules", &five, &six, "");
+    let warns = "f:32:10: warning: `rules`: another [[vrrp]] does something else with the same at 7";
+    assert!(said.len() == 1 && said[0].starts_with(warns) && said[0].contains("See line 23;"), "{said:?}");
+    let said = of_two("rules", &five, &rule("table = 6, tos = 8"), &six);
+    let refused = "f:23:10: error: `rules`: [static] does something else with the same at 7";
+    assert!(said.len() == 1 && said[0].starts_with(refused) && said[0].contains("See line 35;"), "{said:?}");
+    assert_eq!(of_two("rules", &five, &five, &five), [""; 0]);
+}

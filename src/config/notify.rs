@@ -2,7 +2,7 @@
 
 use super::command::{self, Owner, Terms};
 use super::reader::{Table, Value};
-use super::report::Report;
+use super::report::{At, Report};
 use super::suggest::shown;
 use super::values;
 use crate::limits;
@@ -44,7 +44,7 @@ pub(super) fn pre_active(table: &mut Table<'_>, owner: &Owner, report: &mut Repo
 }
 
 /// `run_while_active`.
-pub(super) fn run_while_active(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<Supervised> {
+pub(super) fn run_while_active(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<At<Supervised>> {
     let key = "run_while_active";
     let Some(list) = table.list(key, report) else { return Vec::new() };
     if let Some(first) = list.get(limits::SUPERVISED_MAX) {
@@ -56,8 +56,9 @@ pub(super) fn run_while_active(table: &mut Table<'_>, report: &mut Report<'_>) -
         let Some(read) = supervised(item, report) else { continue };
         if seen.insert(read.name.clone(), item.at).is_some() {
             report.error(item.at, format!("`{key}`: \"{}\" is given twice", read.name), "Leave one out.");
+            continue;
         }
-        out.push(read);
+        out.push(At { at: item.at, value: read });
     }
     out
 }

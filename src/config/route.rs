@@ -30,8 +30,7 @@ pub(super) fn routes(table: &mut Table<'_>, is_static: bool, report: &mut Report
     let mut out: Vec<At<Route>> = Vec::new();
     for item in list.into_iter().take(limits::ROUTES_MAX) {
         let Some(read) = route(item, is_static, report) else { continue };
-        let key = |route: &Route| (route.destination, route.table, route.metric);
-        if out.iter().any(|other| key(&other.value) == key(&read.value)) {
+        if out.iter().any(|other| other.value.place() == read.value.place()) {
             let what = format!("`routes`: {} is given twice", read.value.destination);
             report.error(read.at, what, "Leave one out, or give it another `metric` or `table`.");
             continue;

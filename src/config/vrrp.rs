@@ -8,8 +8,8 @@ use super::values::{self, family_of};
 use super::{Context, address, auth, notify, route, track};
 use crate::limits;
 use crate::model::{
-    Family, Garp, GarpForm, IfName, Instance, Name, Priority, TrackUse, VirtualAddress, VirtualMac, Vrid,
-    virtual_mac,
+    Family, Garp, GarpForm, IfName, Instance, Name, Priority, Route, Rule, Supervised, TrackUse,
+    VirtualAddress, VirtualMac, Vrid, virtual_mac,
 };
 use crate::time::Duration;
 use std::net::IpAddr;
@@ -26,6 +26,10 @@ pub(super) struct Draft {
     pub(super) addresses: Vec<(&'static str, At<VirtualAddress>)>,
     pub(super) virtual_mac: Option<At<VirtualMac>>,
     pub(super) tracks: Vec<At<TrackUse>>,
+    pub(super) routes: Vec<At<Route>>,
+    pub(super) rules: Vec<At<Rule>>,
+    /// `run_while_active`.
+    pub(super) supervised: Vec<At<Supervised>>,
     /// Empty for multicast.
     pub(super) peers: Vec<IpAddr>,
     /// `None` where something that has no default could not be read.
@@ -81,7 +85,7 @@ pub(super) fn instance(mut table: Table<'_>, context: &Context<'_>, report: &mut
     accept(&mut table, report);
     let notify = notify::notify(&mut table, &context.owner, report);
     let pre_active = notify::pre_active(&mut table, &context.owner, report);
-    let run_while_active = notify::run_while_active(&mut table, report);
+    let supervised = notify::run_while_active(&mut table, report);
     table.finish(report);
     let values = |list: &[At<VirtualAddress>]| list.iter().map(|read| read.value.clone()).collect();
     let peers = unicast.iter().flat_map(|unicast| &unicast.peers).map(|peer| peer.address).collect();
@@ -105,8 +109,8 @@ pub(super) fn instance(mut table: Table<'_>, context: &Context<'_>, report: &mut
             virtual_mac: virtual_mac.as_ref().map(|mac| mac.value.clone()),
             addresses: values(&addresses),
             excluded: values(&excluded),
-            routes: routes.into_iter().map(|route| route.value).collect(),
-            rules: rules.into_iter().map(|rule| rule.value).collect(),
+            routes: routes.iter().map(|route| route.value.clone()).collect(),
+            rules: rules.iter().map(|rule| rule.value.clone()).collect(),
             tracks: tracks.iter().map(|track| track.value).collect(),
             checksum,
             lower_priority_advert,
@@ -117,14 +121,28 @@ pub(super) fn instance(mut table: Table<'_>, context: &Context<'_>, report: &mut
             promote_secondaries,
             notify,
             pre_active,
-            run_while_active,
+            run_while_active: supervised.iter().map(|service| service.value.clone()).collect(),
             ..Instance::new(name.value.clone(), interface.value.clone(), vrid.value, family)
         }),
         _ => None,
     };
     let all = addresses.into_iter().map(|vip| ("addresses", vip));
     let addresses = all.chain(excluded.into_iter().map(|vip| ("excluded_addresses", vip))).collect();
-    Draft { name, interface, vrid, family, priority, addresses, virtual_mac, tracks, peers, instance }
+    Draft {
+        name,
+        interface,
+        vrid,
+        family,
+        priority,
+        addresses,
+        virtual_mac,
+        tracks,
+        routes,
+        rules,
+        supervised,
+        peers,
+        instance,
+    }
 }
 
 fn vrid(table: &mut Table<'_>, report: &mut Report<'_>) -> Option<At<Vrid>> {

@@ -4,7 +4,7 @@ use super::fixed::Fixed;
 use super::global::no_host;
 use super::report::{At, Report};
 use super::{group, service, track, vrrp};
-use crate::model::{Family, IfName, Name, Protocol, TrackKind};
+use crate::model::{Cidr, Family, IfName, Name, Protocol, Route, Rule, Supervised, TrackKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
@@ -24,6 +24,9 @@ pub(super) fn compare(
     vrids(instances, report);
     virtual_macs(instances, report);
     let vips = addresses(instances, fixed, report);
+    routes(instances, fixed, report);
+    rules(instances, fixed, report);
+    supervised(instances, report);
     members(instances, groups, report);
     used(instances, groups, tracks, report);
     own_interface(instances, tracks, report);
@@ -133,6 +136,96 @@ fn addresses(instances: &[vrrp::Draft], fixed: &Fixed, report: &mut Report<'_>) 
 
 fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+/// The kernel takes one route for a place, and which one would be a matter of who is Active first. Two
+/// instances may never be Active together; `[static]` always is.
+fn routes(instances: &[vrrp::Draft], fixed: &Fixed, report: &mut Report<'_>) {
+    let on = |route: &Route, own: Option<&IfName>| Route {
+        interface: route.interface_on(own).cloned(),
+        metric: None,
+        no_track: false,
+        ..route.clone()
+    };
+    let mut seen: BTreeMap<(Cidr, u32, u32), (usize, bool, Route)> = BTreeMap::new();
+    for route in &fixed.routes {
+        seen.entry(route.value.place()).or_insert_with(|| (route.at, true, on(&route.value, None)));
+    }
+    for draft in instances {
+        let Some(own) = &draft.interface else { continue };
+        for route in &draft.routes {
+            let whole = on(&route.value, Some(&own.value));
+            let Some((first, is_static, other)) = seen.get(&route.value.place()) else {
+                seen.insert(route.value.place(), (route.at, false, whole));
+                continue;
+            };
+            if *other != whole {
+                let line = report.lines().place(*first).0;
+                let to = route.value.destination;
+                let hint =
+                    |why| format!("See line {line}; {why}another `metric` or `table` for one of them.");
+                if *is_static {
+                    let what = format!("`routes`: [static] has another route to {to}");
+                    report.error(route.at, what, hint("choose "));
+                } else {
+                    let what = format!("`routes`: another [[vrrp]] has another route to {to}");
+                    report.warning(route.at, what, hint("the first to be Active wins; choose "));
+                }
+            }
+        }
+    }
+}
+
+/// What two rules have in common of which only the first is ever asked.
+type Selector<'r> = (u32, bool, [Option<Cidr>; 2], [Option<&'r IfName>; 2], Option<(u32, u32)>, u8);
+
+/// As for routes. Rules of one priority that select different packets are good neighbours.
+fn rules(instances: &[vrrp::Draft], fixed: &Fixed, report: &mut Report<'_>) {
+    fn selector(rule: &Rule) -> Selector<'_> {
+        // A net of length 0 is no condition.
+        let nets = [rule.from, rule.to].map(|net| net.filter(|net| net.prefix_len > 0));
+        let interfaces = [rule.input.as_ref(), rule.output.as_ref()];
+        (rule.priority, rule.is_ipv6, nets, interfaces, rule.fwmark, rule.tos)
+    }
+    let mut seen: BTreeMap<Selector<'_>, (&At<Rule>, Option<usize>)> = BTreeMap::new();
+    for rule in &fixed.rules {
+        seen.entry(selector(&rule.value)).or_insert((rule, None));
+    }
+    for (index, draft) in instances.iter().enumerate() {
+        for rule in &draft.rules {
+            let (first, owner) = *seen.entry(selector(&rule.value)).or_insert((rule, Some(index)));
+            if first.value.action == rule.value.action || owner == Some(index) {
+                continue;
+            }
+            let line = report.lines().place(first.at).0;
+            let priority = rule.value.priority;
+            if owner.is_none() {
+                let what = format!("`rules`: [static] does something else with the same at {priority}");
+                let hint = format!("See line {line}; choose another `priority` for one of them.");
+                report.error(rule.at, what, hint);
+            } else {
+                let what =
+                    format!("`rules`: another [[vrrp]] does something else with the same at {priority}");
+                let hint = "the first to be Active wins; choose another `priority` for one of them.";
+                report.warning(rule.at, what, format!("See line {line}; {hint}"));
+            }
+        }
+    }
+}
+
+/// One service runs while any of its instances is Active, so there is one way to start it.
+fn supervised(instances: &[vrrp::Draft], report: &mut Report<'_>) {
+    let mut seen: BTreeMap<&Name, &At<Supervised>> = BTreeMap::new();
+    for service in instances.iter().flat_map(|draft| &draft.supervised) {
+        let first = *seen.entry(&service.value.name).or_insert(service);
+        if first.value != service.value {
+            let line = report.lines().place(first.at).0;
+            let name = &service.value.name;
+            let what = format!("`run_while_active`: \"{name}\" is started or stopped differently elsewhere");
+            let hint = format!("See line {line}; write the same, or give it another `name`.");
+            report.error(service.at, what, hint);
+        }
+    }
 }
 
 /// Members of groups: in one group only, and able to go together.

@@ -57,6 +57,9 @@ impl From<Cidr> for VirtualAddress {
 /// Main table of routes (RT_TABLE_MAIN).
 pub const TABLE_MAIN: u32 = 254;
 
+/// Metric that the kernel gives an IPv6 route without one (IP6_RT_PRIO_USER, `linux/ipv6_route.h`).
+pub const METRIC_IPV6: u32 = 1024;
+
 /// A virtual (or static) route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -82,6 +85,26 @@ pub struct Route {
     pub mtu: Option<u32>,
     /// Somebody else may take it away: it is not put back.
     pub no_track: bool,
+}
+
+impl Route {
+    /// Destination, table and metric: two routes with the same are one too many (`fib_table_insert`,
+    /// `fib6_add_rt2node` with NLM_F_EXCL).
+    pub fn place(&self) -> (Cidr, u32, u32) {
+        let default = if self.destination.address.is_ipv6() { METRIC_IPV6 } else { 0 };
+        (self.destination, self.table, self.metric.filter(|metric| *metric > 0).unwrap_or(default))
+    }
+
+    /// The interface that it gets in an instance on `own`: that one where it names none and has no gateway,
+    /// or one that is only reachable on a link.
+    pub fn interface_on<'r>(&'r self, own: Option<&'r IfName>) -> Option<&'r IfName> {
+        let needs_one = match self.gateway {
+            None => self.kind == RouteKind::Unicast,
+            Some(IpAddr::V4(_)) => false,
+            Some(IpAddr::V6(gateway)) => gateway.is_unicast_link_local(),
+        };
+        self.interface.as_ref().or(own.filter(|_| needs_one))
+    }
 }
 
 /// What a route does.

@@ -13,7 +13,9 @@ pub mod status;
 mod track;
 mod vrrp;
 
-pub use address::{AddressOptions, Route, RouteKind, Rule, RuleAction, Scope, TABLE_MAIN, VirtualAddress};
+pub use address::{
+    AddressOptions, METRIC_IPV6, Route, RouteKind, Rule, RuleAction, Scope, TABLE_MAIN, VirtualAddress,
+};
 
 pub use balance::{
     Check, CheckKind, DnsCheck, Forwarding, HttpCheck, Persistence, Protocol, Scheduler, Server, Service,

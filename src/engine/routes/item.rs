@@ -1,12 +1,11 @@
 //! A route or a rule that should be in the kernel's tables: what makes it the one that the kernel tells.
 
 use crate::engine::KernelRoute;
-use crate::model::{Cidr, IfName, Route, RouteKind, Rule, RuleAction, Scope, TABLE_MAIN, Text, cut};
+use crate::model::{
+    Cidr, IfName, METRIC_IPV6, Route, RouteKind, Rule, RuleAction, Scope, TABLE_MAIN, Text, cut,
+};
 use core::fmt;
 use std::net::IpAddr;
-
-/// Metric that the kernel gives an IPv6 route without one (IP6_RT_PRIO_USER, `linux/ipv6_route.h`).
-const METRIC_IPV6: u32 = 1024;
 
 /// A route with the interface that it gets, or a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,19 +33,10 @@ pub(in crate::engine) enum Key {
 }
 
 impl Item {
-    /// `interface`: that of a route which names none and has no gateway, or one that is only reachable on a
-    /// link.
+    /// `interface`: that of the instance.
     pub(super) fn route(route: &Route, interface: Option<&IfName>) -> Self {
-        let mut route = route.clone();
-        let needs_one = match route.gateway {
-            None => route.kind == RouteKind::Unicast,
-            Some(IpAddr::V4(_)) => false,
-            Some(IpAddr::V6(gateway)) => gateway.is_unicast_link_local(),
-        };
-        if route.interface.is_none() && needs_one {
-            route.interface = interface.cloned();
-        }
-        Item::Route(Box::new(route))
+        let interface = route.interface_on(interface).cloned();
+        Item::Route(Box::new(Route { interface, ..route.clone() }))
     }
 
     /// A net of length 0 is no condition, and the kernel tells none.
@@ -137,7 +127,7 @@ impl Item {
     /// Would the kernel take only one of the two?
     pub(super) fn is_in_the_way_of(&self, other: &Item) -> bool {
         match (self, other) {
-            (Item::Route(a), Item::Route(b)) => place(a) == place(b),
+            (Item::Route(a), Item::Route(b)) => a.place() == b.place(),
             (Item::Rule(_), _) | (_, Item::Rule(_)) => false,
         }
     }
@@ -146,7 +136,7 @@ impl Item {
         let Item::Route(route) = self else { return Likeness::None };
         let is_ipv6 = kernel.destination.address.is_ipv6();
         let metric = if kernel.metric == 0 && is_ipv6 { METRIC_IPV6 } else { kernel.metric };
-        if place(route) != (kernel.destination, kernel.table, metric) {
+        if route.place() != (kernel.destination, kernel.table, metric) {
             return Likeness::None;
         }
         // The kernel has no scopes for IPv6, and fills in what is not given.
@@ -168,7 +158,7 @@ impl Item {
     pub(super) fn key(&self) -> Key {
         match self {
             Item::Route(route) => {
-                let (destination, table, metric) = place(route);
+                let (destination, table, metric) = route.place();
                 let kind = match route.kind {
                     RouteKind::Unicast => 0,
                     RouteKind::Blackhole => 1,
@@ -210,12 +200,6 @@ impl Item {
     pub(super) fn text(&self) -> Text {
         cut(format_args!("{self}"))
     }
-}
-
-/// Two routes with the same are one too many (`fib_table_insert`, `fib6_add_rt2node` with NLM_F_EXCL).
-fn place(route: &Route) -> (Cidr, u32, u32) {
-    let default = if route.destination.address.is_ipv6() { METRIC_IPV6 } else { 0 };
-    (route.destination, route.table, route.metric.filter(|metric| *metric > 0).unwrap_or(default))
 }
 
 fn is_same_rule(a: &Rule, b: &Rule) -> bool {
