@@ -149,7 +149,7 @@ impl Daemon {
             rtnl,
             ipvs,
             packets,
-            settings: Settings::open(options.socket.with_extension("settings")),
+            settings: Settings::open(Settings::beside(&options.socket)),
             endings: VecDeque::new(),
             prober: Prober::new(),
             errands: Errands::open().map_err(|e| say("programs", &e))?,
@@ -187,6 +187,7 @@ impl Daemon {
         }
         super::ready::notify("STOPPING=1");
         self.end_links(clock::now(), |_| true);
+        self.settings.settle(&mut self.rtnl);
         self.prober.shutdown();
         self.errands.shutdown(clock::now);
         if let Some(command) = &self.hooks.stop_script {

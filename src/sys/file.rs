@@ -2,10 +2,10 @@
 
 use crate::config::KeyFile;
 use crate::limits;
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Reads a configuration file for the loop: at most one byte more than [`limits::CONFIG_BYTES_MAX`], which
 /// `config::parse_bytes` refuses.
@@ -27,13 +27,59 @@ pub(super) fn read_small(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// As [`read_small`], of a file that only vipd writes: a symbolic link is not followed, for whoever made it
+/// would choose what is read.
+///
+/// # Errors
+/// As [`read_small`]; `ELOOP` for a symbolic link.
+pub(super) fn read_own(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_with(path, libc::O_NOFOLLOW)?.take(most as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Puts `bytes` into the place of a file of vipd's own in one step, readable by nobody else. Neither there
+/// nor under the name that it has before is a symbolic link followed.
+///
+/// # Errors
+/// What the system says; the file is then what it was.
+pub(super) fn replace_own(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = with_suffix(path, ".new");
+    match fs::remove_file(&new) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(&new)?;
+    let done = file.write_all(bytes).and_then(|()| fs::rename(&new, path));
+    if done.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    done
+}
+
+/// The path with more at the end of its file name: `with_extension` would give `a.1` and `a.2` the same.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 /// Opens a regular file for reading, without waiting.
 ///
 /// # Errors
 /// `InvalidInput` where it is no regular file; else what the system says.
 pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+    open_with(path, 0)
+}
+
+fn open_with(path: &Path, more: libc::c_int) -> io::Result<File> {
     // Without O_NONBLOCK the opening of a FIFO would wait already.
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | more;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));

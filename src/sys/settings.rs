@@ -1,22 +1,25 @@
 //! Settings of interfaces that are changed while somebody needs them, and afterwards what they were before
 //! (VMAC-32), also after a crash: what they were is kept in a file beside the control socket, in the run-time
-//! directory, which is in memory and gone with a reboot, as the settings are.
+//! directory. A reboot takes the settings away, so the file says of which boot it is.
 
+use super::file;
 use super::rtnl::Rtnl;
 use crate::engine::{LinkName, Refusal, Setting};
 use crate::limits;
 use crate::wire::rtnetlink::ipv4_setting;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is held, and what was there before.
 #[derive(Debug)]
 pub struct Settings {
     file: PathBuf,
     held: Vec<Held>,
-    /// Left by an earlier run, and not held again yet.
+    /// Left by an earlier run, and not held again yet; or not put back, because the kernel refused.
     orphans: Vec<Saved>,
+    /// First line of the file: which boot it is.
+    head: String,
     is_warned: bool,
 }
 
@@ -54,10 +57,17 @@ impl Kernel for Rtnl {
 }
 
 impl Settings {
-    /// Reads what an earlier run left in `file`. Lines that cannot be read are of no use to anybody.
+    /// Where settings are kept: `SOCKET.settings`.
+    pub fn beside(socket: &Path) -> PathBuf {
+        file::with_suffix(socket, ".settings")
+    }
+
+    /// Reads what an earlier run left in `file`. Lines that cannot be read are of no use to anybody, nor is a
+    /// file of another boot: the indexes in it are those of other interfaces.
     pub fn open(file: PathBuf) -> Self {
-        let text = match fs::read(&file) {
-            Ok(bytes) => String::from_utf8_lossy(bytes.get(..FILE_MAX).unwrap_or(&bytes)).into_owned(),
+        let head = head();
+        let text = match file::read_own(&file, FILE_MAX) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(e) => {
                 if e.kind() != ErrorKind::NotFound {
                     log::warn!("{}: {e}; settings that an earlier run left stay", file.display());
@@ -65,8 +75,9 @@ impl Settings {
                 String::new()
             }
         };
-        let orphans: Vec<Saved> = text.lines().filter_map(Saved::parse).take(limits::SETTINGS_MAX).collect();
-        Settings { file, held: Vec::new(), orphans, is_warned: false }
+        let lines = text.strip_prefix(&head).unwrap_or_default().lines();
+        let orphans: Vec<Saved> = lines.filter_map(Saved::parse).take(limits::SETTINGS_MAX).collect();
+        Settings { file, held: Vec::new(), orphans, head, is_warned: false }
     }
 
     /// Sets a setting to what its holders need; the first who does saves what was there. More than
@@ -80,7 +91,8 @@ impl Settings {
         self.release_in(rtnl, index, setting);
     }
 
-    /// Everybody who needs a setting holds it: puts back what an earlier run left.
+    /// Everybody who needs a setting holds it: puts back what an earlier run left, and what the kernel
+    /// refused to take back.
     pub fn settle(&mut self, rtnl: &mut Rtnl) {
         self.settle_in(rtnl);
     }
@@ -100,7 +112,8 @@ impl Settings {
             held.holders = held.holders.saturating_add(1);
             return;
         }
-        if self.held.len() >= limits::SETTINGS_MAX {
+        let orphan = self.orphans.iter().position(|saved| saved.is(index, setting));
+        if self.held.len() + self.orphans.len() - usize::from(orphan.is_some()) >= limits::SETTINGS_MAX {
             return self.warn(setting, index, &"too many settings are held");
         }
         let (name, now) = match kernel.read(index, setting) {
@@ -109,12 +122,11 @@ impl Settings {
             Err(Refusal::NoDevice) => return,
             Err(refusal) => return self.warn(setting, index, &refusal),
         };
-        // The value of now is our own where an earlier run died; its name tells that the index is the same
-        // interface still.
-        let orphan = self.orphans.iter().position(|s| s.is(index, setting) && s.name == name);
-        let saved = match orphan {
-            Some(at) => self.orphans.swap_remove(at),
-            None => Saved { index, setting, value: now, name },
+        // Where an earlier run died, the value of now is its own, and what it saved was there before. Another
+        // value was set since, by somebody who meant it; another name is another interface.
+        let saved = match orphan.map(|at| self.orphans.swap_remove(at)) {
+            Some(saved) if saved.name == name && now == needed(setting) => saved,
+            Some(_) | None => Saved { index, setting, value: now, name },
         };
         self.held.push(Held { saved, holders: 1 });
         // Saved before it is changed: a crash between the two must not lose it.
@@ -134,7 +146,8 @@ impl Settings {
             return;
         }
         let saved = self.held.swap_remove(at).saved;
-        self.restore(kernel, &saved);
+        // Under another name it is the same interface: one that goes is told (`forget`).
+        self.restore(kernel, saved, |_| true);
         self.store();
     }
 
@@ -143,14 +156,21 @@ impl Settings {
             return;
         }
         for saved in core::mem::take(&mut self.orphans) {
-            log::info!("{} of {} is put back: an earlier run left it", key(saved.setting), saved.name);
-            self.restore(kernel, &saved);
+            if self.held.iter().any(|held| held.saved.is(saved.index, saved.setting)) {
+                continue;
+            }
+            log::info!("{} of {} is put back", key(saved.setting), saved.name);
+            let name = saved.name.clone();
+            self.restore(kernel, saved, |now| now == name);
         }
         self.store();
     }
 
-    fn restore(&mut self, kernel: &mut impl Kernel, saved: &Saved) {
+    /// Puts back what was there, on an interface of a name that `is_it`. What the kernel refuses is kept for
+    /// the next try.
+    fn restore(&mut self, kernel: &mut impl Kernel, saved: Saved, is_it: impl Fn(&str) -> bool) {
         let result = match kernel.read(saved.index, saved.setting) {
+            Ok((name, _)) if !is_it(&name) => Ok(()),
             // Somebody has set it since, and meant it.
             Ok((_, now)) if now != needed(saved.setting) || now == saved.value => Ok(()),
             Ok(_) => kernel.write(saved.index, saved.setting, saved.value),
@@ -158,7 +178,10 @@ impl Settings {
         };
         match result {
             Ok(()) | Err(Refusal::NoDevice) => {}
-            Err(refusal) => self.warn(saved.setting, saved.index, &refusal),
+            Err(refusal) => {
+                self.warn(saved.setting, saved.index, &refusal);
+                self.orphans.push(saved);
+            }
         }
     }
 
@@ -181,24 +204,28 @@ impl Settings {
     }
 
     fn try_store(&self) -> io::Result<()> {
-        let mut text = String::new();
+        let mut text = self.head.clone();
         for saved in self.held.iter().map(|held| &held.saved).chain(&self.orphans) {
             text.push_str(&saved.line());
         }
-        if text.is_empty() {
+        if text == self.head {
             return match fs::remove_file(&self.file) {
                 Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
                 Ok(()) | Err(_) => Ok(()),
             };
         }
-        let new = self.file.with_extension("new");
-        fs::write(&new, text)?;
-        fs::rename(&new, &self.file)
+        file::replace_own(&self.file, text.as_bytes())
     }
 }
 
-/// Bytes of the file that are read: more than [`limits::SETTINGS_MAX`] lines ever have.
-const FILE_MAX: usize = limits::SETTINGS_MAX * 64;
+/// `boot ID`. Where the id cannot be read there is none, and files of all boots are taken for our own.
+fn head() -> String {
+    let id = file::read_small(Path::new("/proc/sys/kernel/random/boot_id"), 64).unwrap_or_default();
+    format!("boot {}\n", String::from_utf8_lossy(&id).trim_end())
+}
+
+/// Bytes of the file that are read: more than the first line and [`limits::SETTINGS_MAX`] others ever have.
+const FILE_MAX: usize = (limits::SETTINGS_MAX + 2) * 64;
 
 impl Saved {
     fn is(&self, index: u32, setting: Setting) -> bool {
