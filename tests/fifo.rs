@@ -176,6 +176,17 @@ fn a_reader_gets_the_path_and_all_lines_and_is_started_again() {
     assert!(!fs::exists(bench.path("all")).unwrap());
 }
 
+#[test]
+fn a_path_may_move_from_one_kind_to_another() {
+    let mut bench = Bench::new("move");
+    let (one, two) = (bench.fifo("one", None), bench.fifo("two", None));
+    bench.configure(Some(one.clone()), Some(two.clone()));
+    bench.configure(Some(two), Some(one));
+    bench.write(FifoKind::Balance, "VS [10.0.0.1]:tcp:80 DOWN");
+    assert_eq!(waiting(&bench.path("two")), "VS [10.0.0.1]:tcp:80 DOWN\n", "the pipe in use was unlinked");
+    assert_eq!(waiting(&bench.path("one")), "", "this one is told of VRRP alone now");
+}
+
 /// Runs a test in a child, whose policy and locks are its own.
 fn in_child(test: impl FnOnce() -> i32) -> i32 {
     // SAFETY: the child runs one test and ends without the harness's exit handlers.

@@ -69,17 +69,16 @@ impl Fifos {
     /// more go. What cannot be opened is logged, and the rest goes on.
     pub fn configure(&mut self, now: Instant, wanted: &Wanted, runner: &mut Runner) {
         let list = [&wanted.all, &wanted.vrrp, &wanted.balance];
+        // All that go before any that come: a path may move from one kind to another.
+        for ((place, kind), wanted) in self.pipes.iter_mut().zip(KINDS).zip(list) {
+            let is_kept = |pipe: &Pipe| pipe.fd.is_some() && wanted.as_ref().is_some_and(|w| pipe.is_same(w));
+            if let Some(mut pipe) = place.take_if(|pipe| !is_kept(pipe)) {
+                runner.stop(now, Owner::Reader(kind));
+                pipe.remove();
+            }
+        }
         for ((pipe, kind), wanted) in self.pipes.iter_mut().zip(KINDS).zip(list) {
-            let kept = match (pipe.take(), wanted) {
-                (Some(pipe), Some(wanted)) if pipe.fd.is_some() && pipe.is_same(wanted) => Some(pipe),
-                (Some(mut pipe), _) => {
-                    runner.stop(now, Owner::Reader(kind));
-                    pipe.remove();
-                    None
-                }
-                (None, _) => None,
-            };
-            *pipe = match (kept, wanted) {
+            *pipe = match (pipe.take(), wanted) {
                 (Some(mut pipe), Some(wanted)) => {
                     if pipe.wanted.script != wanted.script {
                         runner.stop(now, Owner::Reader(kind));
