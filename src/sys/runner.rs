@@ -30,7 +30,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use tap::Taps;
 
 /// From SIGTERM to SIGKILL.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// Whose program one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +188,7 @@ impl Runner {
         let mut index = 0;
         while let Some(run) = self.runs.get_mut(index) {
             let exit = if child { spawn::exit(run.pid) } else { None };
-            if exit == Some(Exit::Code(spawn::NOT_FOUND)) && run.failure.is_none() {
+            if matches!(exit, Some(Exit::Code(spawn::NOT_FOUND) | Exit::Lost)) && run.failure.is_none() {
                 read_failures(&self.failures.0, &mut self.runs);
             }
             let Some(run) = self.runs.get_mut(index) else { break };
@@ -217,6 +217,19 @@ impl Runner {
         for run in &mut self.runs {
             run.owner = None;
             run.end(now);
+        }
+    }
+
+    /// After `end_all`: has every leader ended? What is left of their groups has had its SIGTERM, too.
+    pub fn is_ended(&self) -> bool {
+        self.runs.iter().all(|run| run.state == State::Killed || spawn::exit(run.pid).is_some())
+    }
+
+    /// Kills what is left of all groups, and waits for none of them.
+    pub fn kill_all(&mut self) {
+        for run in self.runs.drain(..) {
+            run.signal(Signal::SIGKILL);
+            let _ = waitpid(run.pid, Some(WaitPidFlag::WNOHANG));
         }
     }
 
@@ -295,9 +308,10 @@ impl Run {
                     (Some(errno), _) => RunOutcome::NotStarted(errno),
                     (None, Exit::Signal(signal)) => RunOutcome::Killed(signal),
                     (None, Exit::Code(code)) => RunOutcome::Exited(code),
+                    (None, Exit::Lost) => RunOutcome::Exited(spawn::NOT_FOUND),
                 };
                 if self.alone {
-                    let _ = killpg(self.pid, Signal::SIGKILL);
+                    self.signal(Signal::SIGKILL);
                 }
                 self.tell(now, outcome, sink);
                 true
@@ -306,7 +320,7 @@ impl Run {
             State::Ending { .. } => {
                 self.tell(now, RunOutcome::TimedOut, sink);
                 self.tick(now, sink);
-                self.state == State::Killed
+                self.state == State::Killed || exit == Exit::Lost
             }
             State::Killed => true,
         }
@@ -317,7 +331,7 @@ impl Run {
         match self.state {
             State::Running { end_at: Some(at) } if at <= now => self.end(now),
             State::Ending { kill_at } if kill_at <= now => {
-                let _ = killpg(self.pid, Signal::SIGKILL);
+                self.signal(Signal::SIGKILL);
                 self.state = State::Killed;
                 // Whoever is stuck in the kernel must not keep those behind it from their turn.
                 self.tell(now, RunOutcome::TimedOut, sink);
@@ -331,10 +345,17 @@ impl Run {
 
     fn end(&mut self, now: Instant) {
         if let State::Running { .. } = self.state {
-            let _ = killpg(self.pid, Signal::SIGTERM);
+            self.signal(Signal::SIGTERM);
             // A stopped process takes no other signal.
-            let _ = killpg(self.pid, Signal::SIGCONT);
+            self.signal(Signal::SIGCONT);
             self.state = State::Ending { kill_at: now + GRACE };
+        }
+    }
+
+    /// To its whole group, as long as its number is certainly its own.
+    fn signal(&self, signal: Signal) {
+        if spawn::exit(self.pid) != Some(Exit::Lost) {
+            let _ = killpg(self.pid, signal);
         }
     }
 

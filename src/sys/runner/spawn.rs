@@ -149,6 +149,8 @@ fn prepare(plan: &Plan<'_>, parent: Pid) -> Result<(), Errno> {
 pub(super) enum Exit {
     Code(i32),
     Signal(i32),
+    /// Somebody else has reaped it. How it ended nobody will ever know, and its number may be a stranger's.
+    Lost,
 }
 
 /// Has a child ended, and how? It is not reaped by this.
@@ -166,8 +168,7 @@ pub(super) fn exit(pid: Pid) -> Option<Exit> {
             (_, status) => Some(Exit::Signal(status)),
         },
         Err(Errno::EINTR) => None,
-        // Somebody else has reaped it; how it ended nobody will ever know.
-        Err(_) => Some(Exit::Code(NOT_FOUND)),
+        Err(_) => Some(Exit::Lost),
     }
 }
 
