@@ -167,14 +167,21 @@ impl Daemon {
         log::info!("vipd {} starts with {}", env!("CARGO_PKG_VERSION"), self.options.config.display());
         self.hooks = config.global.clone();
         self.errands.configure(clock::now(), config);
-        if let Some(command) = &self.hooks.start_script
-            && !self.errands.run_hook(command, &mut self.signals, clock::now)
-        {
+        let script = self.hooks.start_script.as_ref();
+        let wish = script.and_then(|script| self.errands.run_hook(script, &mut self.signals, clock::now));
+        if wish == Some(Wish::Leave) {
             log::info!("told to leave");
+            self.errands.shutdown(clock::now);
             return EXIT_DONE;
         }
         self.rtnl.start_dump();
         super::ready::notify("READY=1");
+        // The file was read before the script ran.
+        if wish == Some(Wish::Reload)
+            && let Ok(config) = Self::reload(&self.options.config)
+        {
+            self.take_over(clock::now(), config);
+        }
         let mut code = EXIT_DONE;
         while !self.finished {
             if let Err(e) = self.turn() {

@@ -4,7 +4,7 @@
 use super::fifo::Fifos;
 use super::poll::PollSet;
 use super::realtime;
-use super::runner::{Ended, Owner, Runner};
+use super::runner::{Ended, GRACE, Owner, Runner};
 use super::signals::{Signals, Wish};
 use super::watch::Watch;
 use crate::engine::{Engine, Event, RunId};
@@ -44,47 +44,52 @@ impl Errands {
         self.realtime.apply(config.realtime);
     }
 
-    /// Runs a program and waits for it, for at most its timeout: before the loop and after it. False when
-    /// the daemon was told to leave meanwhile; the program is ended then.
+    /// Runs a program and waits for it, for at most its timeout: before the loop and after it. Gives what
+    /// the daemon was told to do meanwhile; for [`Wish::Leave`], which comes before all else, the program is
+    /// told to end.
     pub(super) fn run_hook(
         &mut self,
         command: &Command,
         signals: &mut Signals,
         clock: fn() -> Instant,
-    ) -> bool {
+    ) -> Option<Wish> {
         let mut set = PollSet::new();
         let mut result = None;
-        let mut is_wanted = true;
+        let mut wanted = None;
         let name = command.argv.first().map_or("", String::as_str);
         self.runner.start_hook(clock(), command);
         // Ends at the deadline of the program at the latest, and 2 s later where it does not obey.
-        while result.is_none() && is_wanted {
+        while result.is_none() && wanted != Some(Wish::Leave) {
             set.clear();
             signals.register(&mut set);
             self.runner.register(&mut set);
             let now = clock();
-            let at = self.runner.next_deadline().unwrap_or(now);
+            let deadlines = [self.runner.next_deadline(), self.fifos.next_deadline()];
+            let at = deadlines.into_iter().flatten().min().unwrap_or(now);
             let _ = set.wait(Some(if at > now { at - now } else { Duration::ZERO }));
             while let Some(wish) = signals.take(&set) {
                 match wish {
-                    Wish::Leave => is_wanted = false,
-                    // The file is about to be read, or does not count any more.
-                    Wish::Reload | Wish::Child => {}
+                    Wish::Leave => wanted = Some(Wish::Leave),
+                    Wish::Reload => wanted = wanted.or(Some(Wish::Reload)),
+                    // The runner looks after its children anyway.
+                    Wish::Child => {}
                 }
             }
-            let sink = &mut |ended: Ended| {
-                if ended.owner == Owner::Hook {
-                    result = Some(ended.outcome);
-                }
-            };
-            self.runner.process(clock(), &set, true, sink);
+            let (now, fifos) = (clock(), &mut self.fifos);
+            self.runner.process(now, &set, true, &mut |ended: Ended| match ended.owner {
+                Owner::Hook => result = Some(ended.outcome),
+                Owner::Reader(kind) => fifos.handle_ended(now, kind, ended),
+                // The engine has no program on its way before the loop or after it.
+                Owner::Engine(_) => {}
+            });
+            self.fifos.tick(now, &mut self.runner);
         }
         match result {
             Some(outcome) if outcome.is_success() => log::info!("{name} {outcome}"),
             Some(outcome) => log::warn!("{name} {outcome}"),
             None => self.runner.stop(clock(), Owner::Hook),
         }
-        is_wanted
+        wanted
     }
 
     /// Starts a program of the engine.
@@ -138,7 +143,8 @@ impl Errands {
         }
     }
 
-    /// The loop has ended: the readers take the last lines out, then all programs are told to end.
+    /// The loop has ended: the readers take the last lines out, then all programs are told to end, and
+    /// killed where they do not within 2 s.
     pub(super) fn shutdown(&mut self, clock: fn() -> Instant) {
         let give_up_at = clock() + LAST_LINES;
         while !self.fifos.is_read() && clock() < give_up_at {
@@ -146,5 +152,10 @@ impl Errands {
         }
         self.fifos.close();
         self.runner.end_all(clock());
+        let kill_at = clock() + GRACE;
+        while !self.runner.is_ended() && clock() < kill_at {
+            let _ = PollSet::new().wait(Some(GLANCE));
+        }
+        self.runner.kill_all();
     }
 }
