@@ -109,6 +109,10 @@ pub(super) fn owner_text(text: &str) -> Result<Owner, Problem> {
 /// The name of a user or a group; whether there is one is only known where the command runs.
 fn account(text: &str) -> Result<String, Problem> {
     let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | '/' | ',');
+    if text.parse() == Ok(u32::MAX) {
+        let what = format!("\"{text}\" is no user or group: to the kernel it means \"leave as it is\"");
+        return Err(Problem::new(what, ""));
+    }
     if text.is_empty() || text.len() > limits::ACCOUNT_MAX || text.contains(bad) {
         let what = format!("\"{}\" is not the name of a user or group", shown(text));
         let hint = match text.split_once(':') {
@@ -304,5 +308,13 @@ mod tests {
         let owner = owner_text("nobody:nogroup").unwrap();
         assert_eq!((owner.user.as_deref(), owner.group.as_deref()), (Some("nobody"), Some("nogroup")));
         assert!(owner_text("a:b:c").is_err() && owner_text(":b").is_err() && owner_text("a:").is_err());
+    }
+
+    #[test]
+    fn the_number_that_changes_nothing_is_nobody() {
+        for text in ["4294967295", "+4294967295", "nobody:4294967295"] {
+            assert!(owner_text(text).is_err(), "HC-46: {text} would run as root");
+        }
+        assert!(owner_text("4294967294:4294967294").is_ok());
     }
 }

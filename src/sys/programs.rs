@@ -98,6 +98,10 @@ impl Accounts {
                 (None, Err(_)) => return Err(NoAccount(format!("group `{name}` is not in {GROUP}"))),
             },
         };
+        // setresuid(2), setresgid(2), chown(2): -1 leaves it as it is, which is root.
+        if uid.as_raw() == u32::MAX || gid.as_raw() == u32::MAX {
+            return Err(NoAccount(format!("{} is no user or group", u32::MAX)));
+        }
         let home = CString::new(format!("HOME={home}")).unwrap_or_default();
         Ok(Account { uid, gid, home })
     }
@@ -276,6 +280,9 @@ mod tests {
         for (user, group, want) in [
             ("nobody", None, "user `nobody` is not in /etc/passwd"),
             ("0", Some("nogroup"), "group `nogroup` is not in /etc/group"),
+            ("4294967295", None, "4294967295 is no user or group"),
+            ("4294967295", Some("4"), "4294967295 is no user or group"),
+            ("0", Some("4294967295"), "4294967295 is no user or group"),
         ] {
             let NoAccount(why) = accounts.find(Some(user), group).unwrap_err();
             assert_eq!(why, want, "HC-46: it would run as root instead");
