@@ -108,11 +108,14 @@ impl Ask {
         self.again_at
     }
 
-    /// Asks once more, where it is due. What goes wrong with that the deadline shows.
-    pub(super) fn tick(&mut self, now: Instant, message: &[u8]) {
-        if self.again_at.is_some_and(|at| at <= now) {
-            self.again_at = None;
-            let _ = send(self.socket.as_raw_fd(), message, MsgFlags::MSG_DONTWAIT);
+    /// Asks once more, where it is due. The outcome, where the network has told one: it tells only once, and
+    /// the socket would be ready, with nothing to read, until the deadline.
+    pub(super) fn tick(&mut self, now: Instant, message: &[u8]) -> Option<Outcome> {
+        self.again_at.take_if(|at| *at <= now)?;
+        match send(self.socket.as_raw_fd(), message, MsgFlags::MSG_DONTWAIT) {
+            // Trouble of this box: the first question may still be answered, and the deadline shows.
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS | Errno::ENOMEM | Errno::EPERM) => None,
+            Err(errno) => Some(told(self.question, errno)),
         }
     }
 
@@ -229,5 +232,32 @@ fn random() -> u64 {
     match got {
         8 => u64::from_ne_bytes(bytes),
         _ => (super::clock::now().total_micros() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::poll::{Interest, PollSet};
+
+    /// Its socket has the error before the question is repeated, and is not read in between.
+    #[test]
+    fn what_a_repeated_question_is_told_is_the_outcome_b122() {
+        let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        drop(server);
+        let (now, timeout, via) = (Instant::ZERO, Duration::from_secs(2), Via::default());
+        let mut ask = Ask::begin(now, Question::Dns, b"query", address, via, timeout).unwrap();
+        let mut set = PollSet::new();
+        let slot = set.add(ask.as_fd(), Interest::Read);
+        set.wait(Some(timeout)).unwrap();
+        assert!(set.is_ready(slot), "the kernel tells at once");
+        assert_eq!(ask.tick(now, b"query"), None, "it is not due yet");
+        let outcome = ask.tick(now + timeout, b"query");
+        assert_eq!(
+            outcome,
+            Some(Outcome::Failed(cut(format_args!("port unreachable")))),
+            "the loop would spin"
+        );
     }
 }

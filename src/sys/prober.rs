@@ -495,7 +495,9 @@ impl Slot {
             }
             // It goes on.
             State::Asking(mut ask) => {
-                ask.tick(now, &self.job);
+                if let Some(outcome) = ask.tick(now, &self.job) {
+                    return Some(outcome);
+                }
                 self.state = State::Asking(ask);
             }
             state @ (State::Connecting(_) | State::Waiting { .. } | State::Talking | State::Free) => {
