@@ -198,10 +198,13 @@ impl Drop for Sleeper {
     }
 }
 
-/// `argv[0]` is what a process is called.
-fn sleeper(name: &str, seconds: &str) -> Sleeper {
-    let mut command = Command::new("/bin/sleep");
-    std::os::unix::process::CommandExt::arg0(&mut command, name);
+/// A process is called as the file that was executed, which may be a link.
+fn sleeper(link: &std::path::Path, seconds: &str) -> Sleeper {
+    let _ = fs::create_dir_all(link.parent().unwrap());
+    let _ = std::os::unix::fs::symlink("/bin/sleep", link);
+    let mut command = Command::new(link);
+    // Where one program is many, this tells which.
+    std::os::unix::process::CommandExt::arg0(&mut command, "sleep");
     Sleeper(command.arg(seconds).stdin(Stdio::null()).spawn().unwrap())
 }
 
@@ -233,11 +236,11 @@ fn processes_are_counted_where_the_kernel_tells_nothing() {
 
 fn come_and_go(name: &str) {
     let mut bench = Bench::new(name);
-    let name = format!("vipd{name}{}", std::process::id());
-    let first = sleeper(&name, "61");
+    let name = format!("{name}{}", std::process::id());
+    let first = sleeper(&bench.folder.join(&name), "61");
     bench.configure(vec![process(&name, &[]), process(&name, &["62"]), process("/bin/sleep/no", &[])]);
     bench.until(Ok(1));
-    let second = sleeper(&format!("/opt/{name}"), "62");
+    let second = sleeper(&bench.folder.join("other").join(&name), "62");
     let came = bench.until(Ok(2));
     bench.run_for(100);
     let other = bench.told.iter().rfind(|(track, _)| *track == 1);
@@ -257,7 +260,7 @@ fn come_and_go(name: &str) {
 fn a_crash_that_nobody_has_reaped_counts_as_gone() {
     let mut bench = Bench::new("zombie");
     let name = format!("vipdzomb{}", std::process::id());
-    let sleeper = sleeper(&name, "63");
+    let sleeper = sleeper(&bench.folder.join(&name), "63");
     bench.configure(vec![process(&name, &[])]);
     bench.until(Ok(1));
     // SAFETY: a process that this test has started, and has not waited for.

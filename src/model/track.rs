@@ -51,7 +51,8 @@ pub enum TrackKind {
     },
     /// Are there enough processes of a program?
     Process {
-        /// What the process is called: the last part of its path, or all of it where it has a `/`.
+        /// What the process is called: the last part of its path, or all of it where it has a `/`: that
+        /// of its executable file, or the one by which it was started.
         process: String,
         /// Its arguments, where they count; compared with the first ones of the process.
         arguments: Vec<String>,

@@ -3,6 +3,13 @@
 //! `/proc` every 2 s.
 //!
 //! Either way `/proc` is read in slices of a few processes a turn (law 1).
+//!
+//! A process is called what the kernel calls it (`comm`: the file name that was executed, be it a
+//! script's) or as its executable file (`exe`; a process may rename itself). Both are read without a lock.
+//! `cmdline` waits for the memory of the process, for ever where that is stuck in the kernel, so it is read
+//! only of a process that is one of those wanted but for its arguments, or may be: whose `comm` is the file
+//! name of the wanted path (which may be a link) or of a wanted argument (a script, whose first word is its
+//! interpreter). A first word that somebody has made up (`exec -a`) makes no name.
 
 use crate::engine::Event;
 use crate::limits;
@@ -11,6 +18,7 @@ use crate::sys::poll::{Interest, PollSet};
 use crate::time::{Duration, Instant};
 use crate::wire::connector::{GROUP, LISTEN_LEN, ProcessEvent, emit_listen, parse};
 use crate::wire::netlink::Messages;
+use core::cell::OnceCell;
 use nix::errno::Errno;
 use std::fs::{File, ReadDir};
 use std::io::Read;
@@ -136,13 +144,17 @@ impl Processes {
 
     fn read_events(&mut self, now: Instant) {
         let mut buffer = [0; 1024];
+        let mut looked = 0;
         for _ in 0..EVENTS_PER_TURN {
+            if looked >= limits::PROCESSES_PER_TURN {
+                return;
+            }
             let Some(connector) = &self.connector else { return };
             match connector.receive(&mut buffer) {
                 Ok(Some(datagram)) => {
                     for message in Messages::new(datagram).map_while(Result::ok) {
                         if let Some(event) = parse(message.payload) {
-                            self.handle(now, event);
+                            looked += self.handle(now, event);
                         }
                     }
                 }
@@ -156,7 +168,8 @@ impl Processes {
         }
     }
 
-    fn handle(&mut self, now: Instant, event: ProcessEvent) {
+    /// Gives how many processes it has looked at.
+    fn handle(&mut self, now: Instant, event: ProcessEvent) -> usize {
         match event {
             ProcessEvent::Answer(0) => {
                 if let Some(connector) = &mut self.connector {
@@ -167,13 +180,18 @@ impl Processes {
                 self.give_up_connector(Errno::from_raw(errno.cast_signed()).desc());
             }
             ProcessEvent::Fork { parent, child } => self.change(now, |found, _| found.copy(parent, child)),
-            ProcessEvent::Changed(pid) => self.change(now, |found, watched| {
-                found.remove(pid);
-                found.look(pid, watched);
-            }),
+            ProcessEvent::Changed(pid) => {
+                let looks = 1 + usize::from(self.scan.is_some());
+                self.change(now, |found, watched| {
+                    found.remove(pid);
+                    found.look(pid, watched);
+                });
+                return looks;
+            }
             ProcessEvent::Exit(pid) => self.change(now, |found, _| found.remove(pid)),
             ProcessEvent::Other => {}
         }
+        0
     }
 
     /// Does the same to what is known and to what a scan has found so far.
@@ -275,40 +293,77 @@ impl Found {
 
     /// Looks at one process; one that is gone meanwhile is nobody's.
     fn look(&mut self, pid: u32, watched: &[Watched]) {
-        let mut line = [0; COMMAND_LINE_MAX];
         let mut stat = [0; STAT_MAX];
-        let (Some(line), Some(stat)) = (read(pid, "cmdline", &mut line), read(pid, "stat", &mut stat)) else {
-            return;
-        };
-        let Some(comm) = comm_of_living(stat) else { return };
+        let Some(comm) = read(pid, "stat", &mut stat).and_then(comm_of_living) else { return };
+        let seen = Seen { pid, comm, exe: OnceCell::new(), line: OnceCell::new() };
         for (index, watched) in watched.iter().enumerate() {
-            if watched.is(pid, line, comm) {
+            if watched.is(&seen) {
                 self.add(pid, index);
             }
         }
     }
 }
 
+/// A process that is looked at. What is not asked for is not read.
+struct Seen<'s> {
+    pid: u32,
+    /// The kernel's own name.
+    comm: &'s [u8],
+    exe: OnceCell<Vec<u8>>,
+    line: OnceCell<Vec<u8>>,
+}
+
+impl Seen<'_> {
+    /// The path of its executable file; empty for a thread of the kernel.
+    fn exe(&self) -> &[u8] {
+        let exe = self.exe.get_or_init(|| {
+            let exe = std::fs::read_link(format!("/proc/{}/exe", self.pid)).unwrap_or_default();
+            exe.into_os_string().into_encoded_bytes()
+        });
+        // An update puts another file in its place.
+        exe.strip_suffix(b" (deleted)").unwrap_or(exe)
+    }
+
+    /// Its arguments, each ended by a NUL; empty for a thread of the kernel.
+    fn line(&self) -> &[u8] {
+        self.line.get_or_init(|| {
+            let mut buffer = [0; COMMAND_LINE_MAX];
+            read(self.pid, "cmdline", &mut buffer).unwrap_or_default().to_vec()
+        })
+    }
+
+    fn is_called(&self, file: &[u8]) -> bool {
+        self.comm == file.get(..COMM_MAX).unwrap_or(file)
+    }
+}
+
 impl Watched {
-    /// `line`: the arguments, each ended by a NUL; empty for a thread of the kernel. `comm`: the kernel's own
-    /// name, which is a script's where `line` begins with its interpreter.
-    fn is(&self, pid: u32, line: &[u8], comm: &[u8]) -> bool {
-        let mut words = line.split_inclusive(|byte| *byte == 0);
+    fn is(&self, seen: &Seen<'_>) -> bool {
+        let wanted = self.process.as_bytes();
+        let is_path = wanted.contains(&b'/');
+        let is_it = if is_path {
+            seen.exe() == wanted
+        } else {
+            seen.is_called(wanted) || file_name(seen.exe()) == wanted
+        };
+        if wanted.is_empty() || is_it && self.arguments.is_empty() {
+            return is_it && !wanted.is_empty();
+        }
+        let mut names = core::iter::once(&self.process).chain(&self.arguments);
+        if !is_it && !names.any(|name| seen.is_called(file_name(name.as_bytes()))) {
+            return false;
+        }
+        let mut words = seen.line().split_inclusive(|byte| *byte == 0);
         let mut word = || words.next().map(|word| word.strip_suffix(&[0]).unwrap_or(word));
         let program = word().unwrap_or(&[]);
-        let wanted = self.process.as_bytes();
-        let is_it = if wanted.contains(&b'/') {
-            program == wanted
-                || std::fs::read_link(format_args!("/proc/{pid}/exe").to_string())
-                    .is_ok_and(|exe| exe.as_os_str().as_encoded_bytes() == wanted)
-        } else {
-            program.rsplit(|byte| *byte == b'/').next() == Some(wanted)
-                || comm == wanted.get(..COMM_MAX).unwrap_or(wanted)
-        };
-        is_it
-            && !wanted.is_empty()
-            && self.arguments.iter().all(|argument| word() == Some(argument.as_bytes()))
+        let is_it = is_it || wanted == if is_path { program } else { file_name(program) };
+        is_it && self.arguments.iter().all(|argument| word() == Some(argument.as_bytes()))
     }
+}
+
+/// The last part of a path.
+fn file_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
 /// The second field of `/proc/PID/stat`; `None` of a zombie, which is dead but for its parent.
@@ -365,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_process_is_known_by_its_name_its_path_and_its_first_arguments() {
-        let line = b"/usr/sbin/named\0-u\0bind\0";
+        let line = Some(&b"/usr/sbin/named\0-u\0bind\0"[..]);
         for (process, arguments, want) in [
             ("named", &[][..], true),
             ("/usr/sbin/named", &[], true),
@@ -376,14 +431,48 @@ mod tests {
             ("named", &["-u", "bind", "-4"], false),
             ("named", &["bind"], false),
         ] {
-            let got = watched(process, arguments).is(u32::MAX, line, b"other");
-            assert_eq!(got, want, "{process} {arguments:?}");
+            for (comm, exe) in [("named", ""), ("renamed", "/usr/sbin/named"), ("named", "/usr/sbin/named")] {
+                let got = watched(process, arguments).is(&seen(comm, exe, line));
+                assert_eq!(got, want, "{process} {arguments:?} {comm} {exe}");
+            }
         }
-        let script = b"/usr/bin/python3\0/opt/watcher.py\0";
-        assert!(watched("watcher.py", &[]).is(u32::MAX, script, b"watcher.py"), "by its interpreter");
+        assert!(
+            watched("/usr/sbin/named", &[]).is(&seen("named", "/usr/sbin/named (deleted)", None)),
+            "updated"
+        );
         let long = watched("a-very-long-program-name", &[]);
-        assert!(long.is(u32::MAX, b"", b"a-very-long-pro"), "the kernel cuts it");
-        assert!(!watched("", &[]).is(u32::MAX, b"", b"kthreadd"));
+        assert!(long.is(&seen("a-very-long-pro", "", None)), "the kernel cuts it");
+        assert!(
+            !watched("", &[]).is(&seen("", "", None)) && !watched("", &[]).is(&seen("kthreadd", "", None))
+        );
+    }
+
+    #[test]
+    fn a_script_is_known_by_its_name_and_by_its_interpreter() {
+        let line = Some(&b"/usr/bin/python3\0/opt/watcher.py\0"[..]);
+        let script = |line| seen("watcher.py", "/usr/bin/python3.11", line);
+        assert!(watched("watcher.py", &[]).is(&script(None)));
+        assert!(watched("python3", &["/opt/watcher.py"]).is(&script(line)), "as ps(1) shows it");
+        assert!(watched("/usr/bin/python3", &["/opt/watcher.py"]).is(&script(line)));
+        assert!(!watched("python3", &["/opt/other.py"]).is(&script(line)));
+    }
+
+    #[test]
+    fn command_lines_of_strangers_are_not_read() {
+        for (process, arguments) in [("named", &[][..]), ("/usr/sbin/named", &[]), ("named", &["-u"])] {
+            let stranger = seen("stuck", "/mnt/stuck", None);
+            assert!(!watched(process, arguments).is(&stranger));
+            assert!(stranger.line.get().is_none(), "law 1: it may be stuck, and the loop with it");
+        }
+        let known = seen("named", "/usr/sbin/named", None);
+        assert!(watched("named", &[]).is(&known) && watched("/usr/sbin/named", &[]).is(&known));
+        assert!(known.line.get().is_none(), "its name is enough");
+    }
+
+    /// With its command line at hand, or not read yet.
+    fn seen<'s>(comm: &'s str, exe: &str, line: Option<&[u8]>) -> Seen<'s> {
+        let line = line.map_or_else(OnceCell::new, |line| OnceCell::from(line.to_vec()));
+        Seen { pid: u32::MAX, comm: comm.as_bytes(), exe: OnceCell::from(exe.as_bytes().to_vec()), line }
     }
 
     #[test]
