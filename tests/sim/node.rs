@@ -330,7 +330,8 @@ impl Node {
             if self.engine.as_ref().and_then(Engine::next_deadline).is_some_and(|at| at <= now) {
                 self.feed(now, Event::Tick, random, sent);
             }
-            while let Some((_, notice)) = self.kernel.notices.pop_front_if(|(at, _)| *at <= now) {
+            while self.kernel.notices.front().is_some_and(|(at, _)| *at <= now) {
+                let Some((_, notice)) = self.kernel.notices.pop_front() else { break };
                 self.feed(now, event(notice), random, sent);
             }
             if self.dump_at.is_some_and(|at| at <= now) {
@@ -387,7 +388,7 @@ impl Node {
     fn feed(&mut self, now: Instant, event: Event<'_>, random: &mut Random, sent: &mut Vec<Sent>) {
         let Some(mut engine) = self.engine.take() else { return };
         if engine.wants_clock() {
-            let micros = now.total_micros() as i64 + self.clock_ahead * 1_000_000;
+            let micros = now.total_micros() + self.clock_ahead * 1_000_000;
             engine.set_unix_time(Duration::from_micros(micros as u64));
         }
         engine.handle(now, event, &mut self.actions);

@@ -75,7 +75,7 @@ impl Plan {
             config.start_delay = start_delay;
             if config.version == Version::V3 && random.percent(10) {
                 // v3 learns the interval of the Active router (FSM-7).
-                config.advert_interval = config.advert_interval * 2;
+                config.advert_interval *= 2;
             }
             if let Some(unicast) = &mut config.unicast {
                 unicast.peers.retain(|p| p.address != base(node, vr.lan, config.family).address);
