@@ -109,3 +109,14 @@ fn an_address_with_other_options_or_another_prefix_length_is_made_anew() {
     );
     assert!(!r.has(LAN, cidr("2001:db8::9/64")), "{:?}", r.addresses);
 }
+
+#[test]
+fn an_address_with_a_peer_is_removed_with_it() {
+    let mut wanted = instance("eth0", 1);
+    let peer = Some(cidr("10.9.9.9/32"));
+    wanted.addresses[0].options.peer = peer;
+    let mut r = active(&wanted);
+    r.reload(&crate::config(&[instance("eth1", 2)]));
+    assert_eq!(r.removed_peers, [peer], "without it the kernel finds no such address, and it stays for ever");
+    assert!(!r.has(LAN, vip(1)));
+}

@@ -84,6 +84,8 @@ pub(crate) struct Router {
     pub(crate) packets: Vec<Sent>,
     /// How often each setting is held.
     pub(crate) settings: BTreeMap<(u32, Setting), i32>,
+    /// Peers of addresses that were removed.
+    pub(crate) removed_peers: Vec<Option<Cidr>>,
     /// Programs that run.
     pub(crate) runs: Vec<RunId>,
     /// Lines written into FIFOs.
@@ -130,6 +132,7 @@ impl Router {
             sent: Vec::new(),
             packets: Vec::new(),
             settings: BTreeMap::new(),
+            removed_peers: Vec::new(),
             runs: Vec::new(),
             fifo: Vec::new(),
             lines: Vec::new(),
@@ -187,7 +190,10 @@ impl Router {
                 Action::Listen(ear) => _ = self.members.insert(ear),
                 Action::Unlisten(ear) => _ = self.members.remove(&ear),
                 Action::AddAddress { index, cidr, .. } => self.change(index, cidr, AddressOp::Add),
-                Action::RemoveAddress { index, cidr, .. } => self.change(index, cidr, AddressOp::Remove),
+                Action::RemoveAddress { index, cidr, peer } => {
+                    self.removed_peers.extend(peer.map(Some));
+                    self.change(index, cidr, AddressOp::Remove);
+                }
                 Action::Redump => self.queue_dump(),
                 Action::Ipvs { token, request } => {
                     if request == IpvsRequest::Resolve {

@@ -425,6 +425,7 @@ impl Instance {
         while self.routes.next_deadline().is_some_and(|at| at <= now) {
             self.routes.converge(now, cx);
         }
+        self.vips.remove_peers(cx.actions);
         let held = self.vips.held().collect();
         self.leave_vmac(cx);
         self.release_settings(cx);

@@ -33,11 +33,12 @@ impl Instance {
             (&old.addresses, &old.excluded) != (&self.config.addresses, &self.config.excluded);
         let mut left = Vec::new();
         if other_addresses {
-            left = self.vips.reconfigure(self.config.all_addresses());
+            left = self.vips.reconfigure(self.config.all_addresses(), cx.actions);
             self.clear_the_way(&mut left, cx);
         }
         if old.virtual_mac != self.config.virtual_mac {
             // The addresses move: what is where they were is somebody's to take away.
+            self.vips.remove_peers(cx.actions);
             left.extend(self.vips.held());
             self.leave_vmac(cx);
             self.vmac = Vmac::new(&self.config);
