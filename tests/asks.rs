@@ -148,12 +148,14 @@ fn paths_have_a_table_of_their_own() {
     bench.assert_passed(path);
     bench.assert_passed(3);
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // The servers of before close their ends in their own time.
+    bench.run_for(100);
     let before = bench::descriptors();
     bench.start(path, silent.local_addr().unwrap(), &dns(), 60_000, true);
     bench.stop(path);
     bench.run_for(50);
     assert_eq!(bench.count(path), 1, "stopped: no event comes of it");
-    assert_eq!(bench::descriptors(), before, "its socket is closed");
+    assert!(bench::descriptors() <= before, "its socket is closed");
 }
 
 /// Runs a test on a thread with a network of its own: `lo`, and `v0` - `v1` between here and another one.
