@@ -40,6 +40,9 @@ impl Engine {
         self.tables_told(now);
         self.unlisten(left, actions);
         self.settle_moved(now, actions);
+        if !first {
+            self.end_first_look(actions);
+        }
         if first {
             self.statics.want(now, true);
             self.static_routes.want(now, true);

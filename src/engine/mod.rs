@@ -102,6 +102,10 @@ pub struct Engine {
     salt: u32,
     statics: Statics,
     static_routes: Routes,
+    /// Are routes and rules told?
+    watched: (bool, bool),
+    /// They are, until all have been told once.
+    is_first_look: bool,
     leftovers: Leftovers,
     /// Virtual addresses that a vipd put where none is to be, until that is looked into.
     strays: Vec<(u32, Cidr)>,
@@ -185,6 +189,8 @@ impl Engine {
             salt: seed,
             statics: Statics::new(&config.static_addresses),
             static_routes: Routes::new(&config.static_routes, &config.static_rules, None),
+            watched: (false, false),
+            is_first_look: true,
             leftovers: Leftovers::default(),
             strays: Vec::new(),
             paces: Vec::new(),

@@ -177,16 +177,38 @@ impl Engine {
 
     /// Asks for notifications of routes and rules where anybody needs them.
     pub(super) fn watch_routes(&mut self, actions: &mut Actions) {
-        let (mut routes, mut rules) = self.static_routes.wants();
-        routes |= self.trackers.wants_routes();
         for i in &mut self.instances {
             i.routes.set_interval(i.config.advert_interval);
+        }
+        let (routes, _) = self.wanted_tables();
+        self.trackers.watch_routes(routes);
+        self.watch(actions);
+    }
+
+    /// What an earlier run left has been told, once, for it can be there though nobody wants routes now. Only
+    /// what is needed is watched from here on.
+    pub(super) fn end_first_look(&mut self, actions: &mut Actions) {
+        if core::mem::take(&mut self.is_first_look) {
+            self.watch(actions);
+        }
+    }
+
+    fn watch(&mut self, actions: &mut Actions) {
+        let wanted = if self.is_first_look { (true, true) } else { self.wanted_tables() };
+        if core::mem::replace(&mut self.watched, wanted) != wanted {
+            let (routes, rules) = wanted;
+            actions.push(Action::WatchRoutes { routes, rules });
+        }
+    }
+
+    /// Does anybody need routes, rules?
+    fn wanted_tables(&self) -> (bool, bool) {
+        let (mut routes, mut rules) = self.static_routes.wants();
+        routes |= self.trackers.wants_routes();
+        for i in &self.instances {
             let (r, p) = i.routes.wants();
             (routes, rules) = (routes || r, rules || p);
         }
-        self.trackers.watch_routes(routes);
-        if routes || rules {
-            actions.push(Action::WatchRoutes { routes, rules });
-        }
+        (routes, rules)
     }
 }

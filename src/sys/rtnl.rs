@@ -146,7 +146,7 @@ impl Rtnl {
         }
     }
 
-    /// Adds a route (or puts it in the place of the one with its destination, table and metric), or removes
+    /// Adds a route, never in the place of the one with its destination, table and metric, or removes
     /// it. Only routes that carry our number are removed. `index`: its interface; 0: none.
     ///
     /// # Errors

@@ -124,9 +124,9 @@ impl Router {
                 | Action::Listen(_)
                 | Action::Unlisten(_)
                 | Action::SettingsSettled
+                | Action::WatchRoutes { .. }
                 | Action::Finished => {}
-                Action::WatchRoutes { .. }
-                | Action::ChangeRoute { .. }
+                Action::ChangeRoute { .. }
                 | Action::ChangeRule { .. }
                 | Action::MakeMacvlan { .. }
                 | Action::SetLink { .. }

@@ -11,6 +11,7 @@ const CLOCK: Duration = Duration::from_secs(14);
 
 pub(crate) struct Checker {
     pub(crate) looked_at: Instant,
+    looks: u32,
     /// For each VR and pair of nodes: since when both are Active and hear each other.
     both_since: Vec<Option<Instant>>,
     /// For each VR and node: since when it holds something without being Active.
@@ -28,6 +29,7 @@ impl Checker {
         let (n, vrs) = (world.nodes.len(), world.plan.vrs.len());
         Checker {
             looked_at: world.now,
+            looks: 0,
             both_since: vec![None; n * n * vrs],
             stray_since: vec![None; n * vrs],
             torn_since: vec![None; n],
@@ -63,8 +65,36 @@ impl Checker {
     /// What lasts, every now and then.
     pub(crate) fn look(&mut self, world: &mut World) -> Result<(), String> {
         self.looked_at = world.now;
+        self.looks += 1;
         self.check_two_active(world)?;
+        if self.looks.is_multiple_of(16) {
+            self.check_complete(world)?;
+        }
         self.check_stray(world)
+    }
+
+    /// An Active router has its addresses (law 3), unless the kernel refuses them.
+    fn check_complete(&self, world: &World) -> Result<(), String> {
+        for (at, node) in world.nodes.iter().enumerate().filter(|(_, n)| n.is_running()) {
+            for vr in (0..world.plan.vrs.len()).filter(|vr| node.is_active(*vr)) {
+                let (_, since) = self.states[vr * self.nodes + at];
+                let calm_since = since.max(node.disturbed_at) + Duration::from_secs(3);
+                if node.refuse_percent > 0 || world.now < calm_since {
+                    continue;
+                }
+                let is_held = |cidr| node.kernel.held.iter().any(|h| h.cidr == cidr);
+                if let Some(missing) = config(node, vr).all_addresses().find(|a| !is_held(a.cidr)) {
+                    return Err(format!(
+                        "{} is Active without {} at {}: {}",
+                        node.name(),
+                        missing.cidr,
+                        world.now,
+                        node.explain(world.now)
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Two Active routers that hear each other: the lower one hears the higher one's next advert and steps

@@ -436,8 +436,8 @@ impl Node {
                 Action::Unlisten(ear) => self.ears.retain(|e| *e != ear),
                 Action::WatchRoutes { routes, rules } => {
                     let (was_routes, was_rules) = self.kernel.watched;
-                    self.kernel.watched = (was_routes || routes, was_rules || rules);
-                    if self.kernel.watched != (was_routes, was_rules) {
+                    self.kernel.watched = (routes, rules);
+                    if (routes && !was_routes) || (rules && !was_rules) {
                         self.want_dump(now);
                     }
                 }

@@ -123,6 +123,7 @@ pub(crate) enum Did {
     Probe(ProbeId),
     StopProbe(ProbeId),
     WatchRoutes,
+    UnwatchRoutes,
     Redump,
 }
 
@@ -183,6 +184,7 @@ impl Bench {
                 Action::StartProbe(id) => Did::Probe(id),
                 Action::StopProbe(id) => Did::StopProbe(id),
                 Action::WatchRoutes { routes: true, .. } => Did::WatchRoutes,
+                Action::WatchRoutes { routes: false, .. } => Did::UnwatchRoutes,
                 Action::Redump => Did::Redump,
                 Action::Note { number } => {
                     let note = self.engine.note(number).unwrap();

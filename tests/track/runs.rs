@@ -72,7 +72,8 @@ fn first_runs_of_many_scripts_are_spread_and_soon() {
     let mut b = Bench::new(&config(&vec![script(10_000, 5000, 1, 1); 20], -10));
     let start = b.now;
     b.pass(ms(500));
-    let mut at: Vec<u64> = b.did.iter().map(|(at, _)| (*at - start).total_millis()).collect();
+    let runs = b.did.iter().filter(|(_, did)| matches!(did, Did::Run(_)));
+    let mut at: Vec<u64> = runs.map(|(at, _)| (*at - start).total_millis()).collect();
     assert_eq!(at.len(), 20, "instances wait for the first results");
     at.dedup();
     assert!(at.len() >= 18, "not all in one moment: {at:?}");

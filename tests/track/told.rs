@@ -54,6 +54,7 @@ fn a_route_is_up_while_one_of_its_kind_is_in_the_table() {
     assert_eq!(b.up(0), None, "the first dump told no routes: nothing is known");
     b.routes = vec![via("10.0.0.1", WAN, 0), via("10.0.0.2", LAN, 100)];
     b.dump();
+    assert!(!b.take().contains(&Did::UnwatchRoutes), "somebody asks");
     assert_eq!((b.up(0), b.up(1)), (Some(true), Some(true)));
     for route in [
         KernelRoute { kind: Some(RouteKind::Blackhole), metric: 5, ..via("10.0.0.1", WAN, 0) },

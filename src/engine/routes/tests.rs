@@ -377,3 +377,48 @@ fn nothing_is_asked_before_the_kernel_has_told_all() {
     assert!(!actions.iter().any(|a| matches!(a, Action::ChangeRoute { .. })));
     assert_eq!(engine.next_deadline(), deadline, "the loop must not spin meanwhile");
 }
+
+#[test]
+fn left_over_routes_go_though_nobody_wants_routes_any_more() {
+    let now = Instant::from_secs(1);
+    let mut engine = crate::engine::Engine::new(&Config::default(), "gw", 1, now);
+    let mut actions = crate::engine::Actions::new();
+    engine.handle(now, crate::engine::Event::DumpStart, &mut actions);
+    engine.handle(now, crate::engine::Event::Link(kernel::link(2, "eth0", true)), &mut actions);
+    engine.handle(now, crate::engine::Event::DumpEnd, &mut actions);
+    let watched = |actions: &mut crate::engine::Actions| {
+        let all: Vec<Action> = core::iter::from_fn(|| actions.take()).collect();
+        all.iter().rev().find_map(|a| match a {
+            Action::WatchRoutes { routes, rules } => Some((*routes, *rules)),
+            _ => None,
+        })
+    };
+    assert_eq!(watched(&mut actions), Some((true, true)), "a crashed run may have left some");
+    let left = KernelRoute {
+        destination: kernel::cidr("198.51.100.0/24"),
+        kind: Some(RouteKind::Unicast),
+        gateway: None,
+        index: 2,
+        source: None,
+        table: 254,
+        metric: 0,
+        scope: Scope::LINK,
+        ours: true,
+    };
+    engine.handle(now, crate::engine::Event::DumpStart, &mut actions);
+    for route in [left, KernelRoute { ours: false, metric: 9, ..left }] {
+        let told = crate::engine::Event::Route { route, is_present: true };
+        engine.handle(now, told, &mut actions);
+    }
+    engine.handle(now, crate::engine::Event::Link(kernel::link(2, "eth0", true)), &mut actions);
+    engine.handle(now, crate::engine::Event::DumpEnd, &mut actions);
+    assert_eq!(
+        watched(&mut actions),
+        Some((false, false)),
+        "a router's table is not to be followed for nothing"
+    );
+    engine.handle(now + SECOND, crate::engine::Event::Tick, &mut actions);
+    let removed: Vec<Action> = core::iter::from_fn(|| actions.take()).collect();
+    let is_removal = |a: &&Action| matches!(a, Action::ChangeRoute { op: AddressOp::Remove, index: 2, .. });
+    assert_eq!(removed.iter().filter(is_removal).count(), 1, "ours alone: {removed:?}");
+}
