@@ -1,6 +1,8 @@
 //! What goes out: actions, in order.
 
 use super::event::{AddressOp, Ear, LinkName, ProbeId, RunId, Setting};
+#[cfg(doc)]
+use super::event::{Event, IpvsEvent};
 use crate::model::{AddressOptions, Cidr, FifoKind, Route, Rule, Text};
 use crate::time::Duration;
 use crate::wire::ipvs::{Destination, Service, ServiceKey};

@@ -1,5 +1,7 @@
 //! What comes in: events, and the values in them.
 
+#[cfg(doc)]
+use super::{Action, IpvsRequest};
 use crate::limits;
 use crate::model::{CheckKind, Cidr, Command, Config, IfName, Reason, RouteKind, Rule, Scope, Text};
 use crate::time::{Duration, Instant};
