@@ -63,6 +63,9 @@ fn safety_and_liveness_under_seeded_faults() {
             if seed >= seeds {
                 return;
             }
+            if seed > 0 && seed.is_multiple_of(5000) {
+                println!("{seed} seeds after {:.0} s", began.elapsed().as_secs_f64());
+            }
             let outcome = run(first + seed, minutes, false);
             let mut total = total.lock().unwrap();
             match outcome {
