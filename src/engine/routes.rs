@@ -467,7 +467,8 @@ impl Routes {
                 entry.refusal = Some(Refusal::Exists);
                 entry.not_before = Some(now + RETRY_INTERVAL);
                 self.converge_at = earlier(self.converge_at, entry.not_before);
-            } else if entry.ours && !entry.seen_ours && entry.asked.is_none() {
+            } else if wanted && entry.ours && !entry.seen_ours && entry.asked.is_none() {
+                // One that is not wanted is asked for all the same: the dump may have told no routes.
                 let due = entry.lost(now, wanted, self.interval);
                 self.converge_at = earlier(self.converge_at, due);
             }

@@ -244,6 +244,20 @@ fn law5_a_reload_changes_what_differs_and_nothing_else() {
 }
 
 #[test]
+fn law5_a_dump_that_tells_no_routes_does_not_end_a_removal() {
+    let mut k = Kernel::new(&[(vec![route("198.51.100.0/24", "eth0")], vec![rule(100)])]);
+    k.want(0, true);
+    k.refused = Some(Refusal::Busy);
+    k.reconfigure(0, &[], &[]);
+    // Nobody watches them any more.
+    k.is_silent = true;
+    k.dump();
+    k.refused = None;
+    k.pass(SECOND);
+    assert!(k.routes.is_empty() && k.rules.is_empty(), "they would stay for ever");
+}
+
+#[test]
 fn two_who_want_the_same_do_not_take_it_from_each_other() {
     let same = (vec![route("198.51.100.0/24", "eth0")], vec![rule(100)]);
     let mut k = Kernel::new(&[same.clone(), same]);
