@@ -16,6 +16,26 @@ pub const ADVERT_ADDRESSES_MAX: usize = 255;
 pub const SERVICES_MAX: usize = 4096;
 /// Servers of one service. More: refused.
 pub const SERVERS_MAX: usize = 1024;
+/// Addresses and marks of one server group, after its ranges are spelled out. More: refused.
+pub const GROUP_KEYS_MAX: usize = 1024;
+/// Server groups in one configuration. More: refused.
+pub const SERVER_GROUPS_MAX: usize = 256;
+/// Checks of one server. More: refused.
+pub const CHECKS_MAX: usize = 8;
+/// Pages of one HTTP check. More: refused.
+pub const PAGES_MAX: usize = 8;
+/// Bytes of a regular expression. More: refused.
+pub const REGEX_MAX: usize = 512;
+/// Header fields of one HTTP check. More: refused.
+pub const HTTP_HEADERS_MAX: usize = 16;
+/// Bytes of the payload of a UDP probe, and of the reply that it wants. More: refused.
+pub const UDP_PAYLOAD_MAX: usize = 1024;
+/// Settings in `[ipvs.settings]`. More: refused.
+pub const IPVS_SETTINGS_MAX: usize = 64;
+/// Bytes of a PEM file (authorities, certificate, key). More: the probe could not be made.
+pub const PEM_MAX: usize = 1 << 20;
+/// Addresses of one name. More: ignored.
+pub const NAME_ADDRESSES_MAX: usize = 16;
 /// Interfaces that the engine keeps in mind. More: the surplus is ignored and shown as a problem.
 pub const INTERFACES_MAX: usize = 1024;
 /// Addresses per interface that the engine keeps in mind to find a source address. More: ignored.

@@ -279,6 +279,10 @@ impl Router {
             | Action::RemoveLink { .. }
             | Action::HoldSetting { .. }
             | Action::ReleaseSetting { .. }
+            | Action::Resolve(_)
+            | Action::HoldIpvsSetting { .. }
+            | Action::ReleaseIpvsSetting { .. }
+            | Action::RememberServices
             | Action::SettingsSettled
             | Action::StopRun(_)
             | Action::Fifo { .. }
@@ -297,7 +301,7 @@ impl Router {
 
     fn ipvs(&mut self, request: IpvsRequest) {
         match request {
-            IpvsRequest::Resolve => self.answer(Event::Ipvs(IpvsEvent::Ready)),
+            IpvsRequest::Resolve => self.answer(Event::Ipvs(IpvsEvent::Ready { sockopt: false })),
             IpvsRequest::DumpServices => {
                 self.dumped += 1;
                 for i in 0..self.services.len() {
@@ -312,6 +316,7 @@ impl Router {
                     self.answer(Event::Ipvs(IpvsEvent::Destination(key, entry)));
                 }
             }
+            IpvsRequest::Whole(_) => {}
             IpvsRequest::NewService(service) => self.services.push((service, Vec::new())),
             IpvsRequest::SetService(service) => {
                 let key = service.key;

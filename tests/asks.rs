@@ -18,7 +18,7 @@ use vipd::model::{CheckKind, DnsCheck, IfName};
 use vipd::time as vt;
 
 fn dns() -> CheckKind {
-    CheckKind::Dns(DnsCheck { name: "example.com".into(), kind: 6 })
+    CheckKind::Dns(DnsCheck { name: "example.com".into(), kind: 6, ..DnsCheck::default() })
 }
 
 /// A DNS server that makes a list of datagrams of each query; counts queries.
@@ -314,7 +314,7 @@ fn a_probe_leaves_by_the_way_that_was_named() {
         let start =
             |bench: &mut Bench, n: u32, address, kind: &CheckKind, source: Option<&str>, interface| {
                 let (source, timeout) = (source.map(|s| s.parse().unwrap()), vt::Duration::from_millis(400));
-                let spec = ProbeSpec { address, kind, timeout, was_up: true, source, interface };
+                let spec = ProbeSpec { address, kind, timeout, was_up: true, source, source_port: 0, interface, mark: 0 };
                 bench.start_spec(ProbeId::PATH + n, &spec);
             };
         let tcp = CheckKind::Tcp;

@@ -5,8 +5,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use vipd::config::{parse, parse_bytes};
 use vipd::model::{
-    AuthPass, Authentication, Check, CheckKind, ChecksumForm, Cidr, Config, Forwarding, Garp, HttpCheck,
-    Ipvs, Persistence, Protocol, Server, Sorry, StatusRange, Version,
+    AuthPass, Authentication, Check, CheckKind, ChecksumForm, Cidr, Config, Forwarding, Front, Garp,
+    HttpCheck, HttpPage, Ipvs, Method, Persistence, Protocol, Server, Sorry, StatusRange, Version,
 };
 use vipd::time::Duration;
 
@@ -86,31 +86,25 @@ fn s1_field_by_field() {
     let service = &config.services[0];
     assert_eq!(service.name, "web");
     assert_eq!(service.protocol, Protocol::Tcp);
-    assert_eq!(service.address, "10.0.0.100:80".parse().unwrap());
+    assert_eq!(service.front, Front::Address("10.0.0.100:80".parse().unwrap()));
     assert_eq!(service.scheduler, "wrr");
     assert_eq!(service.persistence, None);
-    let sorry = Sorry { address: "127.0.0.1:80".parse().unwrap(), forward: Forwarding::DirectRoute };
+    let method = Method::new(Forwarding::DirectRoute);
+    let sorry = Sorry { address: "127.0.0.1:80".parse().unwrap(), method, inhibit: false };
     assert_eq!(service.sorry, Some(sorry), "forwarded as the service is");
-    assert!(service.start_up);
-    let http = HttpCheck {
-        path: "/".to_owned(),
-        virtual_host: None,
-        status: vec![StatusRange { first: 200, last: 200 }],
-        digest: None,
-    };
+    let page = HttpPage { status: vec![StatusRange { first: 200, last: 200 }], ..HttpPage::new("/") };
     let check = Check {
-        kind: CheckKind::Http(http),
         interval: Duration::from_secs(6),
         timeout: Duration::from_secs(3),
         retry_interval: Duration::from_secs(3),
         rise: 1,
         fall: 4,
+        ..Check::new(CheckKind::Http(Box::new(HttpCheck::new(page))))
     };
     let server = |address: &str, weight| Server {
-        address: address.parse().unwrap(),
         weight,
-        forward: Forwarding::DirectRoute,
-        check: Some(check.clone()),
+        checks: vec![check.clone()],
+        ..Server::new(address.parse().unwrap(), Forwarding::DirectRoute)
     };
     assert_eq!(service.servers, [server("192.168.234.47:80", 1), server("192.168.234.57:80", 2)]);
     assert_eq!(config.ipvs, Ipvs::default());
@@ -171,25 +165,14 @@ fn defaults() {
     let service = &config.services[0];
     assert_eq!(service.protocol, Protocol::Tcp, "not keepalived's UDP");
     assert_eq!(service.scheduler, "wlc");
-    assert_eq!((service.persistence, service.sorry, service.start_up), (None, None, true));
+    assert_eq!((&service.persistence, service.sorry), (&None, None));
     let server = &service.servers[0];
-    assert_eq!((server.weight, server.forward, &server.check), (1, Forwarding::Masquerade, &None));
-    let http = HttpCheck {
-        path: "/".to_owned(),
-        virtual_host: None,
-        status: vec![StatusRange { first: 200, last: 299 }],
-        digest: None,
-    };
-    let check = Check {
-        kind: CheckKind::Http(http),
-        interval: Duration::from_secs(10),
-        timeout: Duration::from_secs(5),
-        retry_interval: Duration::from_secs(1),
-        rise: 1,
-        fall: 2,
-    };
-    assert_eq!(service.servers[1].check, Some(check));
-    assert_eq!(config.ipvs, Ipvs { keep: false, watch_interval: Duration::from_secs(10) });
+    assert_eq!(*server, Server::new("192.168.1.11:80".parse().unwrap(), Forwarding::Masquerade));
+    let check = Check::new(CheckKind::Http(Box::new(HttpCheck::new(HttpPage::new("/")))));
+    assert_eq!((check.interval, check.timeout), (Duration::from_secs(10), Duration::from_secs(5)));
+    assert_eq!((check.retry_interval, check.rise, check.fall), (Duration::from_secs(1), 1, 2));
+    assert_eq!(service.servers[1].checks, [check]);
+    assert_eq!(config.ipvs, Ipvs { watch_interval: Duration::from_secs(10), ..Ipvs::default() });
 }
 
 #[test]
@@ -263,7 +246,7 @@ fn every_key_reaches_the_model() {
     );
     let mail = config.mail.unwrap();
     assert_eq!((mail.server.port(), mail.to.len(), mail.helo.as_deref()), (587, 2, Some("r.example.org")));
-    assert_eq!(config.ipvs, Ipvs { keep: true, watch_interval: Duration::from_secs(60) });
+    assert_eq!(config.ipvs, Ipvs { keep: true, watch_interval: Duration::from_secs(60), ..Ipvs::default() });
     let instance = &config.instances[0];
     assert_eq!(instance.version, Version::V3);
     assert_eq!((instance.vrid.get(), instance.priority.get(), instance.preempt), (255, 254, false));
@@ -285,22 +268,26 @@ fn every_key_reaches_the_model() {
     );
     assert_eq!(instance.lease, None);
     let any = &config.services[0];
-    assert_eq!((any.protocol, any.scheduler.as_str(), any.start_up), (Protocol::Udp, "mh", false));
-    assert_eq!(any.persistence, Some(Persistence { timeout: Duration::from_secs(600), prefix_len: 24 }));
-    assert_eq!(any.sorry.unwrap().forward, Forwarding::Masquerade);
-    assert_eq!((any.servers[0].weight, any.servers[0].forward), (65535, Forwarding::Tunnel));
-    assert_eq!((any.servers[1].weight, &any.servers[1].check), (0, &None));
+    assert_eq!((any.protocol, any.scheduler.as_str(), any.servers[0].start_up), (Protocol::Udp, "mh", false));
+    assert_eq!(
+        any.persistence,
+        Some(Persistence { timeout: Duration::from_secs(600), prefix_len: 24, engine: None })
+    );
+    assert_eq!(any.sorry.unwrap().method.forward, Forwarding::Masquerade);
+    assert_eq!((any.servers[0].weight, any.servers[0].method.forward), (65535, Forwarding::Tunnel));
+    assert_eq!((any.servers[1].weight, any.servers[1].checks.len()), (0, 0));
     let six = &config.services[1];
-    assert_eq!(six.persistence.unwrap().prefix_len, 128);
+    assert_eq!(six.persistence.as_ref().unwrap().prefix_len, 128);
     assert_eq!(six.protocol, Protocol::Sctp);
-    let tcp = six.servers[0].check.as_ref().unwrap();
+    let tcp = &six.servers[0].checks[0];
     assert_eq!((&tcp.kind, tcp.rise, tcp.fall), (&CheckKind::Tcp, 3, 5));
     assert_eq!((tcp.interval, tcp.timeout), (Duration::from_millis(500), Duration::from_millis(200)));
     assert_eq!(tcp.retry_interval, Duration::from_millis(100));
-    assert_eq!(six.servers[0].forward, Forwarding::DirectRoute);
-    let Some(Check { kind: CheckKind::Http(http), .. }) = &six.servers[1].check else {
+    assert_eq!(six.servers[0].method.forward, Forwarding::DirectRoute);
+    let Check { kind: CheckKind::Http(http), .. } = &six.servers[1].checks[0] else {
         panic!("a server's own check replaces the service's")
     };
+    let http = &http.pages[0];
     assert_eq!((http.path.as_str(), http.virtual_host.as_deref()), ("/health?x=1", Some("www.example.org")));
     let ranges = [StatusRange { first: 204, last: 204 }, StatusRange { first: 300, last: 399 }];
     assert_eq!(http.status, ranges);

@@ -138,7 +138,7 @@ fn trackers_of_every_type() {
     ];
     assert_eq!(kinds[..8], wanted);
     let TrackKind::Path { probe, timeout, target, .. } = &kinds[8] else { panic!("it is a path") };
-    let dns = DnsCheck { name: "example.org".to_owned(), kind: 28 };
+    let dns = DnsCheck { name: "example.org".to_owned(), kind: 28, ..DnsCheck::default() };
     assert_eq!((probe, *timeout, target.port()), (&CheckKind::Dns(dns), Duration::from_millis(200), 53));
     let uses: Vec<(usize, i16, bool)> =
         config.instances[0].tracks.iter().map(|u| (u.track, u.weight, u.reverse)).collect();
@@ -255,8 +255,12 @@ fn checks_of_servers_by_ping_and_dns() {
         check = { type = "dns" }
         "#,
     );
-    let kind = |server: usize| config.services[0].servers[server].check.clone().unwrap().kind;
+    let kind = |server: usize| config.services[0].servers[server].checks[0].kind.clone();
     assert_eq!(kind(0), CheckKind::Ping);
-    assert_eq!(kind(1), CheckKind::Dns(DnsCheck { name: String::new(), kind: 65 }));
-    assert_eq!(kind(2), CheckKind::Dns(DnsCheck { name: String::new(), kind: 2 }), "the root's servers");
+    assert_eq!(kind(1), CheckKind::Dns(DnsCheck { name: String::new(), kind: 65, ..DnsCheck::default() }));
+    assert_eq!(
+        kind(2),
+        CheckKind::Dns(DnsCheck { name: String::new(), kind: 2, ..DnsCheck::default() }),
+        "the root's servers"
+    );
 }

@@ -119,6 +119,10 @@ impl Bench {
                 | Action::RemoveLink { .. }
                 | Action::HoldSetting { .. }
                 | Action::ReleaseSetting { .. }
+                | Action::Resolve(_)
+                | Action::HoldIpvsSetting { .. }
+                | Action::ReleaseIpvsSetting { .. }
+                | Action::RememberServices
                 | Action::SettingsSettled
                 | Action::Run(_)
                 | Action::StopRun(_)

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use vipd::engine::{Event, Outcome, ProbeId, ProbeSpec};
-use vipd::model::{CheckKind, HttpCheck, StatusRange};
+use vipd::model::{CheckKind, HttpCheck, HttpPage};
 use vipd::sys::poll::PollSet;
 use vipd::sys::prober::Prober;
 use vipd::time::{Duration, Instant};
@@ -56,13 +56,8 @@ fn server() -> SocketAddr {
 fn steady_probing_allocates_nothing() {
     const CHECKERS: u32 = 8;
     let address = server();
-    let page = HttpCheck {
-        path: "/health".into(),
-        virtual_host: None,
-        status: vec![StatusRange { first: 200, last: 299 }],
-        digest: None,
-    };
-    let kinds = [CheckKind::Http(page), CheckKind::Tcp];
+    let page = HttpCheck::new(HttpPage::new("/health"));
+    let kinds = [CheckKind::Http(Box::new(page)), CheckKind::Tcp];
     let mut prober = Prober::with_program(env!("CARGO_BIN_EXE_vipd").into(), "worker");
     let mut set = PollSet::new();
     let begin = std::time::Instant::now();
@@ -76,7 +71,16 @@ fn steady_probing_allocates_nothing() {
             let timeout = Duration::from_secs(5);
             let id = ProbeId { checker, serial: round };
             let (source, interface) = (None, None);
-            let spec = ProbeSpec { address, kind, timeout, was_up: true, source, interface };
+            let spec = ProbeSpec {
+                address,
+                kind,
+                timeout,
+                was_up: true,
+                source,
+                source_port: 0,
+                interface,
+                mark: 0,
+            };
             prober.start(now(), id, &spec);
         }
         let mut ended = 0;

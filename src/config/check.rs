@@ -5,7 +5,7 @@ use super::report::{Problem, Report};
 use super::suggest::shown;
 use super::values;
 use crate::limits;
-use crate::model::{Check, CheckKind, DnsCheck, HttpCheck, StatusRange};
+use crate::model::{Check, CheckKind, DnsCheck, HttpCheck, HttpPage, ProbeVia, StatusRange};
 use crate::time::Duration;
 use toml::de::DeValue;
 
@@ -104,7 +104,7 @@ fn table(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Check> {
     Some(Check {
         kind: match kind?.value {
             Type::Tcp => CheckKind::Tcp,
-            Type::Http => CheckKind::Http(http),
+            Type::Http => CheckKind::Http(Box::new(http)),
             Type::Ping => CheckKind::Ping,
             Type::Dns => CheckKind::Dns(dns),
         },
@@ -113,6 +113,8 @@ fn table(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Check> {
         retry_interval: retry_interval.map_or(secs(1), |retry| retry.value),
         rise,
         fall,
+        warmup: None,
+        via: ProbeVia::default(),
     })
 }
 
@@ -121,7 +123,7 @@ pub(super) fn dns(table: &mut Table<'_>, report: &mut Report<'_>) -> DnsCheck {
     const NS: u16 = 2;
     let name = table.parsed("query", dns_name, report).map(|name| name.value);
     let record = table.get("record").and_then(|value| record(value, report));
-    DnsCheck { name: name.unwrap_or_default(), kind: record.unwrap_or(NS) }
+    DnsCheck { name: name.unwrap_or_default(), kind: record.unwrap_or(NS), ..DnsCheck::default() }
 }
 
 fn record(value: Value<'_>, report: &mut Report<'_>) -> Option<u16> {
@@ -159,12 +161,12 @@ fn http(table: &mut Table<'_>, report: &mut Report<'_>) -> HttpCheck {
         None => vec![StatusRange { first: 200, last: 299 }],
     };
     let digest = table.parsed("digest", digest, report);
-    HttpCheck {
-        path: path.map_or_else(|| "/".to_owned(), |path| path.value),
+    HttpCheck::new(HttpPage {
         virtual_host: virtual_host.map(|host| host.value),
         status,
         digest: digest.map(|digest| digest.value),
-    }
+        ..HttpPage::new(path.as_ref().map_or("/", |path| &path.value))
+    })
 }
 
 /// A request target (RFC 9112 §3.2.1): begins with a slash, printable ASCII.

@@ -109,7 +109,7 @@ pub(super) fn ipvs(mut table: Table<'_>, report: &mut Report<'_>) -> Ipvs {
     let hour = Duration::from_secs(3600);
     let watch = table.duration("watch_interval", Duration::from_secs(1)..=hour, report);
     table.finish(report);
-    Ipvs { keep, watch_interval: watch.map_or(default.watch_interval, |watch| watch.value) }
+    Ipvs { keep, watch_interval: watch.map_or(default.watch_interval, |watch| watch.value), ..default }
 }
 
 /// Is this one of those that no host can have (IPVS-60)? Then what it is.

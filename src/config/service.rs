@@ -8,7 +8,8 @@ use super::suggest::{nearest, shown};
 use super::values;
 use crate::limits;
 use crate::model::{
-    Check, CheckKind, Forwarding, Name, Persistence, Protocol, Scheduler, Server, Service, Sorry,
+    Check, CheckKind, Forwarding, Front, Method, Name, Persistence, Protocol, Scheduler, Server,
+    ServerAddress, Service, Sorry,
 };
 use crate::time::Duration;
 use core::ops::RangeInclusive;
@@ -37,6 +38,7 @@ struct Parent {
     address: Option<SocketAddr>,
     forward: Forwarding,
     check: Option<Check>,
+    start_up: bool,
 }
 
 /// `[[service]]`.
@@ -58,10 +60,10 @@ pub(super) fn service(mut table: Table<'_>, report: &mut Report<'_>) -> Draft {
     let sorry = table.get("sorry").and_then(|value| sorry(value, parent_address, forward, report));
     let start_up = table.boolean("start_up", report).is_none_or(|start_up| start_up.value);
     let default_check = table.get("check").and_then(|value| check(value, report));
-    let parent = Parent { address: parent_address, forward, check: default_check };
+    let parent = Parent { address: parent_address, forward, check: default_check, start_up };
     let servers = servers(&mut table, &parent, report);
     if let Some(sorry) = sorry
-        && servers.iter().any(|server| server.address == sorry.address)
+        && servers.iter().any(|server| server.address == ServerAddress::Ip(sorry.address))
     {
         let what = format!("`sorry` {} is one of the servers", sorry.address);
         report.warning(table.key_at("sorry"), what, "It will be served by a machine that was found dead.");
@@ -77,14 +79,11 @@ pub(super) fn service(mut table: Table<'_>, report: &mut Report<'_>) -> Draft {
     table.finish(report);
     let service = match (&name, address) {
         (Some(name), Some(address)) => Some(Service {
-            name: name.value.clone(),
-            protocol,
-            address: address.value,
             scheduler: scheduler.unwrap_or_else(default_scheduler),
             persistence,
             sorry,
-            start_up,
             servers,
+            ..Service::new(name.value.clone(), protocol, Front::Address(address.value))
         }),
         _ => None,
     };
@@ -147,7 +146,7 @@ fn persistence(
             return None;
         }
         let timeout = persistence_timeout(value.duration(persistence_range(), report)?, report);
-        return Some(Persistence { timeout, prefix_len: longest });
+        return Some(Persistence { timeout, prefix_len: longest, engine: None });
     };
     let mut table = value.table("persistence", report)?;
     let timeout = table.duration("timeout", persistence_range(), report);
@@ -157,7 +156,7 @@ fn persistence(
         None => longest,
     };
     table.finish(report);
-    Some(Persistence { timeout, prefix_len })
+    Some(Persistence { timeout, prefix_len, engine: None })
 }
 
 /// The kernel multiplies the seconds by its HZ in 32 bits: 31 days is keepalived's limit too (IPVS-60).
@@ -208,7 +207,7 @@ fn sorry(
         _ => (value.parsed(read, report)?, default),
     };
     reachable("sorry", address, forward, service, report);
-    Some(Sorry { address: address.value, forward })
+    Some(Sorry { address: address.value, method: Method::new(forward), inhibit: false })
 }
 
 fn servers(table: &mut Table<'_>, parent: &Parent, report: &mut Report<'_>) -> Vec<Server> {
@@ -216,7 +215,7 @@ fn servers(table: &mut Table<'_>, parent: &Parent, report: &mut Report<'_>) -> V
     let mut out = Vec::new();
     for item in table.tables("server", "[[service.server]]", limits::SERVERS_MAX, report) {
         let Some(read) = server(item, parent, report) else { continue };
-        if let Some(first) = seen.insert(read.value.address, read.at) {
+        if let Some(first) = seen.insert(read.value.address.clone(), read.at) {
             let line = report.lines().place(first).0;
             let what = format!("`address`: {} is a server of this service already", read.value.address);
             report.error(read.at, what, format!("See line {line}; a larger share is a larger weight."));
@@ -245,7 +244,12 @@ fn server(mut table: Table<'_>, parent: &Parent, report: &mut Report<'_>) -> Opt
     if any_port && needs_port && address.value.port() == 0 {
         report.error(address.at, "`address`: a check needs a port", "Give the port, or set check = false.");
     }
-    Some(address.map(|address| Server { address, weight, forward, check }))
+    Some(address.map(|address| Server {
+        weight,
+        start_up: parent.start_up,
+        checks: check.into_iter().collect(),
+        ..Server::new(address, forward)
+    }))
 }
 
 /// IPVS-60, the part on destinations: what the kernel refuses late, or takes and then drops packets.

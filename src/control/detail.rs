@@ -263,7 +263,7 @@ impl Page {
             s.servers.len(),
             Age(s.since)
         ));
-        self.line("address", &format_args!("{} {}, scheduler {}", s.protocol, s.address, s.scheduler));
+        self.line("address", &format_args!("{} {}, scheduler {}", s.protocol, s.front_text(), s.scheduler));
         self.line("in the kernel", &if s.installed { "yes" } else { "NO" });
         self.line("connections", &format_args!("{} active", s.active_connections));
         match (s.sorry, s.sorry_active && s.installed) {
@@ -291,7 +291,7 @@ impl Page {
             "",
             &format_args!(
                 "{}, weight {}, {} active connections, {} inactive",
-                s.forward.word(),
+                s.method.forward.word(),
                 s.weight,
                 s.active_connections,
                 s.inactive_connections

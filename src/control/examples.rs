@@ -6,7 +6,7 @@ use crate::model::status::{
     MailStatus, PeerStatus, RejectedPeer, RouteStatus, RunStatus, ServerStatus, ServiceStatus, Snapshot,
     Stalls, TrackerStatus,
 };
-use crate::model::{Cidr, Family, Forwarding, Level, Protocol, Version, cut};
+use crate::model::{Cidr, Family, Forwarding, Front, Level, Method, Protocol, ServerAddress, Version, cut};
 use crate::time::Duration;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -154,9 +154,12 @@ pub(super) fn busy() -> Snapshot {
 
 pub(super) fn server(address: &str, weight: u32) -> ServerStatus {
     ServerStatus {
-        address: address.parse().unwrap(),
-        forward: Forwarding::DirectRoute,
+        address: ServerAddress::Ip(address.parse().unwrap()),
+        resolved: address.parse().ok(),
+        method: Method::new(Forwarding::DirectRoute),
         weight,
+        configured_weight: weight,
+        draining: false,
         up: true,
         known: true,
         installed: true,
@@ -168,6 +171,7 @@ pub(super) fn server(address: &str, weight: u32) -> ServerStatus {
         probe_time: Some(Duration::from_millis(12)),
         active_connections: 44,
         inactive_connections: 3,
+        checks: Vec::new(),
     }
 }
 
@@ -184,13 +188,17 @@ pub(super) fn service(called: &str, address: &str) -> ServiceStatus {
     ServiceStatus {
         name: name(called),
         protocol: Protocol::Tcp,
-        address: address.parse().unwrap(),
+        front: Front::Address(address.parse().unwrap()),
         scheduler: name("wrr"),
         sorry_active: false,
         sorry: Some("127.0.0.1:80".parse().unwrap()),
         installed: true,
         servers: vec![server("192.168.234.47:80", 1), server("192.168.234.57:80", 2)],
         active_connections: 132,
+        quorum: 1,
+        hysteresis: 0,
+        has_quorum: true,
+        suspended: false,
         since: secs(7200),
     }
 }
@@ -429,9 +437,12 @@ impl Random {
 
     fn server(&mut self) -> ServerStatus {
         ServerStatus {
-            address: self.socket(),
-            forward: Forwarding::Masquerade,
+            address: ServerAddress::Ip(self.socket()),
+            resolved: self.chance(90).then(|| self.socket()),
+            method: Method::new(Forwarding::Masquerade),
             weight: self.below(65_536) as u32,
+            configured_weight: self.below(65_536) as u32,
+            draining: self.chance(10),
             up: self.chance(80),
             known: self.chance(90),
             installed: self.chance(90),
@@ -443,6 +454,7 @@ impl Random {
             probe_time: self.chance(80).then(|| self.duration()),
             active_connections: self.u32(),
             inactive_connections: self.u32(),
+            checks: Vec::new(),
         }
     }
 
@@ -451,13 +463,17 @@ impl Random {
         ServiceStatus {
             name: self.text(),
             protocol: [Protocol::Tcp, Protocol::Udp, Protocol::Sctp][self.below(3) as usize],
-            address: self.socket(),
+            front: Front::Address(self.socket()),
             scheduler: self.text(),
             sorry_active: self.chance(10),
             sorry: self.chance(50).then(|| self.socket()),
             installed: self.chance(95),
             servers: (0..count).map(|_| self.server()).collect(),
             active_connections: self.number(),
+            quorum: self.u32(),
+            hysteresis: self.u32(),
+            has_quorum: self.chance(80),
+            suspended: self.chance(10),
             since: self.duration(),
         }
     }
@@ -486,6 +502,8 @@ impl Random {
                 why: self.text(),
                 repaired: self.u32(),
                 refused: self.u32(),
+                sockopt: self.chance(10),
+                sync: Vec::new(),
             }),
             mail: self.chance(50).then(|| MailStatus {
                 waiting: self.u32(),

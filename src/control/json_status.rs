@@ -42,10 +42,11 @@ pub(super) fn status(snapshot: &Snapshot) -> String {
         json.key("services").array(services, service);
         json.key("problems").array(problems, |json, text| json.text(text));
         json.key("ipvs").optional(ipvs.as_ref(), |json, ipvs| {
-            let IpvsStatus { present, why, repaired, refused } = ipvs;
+            let IpvsStatus { present, why, repaired, refused, sockopt, sync: _ } = ipvs;
             json.object(|json| {
                 json.key("present").boolean(*present);
                 json.key("why").text(why);
+                json.key("sockopt").boolean(*sockopt);
                 json.key("repaired").number(*repaired);
                 json.key("refused").number(*refused);
             });
@@ -283,19 +284,23 @@ fn service(json: &mut Json, service: &ServiceStatus) {
     let ServiceStatus {
         name,
         protocol,
-        address,
+        front: _,
         scheduler,
         sorry_active,
         sorry,
         installed,
         servers,
         active_connections,
+        quorum,
+        hysteresis,
+        has_quorum,
+        suspended,
         since,
     } = service;
     json.object(|json| {
         json.key("name").text(name);
         json.key("protocol").shown(protocol);
-        json.key("address").shown(address);
+        json.key("address").text(&service.front_text());
         json.key("scheduler").text(scheduler);
         json.key("health").text(health::service(service).word());
         json.key("sorry_active").boolean(*sorry_active);
@@ -303,6 +308,10 @@ fn service(json: &mut Json, service: &ServiceStatus) {
         json.key("installed").boolean(*installed);
         json.key("servers").array(servers, server);
         json.key("active_connections").number(*active_connections);
+        json.key("quorum").number(*quorum);
+        json.key("hysteresis").number(*hysteresis);
+        json.key("has_quorum").boolean(*has_quorum);
+        json.key("suspended").boolean(*suspended);
         json.key("since_ms").millis(*since);
     });
 }
@@ -310,8 +319,11 @@ fn service(json: &mut Json, service: &ServiceStatus) {
 fn server(json: &mut Json, server: &ServerStatus) {
     let ServerStatus {
         address,
-        forward,
+        resolved,
+        method,
         weight,
+        configured_weight,
+        draining,
         up,
         known,
         installed,
@@ -323,11 +335,15 @@ fn server(json: &mut Json, server: &ServerStatus) {
         probe_time,
         active_connections,
         inactive_connections,
+        checks: _,
     } = server;
     json.object(|json| {
         json.key("address").shown(address);
-        json.key("forward").text(forward.word());
+        json.key("resolved").optional(resolved.as_ref(), |json, address| json.shown(address));
+        json.key("forward").text(method.forward.word());
         json.key("weight").number(*weight);
+        json.key("configured_weight").number(*configured_weight);
+        json.key("draining").boolean(*draining);
         json.key("up").boolean(*up);
         json.key("known").boolean(*known);
         json.key("installed").boolean(*installed);

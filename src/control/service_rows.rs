@@ -55,7 +55,7 @@ fn service_cells(service: &ServiceStatus) -> [String; 7] {
     let total: u64 = service.servers.iter().map(|s| u64::from(s.weight)).sum();
     [
         ascii(&service.name),
-        format!("{} {}", service.protocol, service.address),
+        format!("{} {}", service.protocol, service.front_text()),
         ascii(&service.scheduler),
         format!("{}/{}", serving.count(), service.servers.len()),
         format!("{}/{}", Count(weight), Count(total)),
@@ -99,7 +99,7 @@ fn service_notes(service: &ServiceStatus) -> Vec<String> {
 
 /// `192.168.234.57:80 down 41s: HTTP 503, want 200`
 pub(super) fn server_note(server: &ServerStatus) -> String {
-    let (address, since) = (server.address, Age(server.since));
+    let (address, since) = (&server.address, Age(server.since));
     match (server.up, server.known, server.reason.is_empty()) {
         (true, _, _) => format!("{address} up, not in the kernel's table"),
         (false, false, true) => format!("{address} waits for its first check, {since}"),

@@ -287,7 +287,8 @@ fn screen_with_long_names() {
     });
     let service = &mut snapshot.services[0];
     service.name = name(&"intranet-".repeat(8));
-    service.address = "[2001:db8:1234:5678:9abc:def0:1234:5678]:8443".parse().unwrap();
+    service.front =
+        crate::model::Front::Address("[2001:db8:1234:5678:9abc:def0:1234:5678]:8443".parse().unwrap());
     service.servers =
         vec![server("[2001:db8:1234:5678:9abc:def0:1234:1]:8443", 1), server("192.168.234.57:80", 2)];
     fail(

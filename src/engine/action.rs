@@ -1,11 +1,11 @@
 //! What goes out: actions, in order.
 
-use super::event::{AddressOp, Ear, LinkName, ProbeId, RunId, Setting};
+use super::event::{AddressOp, Ear, LinkName, NameId, ProbeId, RunId, Setting};
 #[cfg(doc)]
 use super::event::{Event, IpvsEvent};
-use crate::model::{AddressOptions, Cidr, FifoKind, Route, Rule, Text};
+use crate::model::{AddressOptions, Cidr, FifoKind, IpvsSetting, IpvsValue, Route, Rule, Text};
 use crate::time::Duration;
-use crate::wire::ipvs::{Destination, Service, ServiceKey};
+use crate::wire::ipvs::{Daemon, DaemonRole, Destination, Service, ServiceKey, Timeouts};
 use crate::wire::vrrp::Family;
 use core::ops::Range;
 
@@ -154,6 +154,24 @@ pub enum Action {
         /// What.
         request: IpvsRequest,
     },
+    /// Look a name up; `Engine::name_spec(id)` says which. Answer: [`Event::Resolved`].
+    Resolve(NameId),
+    /// Write a value into `/proc/sys/net/ipv4/vs/NAME`; what was there is saved at the first time, in memory
+    /// and in the run-time directory (IPVS-80).
+    HoldIpvsSetting {
+        /// Which.
+        name: IpvsSetting,
+        /// What.
+        value: IpvsValue,
+    },
+    /// Put back what was there.
+    ReleaseIpvsSetting {
+        /// Which.
+        name: IpvsSetting,
+    },
+    /// Write down in the run-time directory which services are ours (`Engine::own_services`), for the case
+    /// that we are killed: the next run hands it in as [`Event::ServicesLeft`].
+    RememberServices,
     /// Begin a probe; `Engine::probe_spec(id)` says of what.
     StartProbe(ProbeId),
     /// Forget a probe (its server is gone); no event comes of it.
@@ -194,6 +212,23 @@ pub enum IpvsRequest {
     SetDestination(ServiceKey, Destination),
     /// DEL_DEST. Only the address of the destination counts.
     DelDestination(ServiceKey, Destination),
+    /// What concerns the whole of IPVS.
+    Whole(WholeRequest),
+}
+
+/// Asked of the kernel's IPVS as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WholeRequest {
+    /// GET_CONFIG: [`IpvsEvent::Timeouts`], then `Done`.
+    GetTimeouts,
+    /// SET_CONFIG; a zero keeps what is there.
+    SetTimeouts(Timeouts),
+    /// GET_DAEMON: [`IpvsEvent::Daemon`] for each that runs, then `Done`.
+    DumpDaemons,
+    /// NEW_DAEMON. `Exists` where one runs in that role (IPVS-44).
+    NewDaemon(DaemonRole, Daemon),
+    /// DEL_DAEMON. `NotFound` where none runs in that role.
+    DelDaemon(DaemonRole),
 }
 
 /// Actions of one event, in order. Reused: once grown, it allocates no more.

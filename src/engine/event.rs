@@ -1,11 +1,11 @@
 //! What comes in: events, and the values in them.
 
 #[cfg(doc)]
-use super::{Action, IpvsRequest};
+use super::{Action, IpvsRequest, WholeRequest};
 use crate::limits;
 use crate::model::{CheckKind, Cidr, Command, Config, IfName, Reason, RouteKind, Rule, Scope, Text};
 use crate::time::{Duration, Instant};
-use crate::wire::ipvs::{DestinationEntry, Service, ServiceKey};
+use crate::wire::ipvs::{Daemon, DaemonRole, DestinationEntry, Service, ServiceKey, Timeouts};
 use crate::wire::vrrp::Family;
 use std::net::{IpAddr, SocketAddr};
 
@@ -130,6 +130,27 @@ pub enum Event<'a> {
         /// For how long; zero ends it at once. `Duration::MAX`: until `vipd restore`.
         wanted_for: Duration,
     },
+    /// The operator wants a server to get no new connections, or to get them again (`vipd drain`, `vipd
+    /// undrain`).
+    Drain {
+        /// Index in `Config::services`.
+        service: usize,
+        /// Index in its servers.
+        server: usize,
+        /// True: no new connections.
+        draining: bool,
+    },
+    /// At the start, before anything of IPVS: what an earlier run put into the kernel's table and did not take
+    /// out. What of it is not wanted any more is removed.
+    ServicesLeft(Vec<ServiceKey>),
+    /// A name of [`Action::Resolve`] was looked up.
+    Resolved {
+        /// As in the action. A result with an old id changes nothing.
+        id: NameId,
+        /// Its addresses in the wanted family, best first, at most [`limits::NAME_ADDRESSES_MAX`], at least
+        /// one; or why there are none.
+        result: Result<Vec<IpAddr>, Reason>,
+    },
     /// From the kernel's IPVS.
     Ipvs(IpvsEvent),
     /// A probe ended.
@@ -157,8 +178,11 @@ pub enum Event<'a> {
 /// Something that happened in the kernel's IPVS.
 #[derive(Debug)]
 pub enum IpvsEvent {
-    /// The family answers (at start, or again after it was gone).
-    Ready,
+    /// The kernel's IPVS answers (at start, or again after it was gone).
+    Ready {
+        /// By socket options, the old interface (IPVS-90): IPv4 only.
+        sockopt: bool,
+    },
     /// The family is not there, or gone.
     Absent {
         /// What to install or to enable.
@@ -168,6 +192,10 @@ pub enum IpvsEvent {
     Service(Service),
     /// One destination of a [`IpvsRequest::DumpDestinations`].
     Destination(ServiceKey, DestinationEntry),
+    /// The answer to a [`WholeRequest::GetTimeouts`].
+    Timeouts(Timeouts),
+    /// One daemon of a [`WholeRequest::DumpDaemons`].
+    Daemon(DaemonRole, Daemon),
     /// A request has ended. `token` is that of the request.
     Done {
         /// Which request.
@@ -289,6 +317,8 @@ pub enum RunOwner {
     PreActive(u32),
     /// A service that runs while an instance is Active.
     Supervised(u32),
+    /// A script that looks at a server: the number of its checker.
+    Check(u32),
 }
 
 /// What is to be run; `Engine::run_spec` builds it from current parameters.
@@ -466,8 +496,30 @@ pub struct ProbeSpec<'a> {
     pub was_up: bool,
     /// Source address of the probe; the kernel's choice where not given.
     pub source: Option<IpAddr>,
+    /// Source port; 0: the kernel's choice.
+    pub source_port: u16,
     /// It leaves through this interface; the kernel's choice where not given.
     pub interface: Option<&'a IfName>,
+    /// Firewall mark (SO_MARK); 0: none.
+    pub mark: u32,
+}
+
+/// One lookup of a server's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameId {
+    /// Which name: stable between two reloads.
+    pub number: u32,
+    /// Grows with each lookup and each reload.
+    pub serial: u32,
+}
+
+/// What is to be looked up; `Engine::name_spec` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameSpec<'a> {
+    /// Host name.
+    pub host: &'a str,
+    /// The family that is wanted.
+    pub ipv6: bool,
 }
 
 /// A mail to hand over. The loop adds date and addresses.

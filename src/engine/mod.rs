@@ -30,10 +30,10 @@ mod tables;
 mod track;
 mod vrrp;
 
-pub use action::{Action, Actions, IpvsRequest};
+pub use action::{Action, Actions, IpvsRequest, WholeRequest};
 pub use event::{
-    AddressChange, AddressOp, Ear, Event, IpvsEvent, KernelRoute, Letter, Link, LinkKind, LinkName, Outcome,
-    ProbeId, ProbeSpec, Refusal, RunId, RunOutcome, RunOwner, RunSpec, Setting,
+    AddressChange, AddressOp, Ear, Event, IpvsEvent, KernelRoute, Letter, Link, LinkKind, LinkName, NameId,
+    NameSpec, Outcome, ProbeId, ProbeSpec, Refusal, RunId, RunOutcome, RunOwner, RunSpec, Setting,
 };
 pub use history::Note;
 
@@ -49,7 +49,7 @@ use self::statics::Statics;
 use self::track::Trackers;
 use self::vrrp::{Instance, Leftovers, Pace};
 use crate::model::status::{Happening, InstanceState, Snapshot, Stalls};
-use crate::model::{Cidr, Config, IfName, Level, Mail, Name, cut};
+use crate::model::{Cidr, Config, IfName, Level, Mail, Name, ServiceKey, cut};
 use crate::time::{Duration, Instant};
 use crate::wire::vrrp::{Rung, open};
 use core::fmt;
@@ -289,6 +289,9 @@ impl Engine {
                     instance.handle_resign(now, wanted_for, &mut cx);
                 }
             }
+            Event::Drain { service: _, server: _, draining: _ } => {}
+            Event::ServicesLeft(_) => {}
+            Event::Resolved { id: _, result: _ } => {}
             Event::Ipvs(event) => {
                 let mut cx = self.desk.cx(&self.links, actions);
                 self.balancer.handle_ipvs(now, event, &mut cx);
@@ -352,12 +355,23 @@ impl Engine {
         if id.checker >= ProbeId::PATH { self.trackers.probe_spec(id) } else { self.balancer.probe_spec(id) }
     }
 
+    /// The name of an [`Action::Resolve`]; `None` once it is gone.
+    pub fn name_spec(&self, id: NameId) -> Option<NameSpec<'_>> {
+        self.balancer.name_spec(id)
+    }
+
+    /// What is ours in the kernel's table, for [`Action::RememberServices`].
+    pub fn own_services(&self) -> impl Iterator<Item = ServiceKey> + '_ {
+        self.balancer.own_services()
+    }
+
     /// What is to be run; `None` once it is gone.
     pub fn run_spec(&self, id: RunId) -> Option<RunSpec<'_>> {
         match id.owner {
             RunOwner::Track(_) => self.trackers.run_spec(id),
             RunOwner::Notify(_) | RunOwner::Supervised(_) => self.desk.notifier.run_spec(id),
             RunOwner::PreActive(key) => self.instances.iter().find(|i| i.key() == key)?.run_spec(id),
+            RunOwner::Check(_) => self.balancer.run_spec(id),
         }
     }
 
@@ -586,6 +600,7 @@ impl Engine {
             RunOwner::Notify(_) | RunOwner::Supervised(_) => {
                 cx.notifier.handle_ran(now, id, outcome, took, cx.history, cx.actions);
             }
+            RunOwner::Check(_) => {}
             RunOwner::PreActive(key) => {
                 if let Some(instance) = self.instances.iter_mut().find(|i| i.key() == key) {
                     instance.handle_ran(now, id, outcome, took, &mut cx);

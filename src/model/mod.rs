@@ -18,8 +18,11 @@ pub use address::{
 };
 
 pub use balance::{
-    Check, CheckKind, DnsCheck, Forwarding, HttpCheck, Persistence, Protocol, Scheduler, Server, Service,
-    Sorry, StatusRange,
+    Check, CheckKind, Daemon, DaemonRole, DnsCheck, FileCheck, Forwarding, Front, HttpCheck, HttpPage,
+    HttpVersion, Ipvs, IpvsInterface, IpvsSetting, IpvsValue, Method, PageRegex, Persistence,
+    PersistenceEngine, ProbeVia, Protocol, Scheduler, ScriptCheck, Server, ServerAddress, Service,
+    ServiceKey, SmtpCheck, Sorry, StatusRange, SyncDaemon, Timeouts, TlsCheck, Tunnel, TunnelChecksum,
+    UdpCheck,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 pub use net::{Cidr, IfName, Name, Reason, Text, cut};
@@ -89,19 +92,4 @@ pub struct Mail {
     pub timeout: Duration,
     /// The name given in HELO; the router name where not given.
     pub helo: Option<String>,
-}
-
-/// `[ipvs]`: how the kernel's table is looked after.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ipvs {
-    /// Leave our entries in the table at a clean exit (`keep = true`).
-    pub keep: bool,
-    /// How often the kernel's table is read and compared with what it should hold.
-    pub watch_interval: Duration,
-}
-
-impl Default for Ipvs {
-    fn default() -> Self {
-        Ipvs { keep: false, watch_interval: Duration::from_secs(10) }
-    }
 }

@@ -3,7 +3,8 @@
 //! Everything is an age or a length of time, never a date: these boxes have no clock worth the name.
 
 use super::{
-    Cidr, Family, Forwarding, IfName, Name, Protocol, Reason, Scheduler, Text, Version, diagnostic::Level,
+    Cidr, DaemonRole, Family, Front, IfName, Method, Name, Protocol, Reason, Scheduler, ServerAddress, Text,
+    Version, diagnostic::Level,
 };
 use crate::time::Duration;
 use std::net::{IpAddr, SocketAddr};
@@ -274,8 +275,8 @@ pub struct ServiceStatus {
     pub name: Name,
     /// Its protocol.
     pub protocol: Protocol,
-    /// Address and port.
-    pub address: SocketAddr,
+    /// What clients connect to.
+    pub front: Front,
     /// Its scheduler.
     pub scheduler: Scheduler,
     /// Is the sorry server in the table in place of the servers?
@@ -288,19 +289,45 @@ pub struct ServiceStatus {
     pub servers: Vec<ServerStatus>,
     /// Active connections, all servers, as of the last reading of the table; the sorry server's included.
     pub active_connections: u64,
-    /// Since the last change between "some server is up" and "none is".
+    /// The servers that are up must weigh so much together.
+    pub quorum: u32,
+    /// So much more to gain it, so much less to lose it.
+    pub hysteresis: u32,
+    /// Is it held?
+    pub has_quorum: bool,
+    /// None of its addresses is on this box, and it is configured to rest then (`suspend`).
+    pub suspended: bool,
+    /// Since the quorum was last gained or lost.
     pub since: Duration,
+}
+
+impl ServiceStatus {
+    /// What clients connect to, in short: `10.0.0.100:80`, `mark 7`, `group pool`.
+    pub fn front_text(&self) -> Text {
+        match &self.front {
+            Front::Address(address) => super::cut(format_args!("{address}")),
+            Front::Mark { mark, ipv6: false } => super::cut(format_args!("mark {mark}")),
+            Front::Mark { mark, ipv6: true } => super::cut(format_args!("mark {mark} ipv6")),
+            Front::Group { name, .. } => super::cut(format_args!("group {name}")),
+        }
+    }
 }
 
 /// One server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerStatus {
-    /// Address and port.
-    pub address: SocketAddr,
+    /// Where it is, as configured.
+    pub address: ServerAddress,
+    /// The address that its name has; `None` while that is not known.
+    pub resolved: Option<SocketAddr>,
     /// How packets reach it.
-    pub forward: Forwarding,
-    /// Weight in the configuration.
+    pub method: Method,
+    /// Weight now: the configured one, and what its checks make of it.
     pub weight: u32,
+    /// Weight in the configuration.
+    pub configured_weight: u32,
+    /// The operator lets it run dry (`vipd drain`).
+    pub draining: bool,
     /// Does it take part, as far as its checker knows? (No verdict yet counts as configured by `start_up`.)
     pub up: bool,
     /// Has its checker come to a verdict at all?
@@ -323,6 +350,31 @@ pub struct ServerStatus {
     pub active_connections: u32,
     /// Inactive connections, likewise.
     pub inactive_connections: u32,
+    /// Its checks, in the order of the configuration.
+    pub checks: Vec<CheckStatus>,
+}
+
+/// One check of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckStatus {
+    /// `tcp`, `http`, `https`, `smtp`, `ping`, `dns`, `udp`, `script`, `file`.
+    pub kind: &'static str,
+    /// Does it pass?
+    pub up: bool,
+    /// Has it come to a verdict at all?
+    pub known: bool,
+    /// Why the last probe failed; empty after a success.
+    pub reason: Reason,
+    /// Probes passed.
+    pub passed: u32,
+    /// Probes failed.
+    pub failed: u32,
+    /// How long ago the last probe ended.
+    pub probed: Option<Duration>,
+    /// Time of the last good probe.
+    pub probe_time: Option<Duration>,
+    /// What it adds to the weight.
+    pub weight: i32,
 }
 
 /// The kernel's IPVS.
@@ -336,6 +388,10 @@ pub struct IpvsStatus {
     pub repaired: u32,
     /// Commands that the kernel refused.
     pub refused: u32,
+    /// It is talked to by socket options.
+    pub sockopt: bool,
+    /// Roles in which the sync daemon runs.
+    pub sync: Vec<DaemonRole>,
 }
 
 /// The mail queue.

@@ -422,6 +422,10 @@ impl Daemon {
                 Action::ReleaseSetting { index, name: _, setting } => {
                     self.settings.release(&mut self.rtnl, index, setting);
                 }
+                Action::Resolve(_) => {}
+                Action::HoldIpvsSetting { name: _, value: _ } => {}
+                Action::ReleaseIpvsSetting { name: _ } => {}
+                Action::RememberServices => {}
                 Action::SettingsSettled => self.settings.settle(&mut self.rtnl),
                 Action::Run(id) => {
                     self.flush_addresses(now);

@@ -141,6 +141,9 @@ impl Prober {
             CheckKind::Dns(check) => ask::query(&check.name, check.kind, self.scratch.as_mut_slice())
                 .map(|len| (Task::Ask(Question::Dns), len))
                 .ok_or_else(|| Outcome::NotRun(cut(format_args!("{} is no name of DNS", check.name)))),
+            CheckKind::Smtp(_) | CheckKind::Udp(_) | CheckKind::Script(_) | CheckKind::File(_) => {
+                Err(Outcome::NotRun(cut(format_args!("no such probe yet"))))
+            }
             CheckKind::Http(check) => self.http_job(spec, check).map(|len| (Task::Converse, len)),
         };
         let via = Via { source: spec.source, interface: spec.interface.map(|name| name.as_str()) };
@@ -221,9 +224,12 @@ impl Prober {
             SocketAddr::V6(v6) => SocketAddrV6::new(*v6.ip(), v6.port(), 0, 0).into(),
         };
         let _ = write!(host, "{address}");
-        let host = check.virtual_host.as_deref().unwrap_or(&host);
-        let ranges = check.status.iter().map(|range| (range.first, range.last));
-        emit_http(&mut self.scratch, spec.timeout, host, &check.path, ranges, check.digest.as_ref())
+        let Some(page) = check.pages.first() else {
+            return Err(Outcome::NotRun(cut(format_args!("no page to ask for"))));
+        };
+        let host = page.virtual_host.as_deref().unwrap_or(&host);
+        let ranges = page.status.iter().map(|range| (range.first, range.last));
+        emit_http(&mut self.scratch, spec.timeout, host, &page.path, ranges, page.digest.as_ref())
             .ok_or_else(|| Outcome::NotRun(cut(format_args!("longer than {JOB_MAX} bytes in all"))))
     }
 

@@ -239,7 +239,7 @@ impl Runner {
         };
         let tracks = match id.owner {
             RunOwner::Track(_) => self.runs.iter().filter(is_track).count(),
-            RunOwner::Notify(_) | RunOwner::PreActive(_) | RunOwner::Supervised(_) => 0,
+            RunOwner::Notify(_) | RunOwner::PreActive(_) | RunOwner::Supervised(_) | RunOwner::Check(_) => 0,
         };
         tracks < limits::RUNS_TRACK_MAX && self.runs.len() < limits::RUNS_MAX
     }

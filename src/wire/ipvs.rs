@@ -84,6 +84,79 @@ impl Forwarding {
     }
 }
 
+/// How a tunnel wraps packets (IPVS-30i..k; Linux 5.2 and newer for all but `Ipip`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Tunnel {
+    /// IP in IP.
+    #[default]
+    Ipip,
+    /// Generic UDP encapsulation.
+    Gue {
+        /// UDP port of the server, not zero.
+        port: u16,
+        /// Checksum of the outer header.
+        checksum: TunnelChecksum,
+    },
+    /// GRE; the remote checksum has no meaning here.
+    Gre {
+        /// Checksum of the outer header.
+        checksum: TunnelChecksum,
+    },
+}
+
+/// Checksum of a tunnel's outer header (IPVS-30k).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum TunnelChecksum {
+    /// None.
+    #[default]
+    None,
+    /// Computed.
+    Full,
+    /// Remote checksum offload.
+    Remote,
+}
+
+/// Name of a persistence engine (`sip`; IPVS-26b).
+pub type PersistenceEngine = heapless::String<16>;
+
+/// Timeouts of connections in seconds, 0..=2^31/1000: SET_CONFIG and GET_CONFIG. Zero keeps what is there
+/// (IPVS-45b).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timeouts {
+    /// Established TCP.
+    pub tcp: u32,
+    /// TCP after a FIN.
+    pub tcp_fin: u32,
+    /// UDP.
+    pub udp: u32,
+}
+
+/// Role of the sync daemon; each may run beside the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DaemonRole {
+    /// Tells its connections; value 1.
+    Master,
+    /// Takes in what is told; value 2.
+    Backup,
+}
+
+/// The sync daemon's parameters (NEW_DAEMON, GET_DAEMON).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Daemon {
+    /// Interface for the multicast.
+    pub interface: heapless::String<{ limits::IFNAME_MAX }>,
+    /// 0..=255; the same on both routers.
+    pub id: u8,
+    /// Longest datagram in bytes; 0: the kernel's choice.
+    pub max_len: u16,
+    /// Multicast group; `None`: 224.0.0.81.
+    pub group: Option<IpAddr>,
+    /// UDP port; 0: 8848.
+    pub port: u16,
+    /// TTL or hop limit of the multicast; 0: 1.
+    pub ttl: u8,
+}
+
 /// What names a service in the kernel's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ServiceKey {
@@ -117,6 +190,8 @@ pub struct Service {
     pub timeout: u32,
     /// Prefix length of the persistence mask: 1..=32, 1..=128 (IPVS-26); full length where unused.
     pub prefix_len: u8,
+    /// Persistence engine; empty for none.
+    pub engine: PersistenceEngine,
 }
 
 /// A destination with its parameters.
@@ -126,6 +201,8 @@ pub struct Destination {
     pub address: SocketAddr,
     /// How packets reach it.
     pub forward: Forwarding,
+    /// With `Forwarding::Tunnel`: which tunnel.
+    pub tunnel: Tunnel,
     /// 0 = quiesced.
     pub weight: u32,
     /// 0 = no limit.

@@ -123,6 +123,10 @@ impl Router {
                 Action::Redump
                 | Action::Listen(_)
                 | Action::Unlisten(_)
+                | Action::Resolve(_)
+                | Action::HoldIpvsSetting { .. }
+                | Action::ReleaseIpvsSetting { .. }
+                | Action::RememberServices
                 | Action::SettingsSettled
                 | Action::WatchRoutes { .. }
                 | Action::Finished => {}

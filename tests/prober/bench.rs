@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use vipd::engine::{Event, Letter, Outcome, ProbeId, ProbeSpec};
-use vipd::model::{CheckKind, HttpCheck, Mail, Reason, StatusRange};
+use vipd::model::{CheckKind, HttpCheck, HttpPage, Mail, Reason, StatusRange};
 use vipd::sys::poll::PollSet;
 use vipd::sys::prober::Prober;
 use vipd::time as vt;
@@ -69,7 +69,16 @@ impl Bench {
         was_up: bool,
     ) {
         let timeout = vt::Duration::from_millis(millis);
-        let spec = ProbeSpec { address, kind, timeout, was_up, source: None, interface: None };
+        let spec = ProbeSpec {
+            address,
+            kind,
+            timeout,
+            was_up,
+            source: None,
+            source_port: 0,
+            interface: None,
+            mark: 0,
+        };
         self.start_spec(checker, &spec);
     }
 
@@ -212,10 +221,6 @@ pub(crate) fn tcp() -> CheckKind {
 
 /// `/`, wanting 200.
 pub(crate) fn http() -> CheckKind {
-    CheckKind::Http(HttpCheck {
-        path: "/".into(),
-        virtual_host: None,
-        status: vec![StatusRange { first: 200, last: 200 }],
-        digest: None,
-    })
+    let page = HttpPage { status: vec![StatusRange { first: 200, last: 200 }], ..HttpPage::new("/") };
+    CheckKind::Http(Box::new(HttpCheck::new(page)))
 }

@@ -222,6 +222,10 @@ impl Router {
                 Action::WatchRoutes { .. }
                 | Action::ChangeRoute { .. }
                 | Action::ChangeRule { .. }
+                | Action::Resolve(_)
+                | Action::HoldIpvsSetting { .. }
+                | Action::ReleaseIpvsSetting { .. }
+                | Action::RememberServices
                 | Action::SettingsSettled => {}
                 Action::Fifo { line, .. } => self.fifo.push(line.as_str().to_owned()),
                 Action::SendMail { id } => {

@@ -501,6 +501,10 @@ impl Node {
                 Action::Note { .. }
                 | Action::HoldSetting { .. }
                 | Action::ReleaseSetting { .. }
+                | Action::Resolve(_)
+                | Action::HoldIpvsSetting { .. }
+                | Action::ReleaseIpvsSetting { .. }
+                | Action::RememberServices
                 | Action::SettingsSettled
                 | Action::Fifo { .. }
                 | Action::StopProbe(_) => {}

@@ -194,11 +194,13 @@ fn part(whole: Duration, fraction: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::CheckKind;
+    use crate::model::{CheckKind, ProbeVia};
 
     fn check(rise: u16, fall: u16) -> Check {
         Check {
             kind: CheckKind::Tcp,
+            warmup: None,
+            via: ProbeVia::default(),
             interval: Duration::from_secs(6),
             timeout: Duration::from_secs(3),
             retry_interval: Duration::from_secs(3),

@@ -21,8 +21,10 @@ mod tests;
 use self::checker::Due;
 use self::reconcile::{Family, Reconciler};
 use self::service::Service;
-use super::{Action, Ctx, IpvsEvent, Outcome, ProbeId, ProbeSpec, event::earlier};
-use crate::model::{Config, Level, Reason};
+use super::{
+    Action, Ctx, IpvsEvent, NameId, NameSpec, Outcome, ProbeId, ProbeSpec, RunId, RunSpec, event::earlier,
+};
+use crate::model::{Config, Level, Reason, ServiceKey};
 use crate::time::{Duration, Instant};
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -126,7 +128,7 @@ impl Balancer {
         else {
             return;
         };
-        let (Some(check), Some(checker)) = (&config.check, &mut server.checker) else { return };
+        let (Some(check), Some(checker)) = (config.checks.first(), &mut server.checker) else { return };
         let passed = match &outcome {
             Outcome::Passed => Some(true),
             Outcome::Failed(_) => Some(false),
@@ -208,15 +210,32 @@ impl Balancer {
         let (at, index) = self.find(id)?;
         let service = self.services.get(at)?;
         let (config, server) = (service.config.servers.get(index)?, service.servers.get(index)?);
-        let check = config.check.as_ref()?;
+        let check = config.checks.first()?;
         Some(ProbeSpec {
-            address: config.address,
+            address: server.address?,
             kind: &check.kind,
             timeout: check.timeout,
             was_up: server.up,
-            source: None,
-            interface: None,
+            source: check.via.source,
+            source_port: check.via.source_port,
+            interface: check.via.interface.as_ref(),
+            mark: check.via.mark,
         })
+    }
+
+    /// The script of a probe; `None` once it is gone.
+    pub(super) fn run_spec(&self, _id: RunId) -> Option<RunSpec<'_>> {
+        None
+    }
+
+    /// The name that is looked up; `None` once it is gone.
+    pub(super) fn name_spec(&self, _id: NameId) -> Option<NameSpec<'_>> {
+        None
+    }
+
+    /// The services that are ours in the kernel's table.
+    pub(super) fn own_services(&self) -> impl Iterator<Item = ServiceKey> + '_ {
+        self.services.iter().flat_map(|service| service.config.keys())
     }
 
     /// Ends: no more probes; our services leave the table, unless it is to be kept.
@@ -271,7 +290,7 @@ impl Balancer {
             let config = service.config.servers.get(server as usize);
             let server = service.servers.get_mut(server as usize);
             let (Some(config), Some(server)) = (config, server) else { continue };
-            let (Some(check), Some(checker)) = (&config.check, &mut server.checker) else { continue };
+            let (Some(check), Some(checker)) = (config.checks.first(), &mut server.checker) else { continue };
             match checker.handle_due(now, check, serial) {
                 Due::Probe => {
                     self.serial = serial;
@@ -314,13 +333,12 @@ impl Balancer {
             let params = service.wanted_sorry().map(|(_, params)| params);
             row.want(sorry.address, params);
             // A server may have the sorry server's address.
-            let servers = &service.config.servers;
-            if let Some(same) = servers.iter().position(|s| s.address == sorry.address) {
+            if let Some(same) = service.servers.iter().position(|s| s.address == Some(sorry.address)) {
                 row.want(sorry.address, service.wanted_of_server(same));
             }
         }
-        if let Some(server) = service.config.servers.get(index) {
-            row.want(server.address, service.wanted_of_server(index));
+        if let Some(address) = service.servers.get(index).and_then(|s| s.address) {
+            row.want(address, service.wanted_of_server(index));
         }
         self.table.touch(service.row);
     }

@@ -100,7 +100,8 @@ impl Reader {
             | IpvsRequest::DelDestination(..)
             | IpvsRequest::Resolve
             | IpvsRequest::DumpServices
-            | IpvsRequest::DumpDestinations(_) => (false, false),
+            | IpvsRequest::DumpDestinations(_)
+            | IpvsRequest::Whole(_) => (false, false),
         };
         match self.state {
             State::Idle => false,

@@ -183,7 +183,7 @@ impl Reconciler {
     /// Something from the kernel.
     pub(super) fn handle(&mut self, now: Instant, event: IpvsEvent, cx: &mut Ctx<'_>) {
         match event {
-            IpvsEvent::Ready => self.ready(now, cx),
+            IpvsEvent::Ready { sockopt: _ } => self.ready(now, cx),
             IpvsEvent::Absent { why } => self.absent(now, why, cx),
             IpvsEvent::Service(service) => {
                 self.dump_told_at = now;
@@ -193,6 +193,7 @@ impl Reconciler {
                 self.dump_told_at = now;
                 self.told_destination(now, key, &entry, cx);
             }
+            IpvsEvent::Timeouts(_) | IpvsEvent::Daemon(..) => {}
             IpvsEvent::Done { token, result } => {
                 if self.reader.token() == Some(token) {
                     self.dump_told_at = now;
@@ -443,7 +444,8 @@ impl Reconciler {
                 | IpvsRequest::DelService(_)
                 | IpvsRequest::Resolve
                 | IpvsRequest::DumpServices
-                | IpvsRequest::DumpDestinations(_),
+                | IpvsRequest::DumpDestinations(_)
+                | IpvsRequest::Whole(_),
                 refusal,
             ) => Fault::Refused { destination: None, refusal },
         };
@@ -458,7 +460,8 @@ impl Reconciler {
                 IpvsRequest::DelService(_)
                 | IpvsRequest::Resolve
                 | IpvsRequest::DumpServices
-                | IpvsRequest::DumpDestinations(_) => {}
+                | IpvsRequest::DumpDestinations(_)
+                | IpvsRequest::Whole(_) => {}
             }
         } else {
             self.refused = self.refused.saturating_add(1);
@@ -561,7 +564,10 @@ fn acknowledge(row: &mut Row, request: IpvsRequest) {
             }
         }
         IpvsRequest::DelDestination(_, d) => row.forget(d.address),
-        IpvsRequest::Resolve | IpvsRequest::DumpServices | IpvsRequest::DumpDestinations(_) => {}
+        IpvsRequest::Resolve
+        | IpvsRequest::DumpServices
+        | IpvsRequest::DumpDestinations(_)
+        | IpvsRequest::Whole(_) => {}
     }
 }
 

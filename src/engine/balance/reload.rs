@@ -4,12 +4,11 @@ use super::checker::{Checker, place};
 use super::service::{Server, Service, key, wanted};
 use super::{Balancer, Phase};
 use crate::engine::{Action, Ctx, ProbeId};
-use crate::model::{self, Config};
+use crate::model::{self, Config, ServerAddress};
 use crate::time::Instant;
 use crate::wire::ipvs::ServiceKey;
 use core::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 impl Balancer {
     /// Takes over another configuration. Services by (protocol, address, port) and servers by address keep
@@ -64,7 +63,7 @@ impl Balancer {
     pub(super) fn begin_checkers(&mut self, now: Instant) {
         for (number, &(service, server)) in self.checkers.iter().enumerate() {
             let Some(service) = self.services.get_mut(service as usize) else { continue };
-            let check = service.config.servers.get(server as usize).and_then(|s| s.check.as_ref());
+            let check = service.config.servers.get(server as usize).and_then(|s| s.checks.first());
             if let (Some(check), Some(server)) = (check, service.servers.get_mut(server as usize)) {
                 server.checker = Some(Checker::new(now, check, place(self.seed, number as u32)));
             }
@@ -75,22 +74,22 @@ impl Balancer {
     /// One service at place `at`, with the runtime of those of its servers that are still there.
     fn merge(&mut self, now: Instant, at: usize, old: Option<Service>, config: &model::Service) -> Service {
         let mut service = Service::new(now, config.clone());
-        let mut known: BTreeMap<SocketAddr, (model::Server, Server)> = BTreeMap::new();
+        let mut known: BTreeMap<ServerAddress, (model::Server, Server)> = BTreeMap::new();
         if let Some(old) = old {
             (service.since, service.is_served) = (old.since, old.is_served);
             let servers = old.config.servers.into_iter().zip(old.servers);
-            known = servers.map(|(config, server)| (config.address, (config, server))).collect();
+            known = servers.map(|(config, server)| (config.address.clone(), (config, server))).collect();
         }
         for (index, config) in config.servers.iter().enumerate() {
             let place = place(self.seed, self.checkers.len() as u32);
             let fresh = |check: &model::Check| Checker::new(now, check, place);
             let server = match known.remove(&config.address) {
                 None => {
-                    let up = service.config.start_up || config.check.is_none();
-                    Server::new(now, config.check.as_ref().map(fresh), up)
+                    let up = config.start_up || config.checks.is_empty();
+                    Server::new(now, &config.address, config.checks.first().map(fresh), up)
                 }
                 Some((old, mut server)) => {
-                    match (&config.check, &mut server.checker) {
+                    match (config.checks.first(), &mut server.checker) {
                         (None, _) => {
                             server.checker = None;
                             server.reason.clear();
@@ -101,7 +100,7 @@ impl Balancer {
                         // What is up stays up until the first probe says otherwise.
                         (Some(check), None) => server.checker = Some(fresh(check)),
                         (Some(check), Some(checker)) => {
-                            let was = old.check.as_ref();
+                            let was = old.checks.first();
                             if was.is_none_or(|was| was.kind != check.kind || was.timeout != check.timeout) {
                                 checker.restart(now);
                             }
@@ -125,8 +124,10 @@ impl Balancer {
     fn want_all(&mut self, service: &Service) {
         let Some(row) = self.table.row_mut(service.row) else { return };
         row.unwant_all();
-        for (index, server) in service.config.servers.iter().enumerate() {
-            row.want(server.address, service.wanted_of_server(index));
+        for (index, server) in service.servers.iter().enumerate() {
+            if let Some(address) = server.address {
+                row.want(address, service.wanted_of_server(index));
+            }
         }
         if let Some((address, params)) = service.wanted_sorry() {
             row.want(address, Some(params));

@@ -2,7 +2,7 @@
 
 use super::checker::Checker;
 use super::table::Params;
-use crate::model::{self, Reason};
+use crate::model::{self, PersistenceEngine, Reason, ServerAddress};
 use crate::time::{Duration, Instant};
 use crate::wire::ipvs::{self, ServiceKey};
 use std::net::SocketAddr;
@@ -15,6 +15,8 @@ const SORRY_WEIGHT: u32 = 1;
 /// A server at run time; its parameters are in the service's configuration, at the same place.
 #[derive(Debug)]
 pub(super) struct Server {
+    /// Its address; `None` while its name has none.
+    pub(super) address: Option<SocketAddr>,
     /// `None`: always taken as up.
     pub(super) checker: Option<Checker>,
     /// Does it take part?
@@ -35,8 +37,12 @@ pub(super) struct Server {
 
 impl Server {
     /// A server of which nothing is known yet; `up` is what it is taken for.
-    pub(super) fn new(now: Instant, checker: Option<Checker>, up: bool) -> Self {
+    pub(super) fn new(now: Instant, address: &ServerAddress, checker: Option<Checker>, up: bool) -> Self {
         Server {
+            address: match address {
+                ServerAddress::Ip(address) => Some(*address),
+                ServerAddress::Name { .. } => None,
+            },
             checker,
             up,
             since: now,
@@ -105,8 +111,8 @@ impl Service {
     pub(super) fn wanted_of_server(&self, index: usize) -> Option<Params> {
         let (config, server) = (self.config.servers.get(index)?, self.servers.get(index)?);
         match self.wanted_sorry() {
-            Some((address, params)) if address == config.address => Some(params),
-            Some(_) | None => server.up.then(|| Params::new(config.forward, config.weight)),
+            Some((address, params)) if ServerAddress::Ip(address) == config.address => Some(params),
+            Some(_) | None => server.up.then(|| Params::new(config.method, config.weight)),
         }
     }
 
@@ -114,49 +120,57 @@ impl Service {
     /// stay beside it: they keep the connections that they have (IPVS-50).
     pub(super) fn wanted_sorry(&self) -> Option<(SocketAddr, Params)> {
         let sorry = self.config.sorry.filter(|_| !self.is_served)?;
-        Some((sorry.address, Params::new(sorry.forward, SORRY_WEIGHT)))
+        Some((sorry.address, Params::new(sorry.method, SORRY_WEIGHT)))
     }
 }
 
 /// The name of a service in the kernel's table.
 pub(super) fn key(config: &model::Service) -> ServiceKey {
-    ServiceKey::Address { protocol: config.protocol, address: config.address }
+    config.keys().next().unwrap_or(ServiceKey::Mark { mark: 0, ipv6: false })
 }
 
 /// A service as the kernel's table should hold it.
 pub(super) fn wanted(config: &model::Service) -> ipvs::Service {
-    let full = if config.address.is_ipv6() { 128 } else { 32 };
+    let full = if key(config).is_ipv6() { 128 } else { 32 };
     let (flags, timeout, prefix_len) = match &config.persistence {
         Some(p) => (PERSISTENT, u32::try_from(p.timeout.secs()).unwrap_or(u32::MAX), p.prefix_len),
         None => (0, 0, full),
     };
-    ipvs::Service { key: key(config), scheduler: config.scheduler.clone(), flags, timeout, prefix_len }
+    ipvs::Service {
+        key: key(config),
+        scheduler: config.scheduler.clone(),
+        flags,
+        timeout,
+        prefix_len,
+        engine: PersistenceEngine::new(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Forwarding, Name, Persistence, Protocol, Scheduler, Sorry};
+    use crate::model::{Forwarding, Front, Method, Name, Persistence, Protocol, Sorry};
 
     fn service(weights: &[u32]) -> Service {
         let servers = weights.iter().enumerate().map(|(i, &weight)| model::Server {
-            address: format!("192.0.2.{}:80", i + 1).parse().unwrap(),
             weight,
-            forward: Forwarding::DirectRoute,
-            check: None,
+            ..model::Server::new(format!("192.0.2.{}:80", i + 1).parse().unwrap(), Forwarding::DirectRoute)
         });
+        let front = Front::Address("10.0.0.100:80".parse().unwrap());
+        let method = Method::new(Forwarding::Masquerade);
         let config = model::Service {
-            name: Name::try_from("web").unwrap(),
-            protocol: Protocol::Tcp,
-            address: "10.0.0.100:80".parse().unwrap(),
-            scheduler: Scheduler::try_from("wrr").unwrap(),
-            persistence: Some(Persistence { timeout: Duration::from_secs(300), prefix_len: 24 }),
-            sorry: Some(Sorry { address: "192.0.2.1:80".parse().unwrap(), forward: Forwarding::Masquerade }),
-            start_up: true,
+            persistence: Some(Persistence {
+                timeout: Duration::from_secs(300),
+                prefix_len: 24,
+                engine: None,
+            }),
+            sorry: Some(Sorry { address: "192.0.2.1:80".parse().unwrap(), method, inhibit: false }),
             servers: servers.collect(),
+            ..model::Service::new(Name::try_from("web").unwrap(), Protocol::Tcp, front)
         };
         let mut service = Service::new(Instant::ZERO, config);
-        service.servers = weights.iter().map(|_| Server::new(Instant::ZERO, None, true)).collect();
+        let servers = service.config.servers.iter();
+        service.servers = servers.map(|s| Server::new(Instant::ZERO, &s.address, None, true)).collect();
         service.count(Instant::ZERO);
         service
     }
@@ -164,11 +178,11 @@ mod tests {
     #[test]
     fn sorry_server_may_be_one_of_the_servers() {
         let mut s = service(&[2, 0]);
-        let own = Params::new(Forwarding::DirectRoute, 2);
+        let own = Params::new(Method::new(Forwarding::DirectRoute), 2);
         assert_eq!(s.wanted_of_server(0), Some(own), "up: its own weight and method");
         s.servers[0].up = false;
         assert_eq!(s.count(Instant::from_secs(1)), Some(false), "weight 0 serves nobody new (HC-6)");
-        let sorry = Params::new(Forwarding::Masquerade, 1);
+        let sorry = Params::new(Method::new(Forwarding::Masquerade), 1);
         assert_eq!(s.wanted_of_server(0), Some(sorry), "the same address, now as the sorry server");
         assert_eq!(s.wanted_of_server(1).unwrap().weight, 0, "a quiesced server keeps its connections");
     }
@@ -179,7 +193,7 @@ mod tests {
         let there = wanted(&config);
         assert_eq!((there.flags, there.timeout, there.prefix_len), (1, 300, 24), "IPVS-24 to IPVS-26");
         config.persistence = None;
-        config.address = "[2001:db8::1]:80".parse().unwrap();
+        config.front = Front::Address("[2001:db8::1]:80".parse().unwrap());
         assert_eq!(wanted(&config).prefix_len, 128, "IPVS-26: an IPv6 mask of 0 is refused");
     }
 }

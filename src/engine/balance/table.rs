@@ -4,7 +4,7 @@
 //! back by the `set_*` and `forget` methods, and the next `plan` goes on from there.
 
 use crate::engine::IpvsRequest;
-use crate::model::{Name, Text, cut};
+use crate::model::{Method, Name, Text, cut};
 use crate::time::Instant;
 use crate::wire::ipvs::{Destination, DestinationEntry, Forwarding, Service, ServiceKey};
 use core::fmt::{self, Write};
@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Params {
     /// How packets reach it.
-    pub(super) forward: Forwarding,
+    pub(super) method: Method,
     /// 0 = no new connections (IPVS-50).
     pub(super) weight: u32,
     /// 0 = no limit.
@@ -25,25 +25,26 @@ pub(super) struct Params {
 
 impl Params {
     /// Without thresholds.
-    pub(super) fn new(forward: Forwarding, weight: u32) -> Self {
-        Params { forward, weight, upper_threshold: 0, lower_threshold: 0 }
+    pub(super) fn new(method: Method, weight: u32) -> Self {
+        Params { method, weight, upper_threshold: 0, lower_threshold: 0 }
     }
 
     /// As the kernel told it.
     pub(super) fn of(destination: &Destination) -> Self {
-        let Destination { address: _, forward, weight, upper_threshold, lower_threshold } = *destination;
-        Params { forward, weight, upper_threshold, lower_threshold }
+        let Destination { address: _, forward, tunnel, weight, upper_threshold, lower_threshold } =
+            *destination;
+        Params { method: Method { forward, tunnel }, weight, upper_threshold, lower_threshold }
     }
 
     fn at(self, address: SocketAddr) -> Destination {
-        let Params { forward, weight, upper_threshold, lower_threshold } = self;
-        Destination { address, forward, weight, upper_threshold, lower_threshold }
+        let Params { method: Method { forward, tunnel }, weight, upper_threshold, lower_threshold } = self;
+        Destination { address, forward, tunnel, weight, upper_threshold, lower_threshold }
     }
 
     /// Is `self`, read from the kernel, what `wanted` asked for? Some kernels say `Local` of any
     /// destination on this host, whatever was asked for.
     fn serves_as(&self, wanted: &Params) -> bool {
-        let forward = self.forward == wanted.forward || self.forward == Forwarding::Local;
+        let forward = self.method == wanted.method || self.method.forward == Forwarding::Local;
         forward
             && self.weight == wanted.weight
             && self.upper_threshold == wanted.upper_threshold
@@ -149,7 +150,7 @@ impl Entry {
         match (&self.wanted, &self.actual) {
             (None, Actual::Absent) | (Some(_), Actual::Absent | Actual::Somehow) => None,
             (None, Actual::Somehow | Actual::As(_)) => {
-                let any = Params::new(Forwarding::Masquerade, 0);
+                let any = Params::new(Method::new(Forwarding::Masquerade), 0);
                 Some(IpvsRequest::DelDestination(key, any.at(self.address)))
             }
             (Some(wanted), Actual::As(actual)) => {

@@ -7,10 +7,10 @@ use super::service::{Server, Service};
 use crate::engine::Ctx;
 use crate::engine::history::age;
 use crate::model::status::{IpvsStatus, ServerStatus, ServiceStatus, Snapshot};
-use crate::model::{self, CheckKind, Level, Text, cut};
+use crate::model::{self, CheckKind, Front, Level, Text, cut};
 use crate::time::{Duration, Instant};
 use core::fmt::{self, Display};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// How long probes that could not be made are shown as a problem.
 const NOT_RUN_SHOWN: Duration = Duration::from_secs(60);
@@ -26,6 +26,17 @@ impl Display for Place {
     }
 }
 
+fn place_of(protocol: model::Protocol, address: Option<SocketAddr>) -> Place {
+    Place(protocol, address.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)))
+}
+
+fn front(config: &model::Service) -> Option<SocketAddr> {
+    match &config.front {
+        Front::Address(address) => Some(*address),
+        Front::Mark { .. } | Front::Group { .. } => None,
+    }
+}
+
 const fn up_down(up: bool) -> &'static str {
     if up { "UP" } else { "DOWN" }
 }
@@ -36,14 +47,14 @@ pub(super) fn tell_server(now: Instant, service: &Service, index: usize, changed
     let (Some(config), Some(server)) = (service.config.servers.get(index), service.servers.get(index)) else {
         return;
     };
-    let (name, address) = (&service.config.name, config.address);
+    let (name, address) = (&service.config.name, &config.address);
     if server.up {
         cx.note(now, Level::Note, "server", name, format_args!("{address} is up"));
     } else {
         let text = format_args!("{address} is down: {}", server.reason);
         cx.note(now, Level::Warning, "server", name, text);
     }
-    let Some(check) = config.check.as_ref().filter(|_| changed) else { return };
+    let Some(check) = config.checks.first().filter(|_| changed) else { return };
     let body = match (&check.kind, server.up) {
         (CheckKind::Tcp, true) => "TCP CHECK succeed on service",
         (CheckKind::Tcp, false) => "TCP CHECK failed on service",
@@ -51,6 +62,12 @@ pub(super) fn tell_server(now: Instant, service: &Service, index: usize, changed
         (CheckKind::Ping, false) => "PING CHECK failed on service",
         (CheckKind::Dns(_), true) => "DNS CHECK succeed on service",
         (CheckKind::Dns(_), false) => "DNS CHECK failed on service",
+        (CheckKind::Smtp(_) | CheckKind::Udp(_) | CheckKind::Script(_) | CheckKind::File(_), true) => {
+            "CHECK succeed on service"
+        }
+        (CheckKind::Smtp(_) | CheckKind::Udp(_) | CheckKind::Script(_) | CheckKind::File(_), false) => {
+            "CHECK failed on service"
+        }
         (CheckKind::Http(_), true) => "CHECK succeed on service",
         (CheckKind::Http(_), false) => "CHECK failed on service : HTTP/SSL request failed",
     };
@@ -59,8 +76,8 @@ pub(super) fn tell_server(now: Instant, service: &Service, index: usize, changed
         format_args!(
             "[{}] Realserver {} of virtual server {} - {}",
             cx.router_name,
-            Place(service.config.protocol, address),
-            Place(service.config.protocol, service.config.address),
+            place_of(service.config.protocol, server.address),
+            place_of(service.config.protocol, front(&service.config)),
             up_down(server.up)
         ),
         format_args!("=> {body} <=\n{}{}", server.reason, if server.reason.is_empty() { "" } else { "\n" }),
@@ -84,7 +101,7 @@ pub(super) fn tell_service(now: Instant, service: &Service, cx: &mut Ctx<'_>) {
             cx.note(now, Level::Error, "service", name, text);
         }
     }
-    let place = Place(service.config.protocol, service.config.address);
+    let place = place_of(service.config.protocol, front(&service.config));
     let subject = format_args!("[{}] Virtualserver {place} - {}", cx.router_name, up_down(service.is_served));
     if service.is_served {
         let body = format_args!("=> Gained quorum 1+0=1 <= {} <=\n", service.weight);
@@ -110,7 +127,7 @@ impl Balancer {
         ServiceStatus {
             name: service.config.name.clone(),
             protocol: service.config.protocol,
-            address: service.config.address,
+            front: service.config.front.clone(),
             scheduler: service.config.scheduler.clone(),
             sorry_active: service.sorry_active(),
             sorry: service.config.sorry.map(|sorry| sorry.address),
@@ -123,6 +140,10 @@ impl Balancer {
                 .map(|(config, server)| self.server_status(now, service, config, server))
                 .collect(),
             active_connections: entries.iter().map(|e| u64::from(e.active_connections)).sum(),
+            quorum: service.config.quorum,
+            hysteresis: service.config.hysteresis,
+            has_quorum: service.is_served,
+            suspended: false,
             since: age(now, service.since),
         }
     }
@@ -134,11 +155,14 @@ impl Balancer {
         config: &model::Server,
         server: &Server,
     ) -> ServerStatus {
-        let entry = self.table.row(service.row).and_then(|row| row.entry(config.address));
+        let entry = self.table.row(service.row).and_then(|row| row.entry(server.address?));
         ServerStatus {
-            address: config.address,
-            forward: config.forward,
+            address: config.address.clone(),
+            resolved: server.address,
+            method: config.method,
             weight: config.weight,
+            configured_weight: config.weight,
+            draining: false,
             up: server.up,
             known: server.is_known(),
             installed: entry.is_some_and(|e| e.actual.is_there()),
@@ -150,6 +174,7 @@ impl Balancer {
             probe_time: server.probe_time,
             active_connections: entry.map_or(0, |e| e.active_connections),
             inactive_connections: entry.map_or(0, |e| e.inactive_connections),
+            checks: Vec::new(),
         }
     }
 
@@ -162,6 +187,8 @@ impl Balancer {
             },
             repaired: self.table.repaired,
             refused: self.table.refused,
+            sockopt: false,
+            sync: Vec::new(),
         }
     }
 

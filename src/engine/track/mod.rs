@@ -287,7 +287,9 @@ impl Trackers {
             timeout: *timeout,
             was_up: tracker.verdict() == Verdict::Up,
             source: *source,
+            source_port: 0,
             interface: interface.as_ref(),
+            mark: 0,
         })
     }
 

@@ -147,7 +147,8 @@ impl Exchange {
                 | IpvsRequest::DelService(_)
                 | IpvsRequest::NewDestination(..)
                 | IpvsRequest::SetDestination(..)
-                | IpvsRequest::DelDestination(..) => Kind::Command,
+                | IpvsRequest::DelDestination(..)
+                | IpvsRequest::Whole(_) => Kind::Command,
             };
             // The kernel has one dump at a time on a socket, and one beside changes proves nothing (IPVS-48).
             let is_dump = !matches!(kind, Kind::Command);
@@ -292,7 +293,7 @@ impl Exchange {
                     self.interrupt_all(sink);
                 }
                 self.family = Some(id);
-                sink(IpvsEvent::Ready);
+                sink(IpvsEvent::Ready { sockopt: false });
             }
         }
     }
@@ -318,7 +319,8 @@ impl Exchange {
                 | IpvsRequest::DelService(_)
                 | IpvsRequest::NewDestination(..)
                 | IpvsRequest::SetDestination(..)
-                | IpvsRequest::DelDestination(..) => {
+                | IpvsRequest::DelDestination(..)
+                | IpvsRequest::Whole(_) => {
                     sink(IpvsEvent::Done { token, result: Err(Refusal::Interrupted) });
                 }
             }
@@ -364,7 +366,7 @@ fn emit(batch: &mut Batch<'_>, family: u16, seq: u32, request: &IpvsRequest) -> 
     use DestinationCommand as Dest;
     match request {
         // Never handed in: it is no message of this family.
-        IpvsRequest::Resolve => Ok(()),
+        IpvsRequest::Resolve | IpvsRequest::Whole(_) => Ok(()),
         IpvsRequest::DumpServices => ipvs::emit_dump_services(batch, family, seq),
         IpvsRequest::DumpDestinations(key) => ipvs::emit_dump_destinations(batch, family, seq, key),
         IpvsRequest::NewService(s) => ipvs::emit_service(batch, family, seq, ServiceCommand::New, s),

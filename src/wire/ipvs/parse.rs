@@ -2,7 +2,9 @@
 //! skipped.
 
 use super::number::*;
-use super::{Destination, DestinationEntry, Forwarding, Protocol, Service, ServiceKey};
+use super::{
+    Destination, DestinationEntry, Forwarding, PersistenceEngine, Protocol, Service, ServiceKey, Tunnel,
+};
 use crate::wire::genetlink;
 use crate::wire::netlink::{AF_INET, AF_INET6, Attribute, Attributes, Malformed};
 use std::net::{IpAddr, SocketAddr};
@@ -60,6 +62,7 @@ pub fn parse_destination(payload: &[u8], service_ipv6: bool) -> Result<Destinati
         destination: Destination {
             address: SocketAddr::new(ip(ipv6, &address)?, port),
             forward: forwarding(forward.ok_or(Malformed::Missing("IPVS_DEST_ATTR_FWD_METHOD"))?),
+            tunnel: Tunnel::Ipip,
             weight: weight.ok_or(Malformed::Missing("IPVS_DEST_ATTR_WEIGHT"))?,
             upper_threshold: upper.ok_or(Malformed::Missing("IPVS_DEST_ATTR_U_THRESH"))?,
             lower_threshold: lower.ok_or(Malformed::Missing("IPVS_DEST_ATTR_L_THRESH"))?,
@@ -105,6 +108,7 @@ impl ServiceParts<'_> {
             key,
             scheduler: scheduler.ok_or(Malformed::Value("IPVS_SVC_ATTR_SCHED_NAME"))?,
             flags: flags & !SVC_F_HASHED,
+            engine: PersistenceEngine::new(),
             timeout: self.timeout.ok_or(Malformed::Missing("IPVS_SVC_ATTR_TIMEOUT"))?,
             prefix_len: prefix_len(ipv6, self.netmask.ok_or(Malformed::Missing("IPVS_SVC_ATTR_NETMASK"))?)?,
         }))

@@ -89,6 +89,7 @@ fn what_exists_already_is_changed_and_looked_into() {
     let mut d = crate::wire::ipvs::Destination {
         address: stranger,
         forward: Forwarding::DirectRoute,
+        tunnel: Tunnel::Ipip,
         weight: 5,
         upper_threshold: 0,
         lower_threshold: 0,
@@ -282,7 +283,7 @@ fn late_answers_of_a_family_that_was_gone_change_nothing() {
     let mut bed = Bed::new(&s1());
     bed.start();
     let resolve = bed.drain()[0].0;
-    bed.ipvs(IpvsEvent::Ready);
+    bed.ipvs(IpvsEvent::Ready { sockopt: false });
     bed.ipvs(IpvsEvent::Done { token: resolve, result: Ok(()) });
     let dump = bed.drain()[0].0;
     bed.ipvs(IpvsEvent::Absent { why: cut(format_args!("gone")) });

@@ -30,7 +30,7 @@ impl Kernel {
         if *request == IpvsRequest::Resolve {
             return vec![match self.absent {
                 true => IpvsEvent::Absent { why: cut(format_args!("install kmod-nf-ipvs")) },
-                false => IpvsEvent::Ready,
+                false => IpvsEvent::Ready { sockopt: false },
             }];
         }
         let short = super::brief(request);
@@ -69,7 +69,10 @@ impl Kernel {
     /// Does a command, with the errors of IPVS-40 to IPVS-42.
     pub(super) fn execute(&mut self, request: &IpvsRequest) -> Result<(), Refusal> {
         match request {
-            IpvsRequest::Resolve | IpvsRequest::DumpServices | IpvsRequest::DumpDestinations(_) => Ok(()),
+            IpvsRequest::Resolve
+            | IpvsRequest::DumpServices
+            | IpvsRequest::DumpDestinations(_)
+            | IpvsRequest::Whole(_) => Ok(()),
             IpvsRequest::NewService(s) => {
                 if self.table.contains_key(&s.key) {
                     return Err(Refusal::Exists);

@@ -16,8 +16,8 @@ use crate::engine::notify::Notifier;
 use crate::engine::{Action, Actions, Ctx, IpvsEvent, IpvsRequest, Outcome, ProbeId};
 use crate::model::status::Snapshot;
 use crate::model::{
-    Check, CheckKind, Config, Forwarding, HttpCheck, Mail, Name, Protocol, Scheduler, Server, Service, Sorry,
-    StatusRange, cut,
+    Check, CheckKind, Config, Forwarding, Front, HttpCheck, HttpPage, Mail, Method, Name, Protocol,
+    Scheduler, Server, ServerAddress, Service, Sorry, StatusRange, Tunnel, cut,
 };
 use crate::time::{Duration, Instant};
 use std::net::SocketAddr;
@@ -193,6 +193,7 @@ fn brief(request: &IpvsRequest) -> String {
         IpvsRequest::Resolve => "resolve".into(),
         IpvsRequest::DumpServices => "services".into(),
         IpvsRequest::DumpDestinations(key) => format!("destinations {}", vip(key)),
+        IpvsRequest::Whole(request) => format!("{request:?}"),
         IpvsRequest::NewService(s) => format!("+{} {}", vip(&s.key), s.scheduler),
         IpvsRequest::SetService(s) => format!("~{} {}", vip(&s.key), s.scheduler),
         IpvsRequest::DelService(key) => format!("-{}", vip(key)),
@@ -208,41 +209,30 @@ const SORRY: &str = "127.0.0.1:80";
 
 /// The check of scenario S1.
 fn http() -> Check {
+    let page = HttpPage { status: vec![StatusRange { first: 200, last: 200 }], ..HttpPage::new("/") };
     Check {
-        kind: CheckKind::Http(HttpCheck {
-            path: "/".into(),
-            virtual_host: None,
-            status: vec![StatusRange { first: 200, last: 200 }],
-            digest: None,
-        }),
         interval: Duration::from_secs(6),
         timeout: Duration::from_secs(3),
         retry_interval: Duration::from_secs(3),
-        rise: 1,
         fall: 4,
+        ..Check::new(CheckKind::Http(Box::new(HttpCheck::new(page))))
     }
 }
 
 fn server(address: &str, weight: u32) -> Server {
-    Server {
-        address: address.parse().unwrap(),
-        weight,
-        forward: Forwarding::DirectRoute,
-        check: Some(http()),
-    }
+    let address = address.parse().unwrap();
+    Server { weight, checks: vec![http()], ..Server::new(address, Forwarding::DirectRoute) }
 }
 
 /// The service of scenario S1 on another address.
 fn service(name: &str, address: &str) -> Service {
+    let (name, front) = (Name::try_from(name).unwrap(), Front::Address(address.parse().unwrap()));
+    let method = Method::new(Forwarding::DirectRoute);
     Service {
-        name: Name::try_from(name).unwrap(),
-        protocol: Protocol::Tcp,
-        address: address.parse().unwrap(),
         scheduler: Scheduler::try_from("wrr").unwrap(),
-        persistence: None,
-        sorry: Some(Sorry { address: SORRY.parse().unwrap(), forward: Forwarding::DirectRoute }),
-        start_up: true,
+        sorry: Some(Sorry { address: SORRY.parse().unwrap(), method, inhibit: false }),
         servers: vec![server(A, 1), server(B, 2)],
+        ..Service::new(name, Protocol::Tcp, front)
     }
 }
 

@@ -198,7 +198,14 @@ impl Life {
                 } else {
                     let weight = self.dice.below(3);
                     let forward = Forwarding::DirectRoute;
-                    let d = Destination { address, forward, weight, upper_threshold: 0, lower_threshold: 0 };
+                    let d = Destination {
+                        address,
+                        forward,
+                        tunnel: Tunnel::Ipip,
+                        weight,
+                        upper_threshold: 0,
+                        lower_threshold: 0,
+                    };
                     destinations.insert(address, d);
                 }
             }
@@ -241,7 +248,7 @@ impl Life {
         for (config, status) in self.config.services.iter().zip(self.bed.snapshot().services) {
             let servers = config.servers.iter().zip(status.servers).filter(|(_, s)| s.up);
             let mut destinations: BTreeMap<SocketAddr, u32> =
-                servers.map(|(c, _)| (c.address, c.weight)).collect();
+                servers.map(|(c, s)| (s.resolved.unwrap(), c.weight)).collect();
             if destinations.values().all(|&weight| weight == 0)
                 && let Some(sorry) = config.sorry
             {
@@ -271,19 +278,24 @@ fn random_config(dice: &mut Dice) -> Config {
     let mut config = Config::default();
     for i in 0..1 + dice.below(5) {
         let mut s = service(&format!("s{i}"), &format!("10.0.0.{}:80", i + 1));
-        s.start_up = dice.one_in(2);
+        let start_up = dice.one_in(2);
         s.scheduler = Scheduler::try_from(if dice.one_in(4) { "rr" } else { "wrr" }).unwrap();
         let sorry = format!("192.0.2.{}:80", 4 + dice.below(4)); // may be one of the servers
-        s.sorry = Some(Sorry { address: sorry.parse().unwrap(), forward: Forwarding::DirectRoute });
+        s.sorry = Some(Sorry {
+            address: sorry.parse().unwrap(),
+            method: Method::new(Forwarding::DirectRoute),
+            inhibit: false,
+        });
         let first = dice.below(3);
         s.servers = (first..first + 1 + dice.below(4))
             .map(|n| {
                 let mut server = server(&format!("192.0.2.{n}:80"), dice.below(3));
-                if let Some(check) = &mut server.check {
+                server.start_up = start_up;
+                if let Some(check) = server.checks.first_mut() {
                     (check.fall, check.rise) = (1 + dice.below(2) as u16, 1 + dice.below(2) as u16);
                 }
                 if dice.one_in(8) {
-                    server.check = None;
+                    server.checks.clear();
                 }
                 server
             })

@@ -38,7 +38,7 @@ fn verdicts_and_counters_stay_and_new_parameters_count() {
     assert_eq!(bed.log(), [""; 0], "a server that is down does not come in by a reload");
 
     config.services[0].scheduler = Scheduler::try_from("wlc").unwrap();
-    config.services[0].servers[0].forward = Forwarding::Tunnel;
+    config.services[0].servers[0].method = Method::new(Forwarding::Tunnel);
     bed.reload(&config);
     assert_eq!(bed.log(), ["~10.0.0.100:80 wlc", "~ 192.168.234.57:80 2"], "SET, not delete and add");
     let (_, destinations) = bed.kernel.table.values().next().unwrap();
@@ -90,9 +90,8 @@ fn probes_whose_server_is_gone_or_changed_are_stopped() {
     let (a, b) = (bed.probes[0], bed.probes[1]);
     let mut config = s1();
     let first = bed.balancer.probe_spec(a).unwrap().address;
-    config.services[0].servers.retain(|s| s.address == first);
-    let Some(Check { timeout, .. }) = &mut config.services[0].servers[0].check else { panic!() };
-    *timeout = Duration::from_secs(2);
+    config.services[0].servers.retain(|s| s.address == ServerAddress::Ip(first));
+    config.services[0].servers[0].checks[0].timeout = Duration::from_secs(2);
     bed.reload(&config);
     bed.settle();
     let mut stopped = bed.stopped.clone();
@@ -137,13 +136,13 @@ fn a_check_that_is_dropped_or_added_does_not_make_a_server_flap() {
     bed.verdict(B, true);
     bed.log();
     let mut config = s1();
-    config.services[0].servers.iter_mut().for_each(|s| s.check = None);
+    config.services[0].servers.iter_mut().for_each(|s| s.checks.clear());
     bed.reload(&config);
     assert_eq!(bed.log(), ["+ 192.168.234.47:80 1"], "without a check a server is taken as up");
     bed.go(60.0);
     assert!(bed.probes.is_empty() && bed.log().is_empty());
     let mut config = s1();
-    config.services[0].start_up = false;
+    config.services[0].servers.iter_mut().for_each(|s| s.start_up = false);
     bed.reload(&config);
     assert_eq!(bed.log(), [""; 0], "what was up stays until the first probe says otherwise");
     bed.go(62.0);
@@ -170,8 +169,11 @@ fn another_sorry_server_takes_over_without_a_gap() {
     bed.verdict(B, false);
     bed.log();
     let mut config = s1();
-    config.services[0].sorry =
-        Some(Sorry { address: "127.0.0.2:80".parse().unwrap(), forward: Forwarding::DirectRoute });
+    config.services[0].sorry = Some(Sorry {
+        address: "127.0.0.2:80".parse().unwrap(),
+        method: Method::new(Forwarding::DirectRoute),
+        inhibit: false,
+    });
     bed.reload(&config);
     assert_eq!(bed.log(), ["+ 127.0.0.2:80 1", "- 127.0.0.1:80"]);
     config.services[0].servers[0].weight = 0;

@@ -81,7 +81,7 @@ fn a_deletion_waits_for_the_acknowledgement_of_what_replaces_it() {
 fn a_replaced_server_waits_though_another_one_serves() {
     let mut bed = Bed::started(&s1());
     let mut config = s1();
-    config.services[0].servers[0].address = "192.0.2.3:80".parse().unwrap();
+    config.services[0].servers[0].address = ServerAddress::Ip("192.0.2.3:80".parse().unwrap());
     bed.reload(&config);
     let requests = bed.drain();
     let brief: Vec<_> = requests.iter().map(|(_, r)| brief(r)).collect();
@@ -148,7 +148,7 @@ fn fall_and_retry_interval_as_in_s1() {
 #[test]
 fn without_start_up_servers_wait_for_their_first_success() {
     let mut config = s1();
-    config.services[0].start_up = false;
+    config.services[0].servers.iter_mut().for_each(|s| s.start_up = false);
     let mut bed = Bed::new(&config);
     bed.start();
     assert_eq!(bed.log(), ["resolve", "+10.0.0.100:80 wrr", "+ 127.0.0.1:80 1"], "nobody is up yet");

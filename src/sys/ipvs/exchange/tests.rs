@@ -93,7 +93,8 @@ impl Bed {
 
 fn short(event: &IpvsEvent) -> String {
     match event {
-        IpvsEvent::Ready => "ready".into(),
+        IpvsEvent::Timeouts(_) | IpvsEvent::Daemon(..) => "whole".into(),
+        IpvsEvent::Ready { sockopt: _ } => "ready".into(),
         IpvsEvent::Absent { why } => format!("absent: {why}"),
         IpvsEvent::Service(service) => format!("service {}", service.scheduler),
         IpvsEvent::Destination(key, entry) => {
@@ -109,13 +110,21 @@ fn key() -> ServiceKey {
 
 fn new_service() -> IpvsRequest {
     let scheduler = "wlc".try_into().unwrap();
-    IpvsRequest::NewService(Service { key: key(), scheduler, flags: 0, timeout: 0, prefix_len: 32 })
+    IpvsRequest::NewService(Service {
+        key: key(),
+        scheduler,
+        flags: 0,
+        timeout: 0,
+        prefix_len: 32,
+        engine: "".try_into().unwrap(),
+    })
 }
 
 fn set_destination() -> IpvsRequest {
     let destination = Destination {
         address: "10.0.0.2:80".parse().unwrap(),
         forward: Forwarding::DirectRoute,
+        tunnel: crate::wire::ipvs::Tunnel::Ipip,
         weight: 1,
         upper_threshold: 0,
         lower_threshold: 0,

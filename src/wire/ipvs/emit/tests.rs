@@ -21,13 +21,21 @@ fn tcp(address: &str) -> ServiceKey {
 
 fn service(key: ServiceKey, scheduler: &str) -> Service {
     let prefix_len = if key.is_ipv6() { 128 } else { 32 };
-    Service { key, scheduler: scheduler.try_into().unwrap(), flags: 0, timeout: 0, prefix_len }
+    Service {
+        key,
+        scheduler: scheduler.try_into().unwrap(),
+        flags: 0,
+        timeout: 0,
+        prefix_len,
+        engine: "".try_into().unwrap(),
+    }
 }
 
 fn destination() -> Destination {
     Destination {
         address: "10.0.0.2:8080".parse().unwrap(),
         forward: Forwarding::Masquerade,
+        tunnel: crate::wire::ipvs::Tunnel::Ipip,
         weight: 100,
         upper_threshold: 0,
         lower_threshold: 0,

@@ -82,6 +82,7 @@ fn destination(parts: Parts) -> Result<DestinationEntry, Malformed> {
 #[test]
 fn b98_service_is_read_with_and_without_counters() {
     let want = Service {
+        engine: "".try_into().unwrap(),
         key: ServiceKey::Address { protocol: Protocol::Tcp, address: "192.0.2.10:80".parse().unwrap() },
         scheduler: "wlc".try_into().unwrap(),
         flags: 1,
@@ -150,6 +151,7 @@ fn b98_destination_is_read_with_and_without_counters() {
         destination: Destination {
             address: "10.0.0.2:8080".parse().unwrap(),
             forward: Forwarding::DirectRoute,
+            tunnel: crate::wire::ipvs::Tunnel::Ipip,
             weight: 100,
             upper_threshold: 9,
             lower_threshold: 8,
