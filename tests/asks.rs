@@ -314,7 +314,16 @@ fn a_probe_leaves_by_the_way_that_was_named() {
         let start =
             |bench: &mut Bench, n: u32, address, kind: &CheckKind, source: Option<&str>, interface| {
                 let (source, timeout) = (source.map(|s| s.parse().unwrap()), vt::Duration::from_millis(400));
-                let spec = ProbeSpec { address, kind, timeout, was_up: true, source, source_port: 0, interface, mark: 0 };
+                let spec = ProbeSpec {
+                    address,
+                    kind,
+                    timeout,
+                    was_up: true,
+                    source,
+                    source_port: 0,
+                    interface,
+                    mark: 0,
+                };
                 bench.start_spec(ProbeId::PATH + n, &spec);
             };
         let tcp = CheckKind::Tcp;

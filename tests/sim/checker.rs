@@ -161,7 +161,8 @@ impl Checker {
                 + world.lans[world.plan.vrs[vr].lan].delay_max
                 + Duration::from_millis(300);
             let clock = if is_signed(node, vr) { CLOCK } else { Duration::ZERO };
-            let calm_since = world.calm_since(vr, at, other).max(since).max(own_since);
+            let resigned_at = world.resigned_at(vr, at);
+            let calm_since = world.calm_since(vr, at, other).max(resigned_at).max(since).max(own_since);
             if own_state != Some(InstanceState::Backup)
                 || world.now < calm_since + wait + clock
                 || node.clock_ahead != live.clock_ahead

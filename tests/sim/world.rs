@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub(crate) priorities: Vec<Vec<Option<u8>>>,
     /// When the last advert of a virtual router from one node to another was lost.
     lost_at: Vec<Instant>,
+    /// When a resignation (priority 0) of a virtual router last came to a node, whoever it was from.
+    resigned_at: Vec<Instant>,
     deaf: bool,
     sent: Vec<Sent>,
     troubled: Duration,
@@ -90,6 +92,7 @@ impl World {
             now,
             lans: (0..plan.lans).map(|_| lan()).collect(),
             lost_at: vec![now; plan.vrs.len() * count * count],
+            resigned_at: vec![now; plan.vrs.len() * count],
             plan,
             nodes,
             random,
@@ -236,6 +239,10 @@ impl World {
             for _ in 0..copies {
                 // Reordering comes of it: each frame has its own delay.
                 let delay = self.random.between(Duration::from_micros(50), lan.delay_max);
+                if let Some(vr) = vr.filter(|_| is_resignation(&frame.bytes)) {
+                    let at = &mut self.resigned_at[vr * self.nodes.len() + to];
+                    *at = (*at).max(self.now + delay);
+                }
                 let bytes = Rc::clone(&frame.bytes);
                 self.nodes[to].receive_later(Arrived { at: self.now + delay, lan: frame.lan, bytes });
             }
@@ -271,11 +278,23 @@ impl World {
         lost.max(nodes).max(self.lans[self.plan.vrs[vr].lan].changed_at)
     }
 
+    /// When the last resignation came to a node. It shortens the node's wait, whoever it is from (FSM-14,
+    /// B-49): a router that wakes up and steps down lets others take over from the one that lives.
+    pub(crate) fn resigned_at(&self, vr: usize, node: usize) -> Instant {
+        self.resigned_at[vr * self.nodes.len() + node]
+    }
+
     pub(crate) fn tell(&self, what: std::fmt::Arguments<'_>) {
         if self.verbose {
             println!("{:>12} {what}", self.now.total_micros() - 1_000_000_000_000);
         }
     }
+}
+
+/// Is an advert's priority 0?
+fn is_resignation(frame: &[u8]) -> bool {
+    let header = if frame.get(12) == Some(&8) { 20 } else { 40 };
+    frame.get(14 + header + 2) == Some(&0)
 }
 
 /// What neither ends by itself nor goes with its interface.
