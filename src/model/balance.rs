@@ -5,6 +5,7 @@ use crate::limits;
 use crate::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 
+pub use crate::wire::http::HttpVersion;
 pub use crate::wire::ipvs::{
     Daemon, DaemonRole, Forwarding, PersistenceEngine, Protocol, ServiceKey, Timeouts, Tunnel, TunnelChecksum,
 };
@@ -373,18 +374,6 @@ pub struct PageRegex {
     pub first: u32,
     /// A match begins before this byte; 0: anywhere.
     pub last: u32,
-}
-
-/// HTTP version of a request (protocols §8.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HttpVersion {
-    /// `HTTP/1.0`.
-    Http10,
-    /// `HTTP/1.0` with `Connection: close`.
-    Http10Close,
-    /// `HTTP/1.1` with `Connection: close`; the default.
-    #[default]
-    Http11,
 }
 
 /// How a TLS probe judges the other side (HC-14).

@@ -1,6 +1,7 @@
 //! One page over a connected socket, and the verdict on it (HC-1, HC-2, HC-10 .. HC-15).
 //!
-//! ureq speaks HTTP; the socket, the deadline and the bound on bytes are ours, in [`Handed`]. Decided,
+//! ureq reads HTTP; the request, the socket, the deadline and the bound on bytes are ours, in [`Handed`].
+//! What ureq would send is thrown away: the request comes with the job, and may be out already. Decided,
 //! where the specification leaves it open: line ends of LF alone are accepted; a page that ends early or
 //! is larger than `BODY_MAX` fails a probe with a digest and passes one without (the status has come);
 //! broken chunk framing fails both; bytes after `Content-Length` are ignored; chunked wins over
@@ -8,7 +9,7 @@
 
 use super::talk::{self, Stop};
 use super::{Deadline, Ending};
-use crate::limits::{BODY_MAX, HEADER_MAX, JOB_MAX};
+use crate::limits::{BODY_MAX, HEADER_MAX};
 use crate::time::Duration;
 use crate::wire::job::{HttpTask, StatusRanges};
 use core::fmt;
@@ -27,9 +28,13 @@ use ureq::{Agent, Error, Timeout};
 /// Asks for the page and judges it. `timeout` is for the words of the reason only.
 pub(super) fn get(task: &HttpTask<'_>, timeout: Duration, stream: TcpStream, deadline: Deadline) -> Ending {
     let seen = Seen::default();
+    if !task.sent
+        && let Err(stop) = talk::write(&stream, deadline, task.request)
+    {
+        return stopped(0, stop, "no reply", "before a reply", timeout);
+    }
     let agent = agent(Handed::new(stream, deadline, seen.clone()));
-    let request = agent.get(uri(task.path)).header("Host", task.host).header("Connection", "close");
-    let mut response = match request.call() {
+    let mut response = match agent.get("http://vipd/").header("Connection", "close").call() {
         Ok(response) => response,
         Err(error) => return no_header(&error, &seen, timeout),
     };
@@ -67,28 +72,6 @@ fn agent(socket: Handed) -> Agent {
         .max_idle_connections(0)
         .build();
     Agent::with_parts(config, OneSocket(Mutex::new(Some(socket))), NoNames)
-}
-
-/// The path as ureq takes it. What RFC 3986 §3.3 does not allow in a path is percent-encoded. The
-/// authority is of no consequence: the `Host` header is given.
-fn uri(path: &str) -> String {
-    let mut uri = String::with_capacity(path.len() + 16);
-    uri.push_str("http://vipd");
-    if !path.starts_with('/') {
-        uri.push('/');
-    }
-    for byte in path.bytes() {
-        let plain = byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte);
-        if plain {
-            uri.push(char::from(byte));
-        } else {
-            uri.push('%');
-            for digit in [byte >> 4, byte & 15] {
-                uri.push(char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase());
-            }
-        }
-    }
-    uri
 }
 
 /// There is no header, so no status.
@@ -186,8 +169,8 @@ struct Handed {
 impl Handed {
     fn new(stream: TcpStream, deadline: Deadline, seen: Seen) -> Self {
         // Input: a header of the limit and a little, so that ureq sees it is too large before the buffer
-        // is full. Output: the request line has to fit whole, each byte of its path percent-encoded.
-        let buffers = LazyBuffers::new(HEADER_MAX + 1024, 3 * JOB_MAX + 1024);
+        // is full. Output: what ureq would send.
+        let buffers = LazyBuffers::new(HEADER_MAX + 1024, 1024);
         Handed { stream, buffers, deadline, seen }
     }
 
@@ -207,9 +190,9 @@ impl Transport for Handed {
         &mut self.buffers
     }
 
-    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), Error> {
-        let bytes = self.buffers.output().get(..amount).unwrap_or(&[]);
-        talk::write(&self.stream, self.deadline, bytes).map_err(|stop| self.stopped(stop))
+    /// The request has been sent.
+    fn transmit_output(&mut self, _: usize, _: NextTimeout) -> Result<(), Error> {
+        Ok(())
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {

@@ -16,6 +16,7 @@ use crate::model::{CheckKind, HttpCheck, Mail, Reason, cut};
 use crate::probe::span;
 use crate::time::{Duration, Instant};
 use crate::wire::date::rfc5322;
+use crate::wire::http::emit_request;
 use crate::wire::job::{Envelope, Report, Verdict, emit_http, emit_smtp};
 use core::fmt::Write;
 use std::net::{SocketAddr, SocketAddrV6};
@@ -229,7 +230,9 @@ impl Prober {
         };
         let host = page.virtual_host.as_deref().unwrap_or(&host);
         let ranges = page.status.iter().map(|range| (range.first, range.last));
-        emit_http(&mut self.scratch, spec.timeout, host, &page.path, ranges, page.digest.as_ref())
+        let headers = check.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let request = |room: &mut [u8]| emit_request(check.version, host, &page.path, headers, room);
+        emit_http(&mut self.scratch, spec.timeout, request, ranges, page.digest.as_ref())
             .ok_or_else(|| Outcome::NotRun(cut(format_args!("longer than {JOB_MAX} bytes in all"))))
     }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! job     kind 1, token 4, µs left 8, timeout µs 8, strings (length 2, bytes) and numbers; at most JOB_MAX
+//!         HTTP: sent 1, request (length 2, bytes), ...
 //! report  verdict 1, token 4, status 2, has digest 1, digest 16, µs taken 8, length 1, reason REASON_MAX
 //! ```
 //!
@@ -19,6 +20,8 @@ pub const REPORT_LEN: usize = 1 + 4 + 2 + 1 + 16 + 8 + 1 + REASON_MAX;
 const LEFT_MAX_MICROS: u64 = 86_400_000_000;
 /// Where the time left stands in a job.
 const LEFT_AT: usize = 5;
+/// Where an HTTP job says whether its request is out already; the request follows.
+const SENT_AT: usize = LEFT_AT + 16;
 
 const KIND_HTTP: u8 = 1;
 const KIND_SMTP: u8 = 2;
@@ -51,10 +54,10 @@ pub enum Task<'a> {
 /// A page to ask for, and what is wanted of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpTask<'a> {
-    /// `Host` header (HC-10).
-    pub host: &'a str,
-    /// Begins with `/`.
-    pub path: &'a str,
+    /// The whole request, as [`emit_request`](super::http::emit_request) wrote it.
+    pub request: &'a [u8],
+    /// The loop has sent it, and the other end has answered, or closed: only the reply is left.
+    pub sent: bool,
     /// Wanted status codes (HC-11).
     pub status: StatusRanges<'a>,
     /// Wanted MD5 of the body.
@@ -173,19 +176,19 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Writes an HTTP job; `None` where it is longer than [`JOB_MAX`] or has more than 255 ranges. Token and
+/// Writes an HTTP job; `None` where it is longer than [`JOB_MAX`] or has more than 255 ranges, or where
+/// `request`, which writes the request into the room that it gets, and tells its length, says so. Token and
 /// time left are filled in by [`stamp`].
 pub fn emit_http(
     buffer: &mut [u8; JOB_MAX],
     timeout: Duration,
-    host: &str,
-    path: &str,
+    request: impl FnOnce(&mut [u8]) -> Option<usize>,
     status: impl Iterator<Item = (u16, u16)>,
     digest: Option<&[u8; 16]>,
 ) -> Option<usize> {
     let mut out = Writer::new(buffer, KIND_HTTP, timeout)?;
-    out.string(host)?;
-    out.string(path)?;
+    out.bytes(&[0])?;
+    out.filled(request)?;
     out.bytes(&[u8::from(digest.is_some())])?;
     out.bytes(digest.unwrap_or(&[0; 16]))?;
     out.counted(status, |out, (first, last)| {
@@ -228,6 +231,22 @@ pub fn emit_smtp<'s>(
     out.string(body)?;
     out.counted(to, |out, address| out.string(address))?;
     Some(out.len)
+}
+
+/// What the loop sends for a job as soon as there is a connection, so that a server that hangs costs no
+/// worker. `None`: nothing.
+pub fn request(job: &[u8]) -> Option<&[u8]> {
+    let (KIND_HTTP, mut rest) = (*job.first()?, Reader(job.get(SENT_AT + 1..)?)) else { return None };
+    rest.counted_bytes().ok()
+}
+
+/// Says that [`request`] has been sent.
+pub fn mark_sent(job: &mut [u8]) {
+    if job.first() == Some(&KIND_HTTP)
+        && let Some(sent) = job.get_mut(SENT_AT)
+    {
+        *sent = 1;
+    }
 }
 
 /// Fills in what is known only when a worker takes the job.
@@ -297,12 +316,12 @@ impl Report {
 }
 
 fn parse_http<'a>(rest: &mut Reader<'a>) -> Result<HttpTask<'a>, JobError> {
-    let host = rest.checked_string()?;
-    let path = rest.checked_string()?;
+    let sent = rest.flag()?;
+    let request = rest.counted_bytes()?;
     let digest = rest.optional_digest()?;
     let count = usize::from(rest.u8()?);
     let status = StatusRanges(rest.take(count * 4)?);
-    Ok(HttpTask { host, path, status, digest })
+    Ok(HttpTask { request, sent, status, digest })
 }
 
 fn parse_smtp<'a>(rest: &mut Reader<'a>) -> Result<SmtpTask<'a>, JobError> {
@@ -355,19 +374,27 @@ impl<'a> Reader<'a> {
         Ok(Duration::from_micros(self.u64()?.min(LEFT_MAX_MICROS)))
     }
 
-    fn optional_digest(&mut self) -> Result<Option<[u8; 16]>, JobError> {
-        let wanted = self.u8()?;
-        let digest = self.array()?;
-        match wanted {
-            0 => Ok(None),
-            1 => Ok(Some(digest)),
+    fn flag(&mut self) -> Result<bool, JobError> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
             _ => Err(JobError::Number),
         }
     }
 
-    fn checked_string(&mut self) -> Result<&'a str, JobError> {
+    fn optional_digest(&mut self) -> Result<Option<[u8; 16]>, JobError> {
+        let wanted = self.flag()?;
+        let digest = self.array()?;
+        Ok(wanted.then_some(digest))
+    }
+
+    fn counted_bytes(&mut self) -> Result<&'a [u8], JobError> {
         let len = self.u16()?;
-        core::str::from_utf8(self.take(usize::from(len))?).map_err(|_| JobError::Text)
+        self.take(usize::from(len))
+    }
+
+    fn checked_string(&mut self) -> Result<&'a str, JobError> {
+        core::str::from_utf8(self.counted_bytes()?).map_err(|_| JobError::Text)
     }
 
     fn string(&mut self) -> Option<&'a str> {
@@ -394,6 +421,16 @@ impl<'b> Writer<'b> {
         let end = self.len.checked_add(bytes.len())?;
         self.buffer.get_mut(self.len..end)?.copy_from_slice(bytes);
         self.len = end;
+        Some(())
+    }
+
+    /// As `string`, of bytes that `fill` writes into what room there is.
+    fn filled(&mut self, fill: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<()> {
+        let (len_at, from) = (self.len, self.len + 2);
+        let len = fill(self.buffer.get_mut(from..)?)?;
+        self.len = from + len;
+        let len = u16::try_from(len).ok()?;
+        self.buffer.get_mut(len_at..from)?.copy_from_slice(&len.to_be_bytes());
         Some(())
     }
 
@@ -427,11 +464,16 @@ mod tests {
 
     fn http(buffer: &mut [u8; JOB_MAX]) -> usize {
         let ranges = [(200, 204), (301, 301)].into_iter();
-        let len =
-            emit_http(buffer, Duration::from_secs(5), "www.example.org", "/index", ranges, Some(&DIGEST))
-                .unwrap();
+        let len = emit_http(buffer, Duration::from_secs(5), write(b"GET"), ranges, Some(&DIGEST)).unwrap();
         stamp(&mut buffer[..len], 7, Duration::from_millis(3000));
         len
+    }
+
+    fn write(bytes: &'static [u8]) -> impl FnOnce(&mut [u8]) -> Option<usize> {
+        |room| {
+            room.get_mut(..bytes.len())?.copy_from_slice(bytes);
+            Some(bytes.len())
+        }
     }
 
     fn smtp(buffer: &mut [u8; JOB_MAX]) -> usize {
@@ -447,11 +489,19 @@ mod tests {
         assert_eq!((job.token, job.left), (7, Duration::from_secs(3)), "the stamp is lost otherwise");
         assert_eq!(job.timeout, Duration::from_secs(5), "the words would name another time");
         let Task::Http(task) = job.task else { panic!("kind lost") };
-        assert_eq!((task.host, task.path, task.digest), ("www.example.org", "/index", Some(DIGEST)));
+        assert_eq!((task.request, task.sent, task.digest), (&b"GET"[..], false, Some(DIGEST)));
+        assert_eq!(request(&buffer[..len]), Some(&b"GET"[..]), "the loop would send something else");
+        mark_sent(&mut buffer[..len]);
+        let Task::Http(task) = Job::parse(&buffer[..len]).unwrap().task else { panic!("kind lost") };
+        assert_eq!((task.request, task.sent), (&b"GET"[..], true), "it would be sent twice");
         assert!(task.status.contains(204) && task.status.contains(301), "HC-11: ends of ranges are wanted");
         assert!(!task.status.contains(205) && !task.status.contains(300), "HC-11: what is outside is not");
 
         let len = smtp(&mut buffer);
+        assert_eq!(request(&buffer[..len]), None, "the server speaks first");
+        let before = buffer;
+        mark_sent(&mut buffer[..len]);
+        assert_eq!(buffer, before);
         let Task::Smtp(task) = Job::parse(&buffer[..len]).unwrap().task else { panic!("kind lost") };
         assert_eq!(task.to.iter().collect::<Vec<_>>(), ["c@d", "e@f"], "every recipient must arrive");
         assert_eq!((task.helo, task.from, task.subject, task.body), ("gw", "a@b", "S", "one\ntwo\n"));
@@ -460,18 +510,20 @@ mod tests {
     #[test]
     fn a_job_that_does_not_fit_is_refused() {
         let mut buffer = [0; JOB_MAX];
-        let long = "x".repeat(JOB_MAX);
+        let long = |room: &mut [u8]| Some(room.len());
         assert_eq!(
-            emit_http(&mut buffer, Duration::ZERO, "h", &long, [].into_iter(), None),
+            emit_http(&mut buffer, Duration::ZERO, long, [].into_iter(), None),
             None,
             "would be cut silently"
         );
         let many = core::iter::repeat_n((200, 299), 256);
         assert_eq!(
-            emit_http(&mut buffer, Duration::ZERO, "h", "/", many, None),
+            emit_http(&mut buffer, Duration::ZERO, write(b"GET"), many, None),
             None,
             "the count would wrap to 0"
         );
+        let none = |_: &mut [u8]| None;
+        assert_eq!(emit_http(&mut buffer, Duration::ZERO, none, [].into_iter(), None), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod connector;
 pub mod date;
 pub mod dns;
 pub mod genetlink;
+pub mod http;
 pub mod icmp;
 pub mod ip;
 pub mod ipv4;
