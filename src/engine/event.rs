@@ -140,8 +140,8 @@ pub enum Event<'a> {
         /// True: no new connections.
         draining: bool,
     },
-    /// At the start, before anything of IPVS: what an earlier run put into the kernel's table and did not take
-    /// out. What of it is not wanted any more is removed.
+    /// At the start, before anything of IPVS: what an earlier run put into the kernel's table and did not
+    /// take out. What of it is not wanted any more is removed.
     ServicesLeft(Vec<ServiceKey>),
     /// A name of [`Action::Resolve`] was looked up.
     Resolved {
