@@ -18,7 +18,8 @@ pub type Scheduler = heapless::String<{ limits::SCHEDULER_MAX }>;
 pub struct Persistence {
     /// How long after the last connection; whole seconds, 1 s ..= 31 days.
     pub timeout: Duration,
-    /// Clients in one such net go to one server: IPv4 mask length 1..=32, IPv6 1..=128.
+    /// Clients in one such net go to one server: IPv4 mask length 1..=32, IPv6 1..=128. In a group of both
+    /// families it is that of IPv6, and IPv4 addresses have at most 32 of it.
     pub prefix_len: u8,
     /// What else of a packet names the client (`sip`); `None`: its address alone.
     pub engine: Option<PersistenceEngine>,

@@ -5,12 +5,14 @@
 //! kernel's answers and dumps → Row (actual) → Reconciler (commands)
 //! ```
 //!
-//! A service is known by (protocol, address, port), a server by its address; both keep their state over a
-//! reload.
+//! A service is known by its keys (protocol, address and port, or a mark), a server by its address; both keep
+//! their state over a reload. A service has one row for each key, all with the same destinations.
 
 mod checker;
+mod destination;
 mod reading;
 mod reconcile;
+mod refusal;
 mod reload;
 mod service;
 mod table;
@@ -173,7 +175,7 @@ impl Balancer {
             if flipped.is_some() {
                 tell::tell_service(now, service, cx);
             }
-            self.want(at, index, flipped.is_some());
+            self.want(at);
             self.table.run(now, cx);
         }
     }
@@ -233,9 +235,9 @@ impl Balancer {
         None
     }
 
-    /// The services that are ours in the kernel's table.
+    /// The services that are ours in the kernel's table, and those on their way in or out.
     pub(super) fn own_services(&self) -> impl Iterator<Item = ServiceKey> + '_ {
-        self.services.iter().flat_map(|service| service.config.keys())
+        self.table.keys()
     }
 
     /// Ends: no more probes; our services leave the table, unless it is to be kept.
@@ -249,9 +251,7 @@ impl Balancer {
                     return;
                 }
                 self.phase = Phase::Leaving { give_up_at: now + SHUTDOWN_TIMEOUT };
-                for service in &self.services {
-                    self.table.unwant(service.row);
-                }
+                self.table.unwant_all();
                 self.table.retry_all_now(now);
                 self.table.run(now, cx);
                 self.look_if_left(now);
@@ -324,22 +324,10 @@ impl Balancer {
         (checker.serial() == Some(id.serial)).then_some((service, server))
     }
 
-    /// Says to the table what a server's change means: for its own entry, and for the sorry server's where
-    /// that has come or gone.
-    fn want(&mut self, at: usize, index: usize, flipped: bool) {
-        let Some(service) = self.services.get(at) else { return };
-        let Some(row) = self.table.row_mut(service.row) else { return };
-        if flipped && let Some(sorry) = &service.config.sorry {
-            let params = service.wanted_sorry().map(|(_, params)| params);
-            row.want(sorry.address, params);
-            // A server may have the sorry server's address.
-            if let Some(same) = service.servers.iter().position(|s| s.address == Some(sorry.address)) {
-                row.want(sorry.address, service.wanted_of_server(same));
-            }
+    /// Says to the table what a service wants now.
+    pub(super) fn want(&mut self, at: usize) {
+        if let Some(service) = self.services.get(at) {
+            self.table.want_destinations(&service.rows, &service.wanted_destinations());
         }
-        if let Some(address) = service.servers.get(index).and_then(|s| s.address) {
-            row.want(address, service.wanted_of_server(index));
-        }
-        self.table.touch(service.row);
     }
 }

@@ -5,14 +5,16 @@
 //! [`limits::IPVS_WINDOW`] allows; when the last of them is answered it is compared again. `reading` looks
 //! at the kernel's side.
 
+use super::destination::{Actual, Params, Wants, place};
 use super::reading::Reader;
-use super::table::{Actual, Fault, Knowledge, Planned, Row};
+use super::table::{Knowledge, Planned, Row};
 use crate::engine::{Action, Ctx, IpvsEvent, IpvsRequest, Refusal, event::earlier};
 use crate::limits;
-use crate::model::{Level, Name, Text};
+use crate::model::{Level, Method, Name, Text};
 use crate::time::{Duration, Instant};
 use crate::wire::ipvs::{Service, ServiceKey};
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 /// Pause before a refused command, or a dump that failed, is tried again, doubled up to `RETRY_MAX`.
 pub(super) const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -25,7 +27,7 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Nothing of what is on its way was answered for so long: it is taken as lost.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Contradictory answers for one row until they count as a refusal, with its pause.
-const SURPRISES_MAX: u8 = 8;
+pub(super) const SURPRISES_MAX: u8 = 8;
 
 /// Is the kernel's IPVS there?
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +59,12 @@ pub(super) struct Reconciler {
     pub(super) rows: Vec<Option<Row>>,
     holes: Vec<u32>,
     by_key: BTreeMap<ServiceKey, u32>,
+    /// Rows that are wanted.
+    wanted: u32,
+    /// Number of the configuration that is being taken in, or was last.
+    round: u32,
+    /// Room to work in.
+    scratch: Vec<(SocketAddr, Params)>,
     queue: VecDeque<u32>,
     flights: VecDeque<Flight>,
     pub(super) family: Family,
@@ -66,9 +74,9 @@ pub(super) struct Reconciler {
     /// When the dump that is under way last told something.
     dump_told_at: Instant,
     /// The earliest `retry_at` of the rows, or earlier.
-    retry_at: Option<Instant>,
+    pub(super) retry_at: Option<Instant>,
     /// Rows with a fault.
-    faults: u32,
+    pub(super) faults: u32,
     /// Entries of ours that somebody else changed.
     pub(super) repaired: u32,
     /// When the last one was found.
@@ -84,6 +92,9 @@ impl Reconciler {
             rows: Vec::new(),
             holes: Vec::new(),
             by_key: BTreeMap::new(),
+            wanted: 0,
+            round: 0,
+            scratch: Vec::new(),
             queue: VecDeque::new(),
             flights: VecDeque::with_capacity(limits::IPVS_WINDOW),
             family: Family::Unneeded,
@@ -99,19 +110,19 @@ impl Reconciler {
         }
     }
 
-    /// Wants a service; the number of its row.
-    pub(super) fn want(&mut self, name: &Name, wanted: Service) -> u32 {
+    /// Another configuration follows: `want` for all that it has, then `end_round`.
+    pub(super) fn begin_round(&mut self) {
+        self.round = self.round.wrapping_add(1);
+    }
+
+    /// Wants a service under one of its keys; the number of the row. Whoever had the row before hands it
+    /// over: nothing is deleted for that. `None`: another service of this configuration has that key.
+    pub(super) fn want(&mut self, name: &Name, wanted: Service) -> Option<u32> {
         let key = wanted.key;
         let number = match self.by_key.get(&key) {
-            Some(&number) => {
-                if let Some(Some(row)) = self.rows.get_mut(number as usize) {
-                    row.name.clone_from(name);
-                    row.wanted = Some(wanted);
-                }
-                number
-            }
+            Some(&number) => number,
             None => {
-                let row = Some(Row::new(name.clone(), key, wanted));
+                let row = Some(Row::new(name.clone(), key));
                 let number = self.holes.pop().unwrap_or(self.rows.len() as u32);
                 match self.rows.get_mut(number as usize) {
                     Some(slot) => *slot = row,
@@ -121,19 +132,93 @@ impl Reconciler {
                 number
             }
         };
-        if self.row(number).is_some_and(|row| row.knowledge != Knowledge::All) {
+        let round = self.round;
+        let row = self.row_mut(number)?;
+        if row.wanted.is_some() && row.round == round {
+            return None;
+        }
+        row.round = round;
+        row.name.clone_from(name);
+        let is_new = row.wanted.is_none();
+        let is_unread = row.knowledge != Knowledge::All;
+        if row.wanted.as_ref() != Some(&wanted) {
+            row.wanted = Some(wanted);
+            self.touch(number);
+        }
+        self.wanted += u32::from(is_new);
+        if is_unread {
             self.reader.read_now();
         }
-        self.touch(number);
-        number
+        Some(number)
     }
 
-    /// Wants a service no more.
-    pub(super) fn unwant(&mut self, number: u32) {
-        if let Some(Some(row)) = self.rows.get_mut(number as usize) {
-            row.wanted = None;
+    /// The configuration is complete: what it does not have is wanted no more.
+    pub(super) fn end_round(&mut self) {
+        for number in 0..self.rows.len() as u32 {
+            if self.row(number).is_some_and(|row| row.round != self.round) {
+                self.unwant(number);
+            }
         }
-        self.touch(number);
+    }
+
+    /// Wants nothing any more.
+    pub(super) fn unwant_all(&mut self) {
+        (0..self.rows.len() as u32).for_each(|number| self.unwant(number));
+    }
+
+    fn unwant(&mut self, number: u32) {
+        if let Some(row) = self.row_mut(number)
+            && row.wanted.take().is_some()
+        {
+            self.wanted = self.wanted.saturating_sub(1);
+            self.touch(number);
+        }
+    }
+
+    /// Says what a service wants of its destinations, the same behind each of its keys: servers in any order,
+    /// under their own ports.
+    pub(super) fn want_destinations(&mut self, rows: &[u32], wants: &[(SocketAddr, Params)]) {
+        let mut shared: Option<Wants> = None;
+        for &number in rows {
+            let Some(row) = self.row_mut(number) else { continue };
+            if row.wants[..] == *wants {
+                continue;
+            }
+            row.wants = shared.get_or_insert_with(|| Wants::from(wants)).clone();
+            row.is_stale = true;
+            self.touch(number);
+        }
+    }
+
+    /// Is a service in the table, under all its keys?
+    pub(super) fn is_installed(&self, rows: &[u32]) -> bool {
+        !rows.is_empty() && rows.iter().all(|row| self.row(*row).is_some_and(|row| row.actual.is_there()))
+    }
+
+    /// Active connections of a service, all keys and destinations, as of the last reading.
+    pub(super) fn connections(&self, rows: &[u32]) -> u64 {
+        let entries = rows.iter().filter_map(|row| self.row(*row)).flat_map(|row| &row.entries);
+        entries.map(|e| u64::from(e.active_connections)).sum()
+    }
+
+    /// Of one server behind all keys of its service: is it in the table everywhere, and how many active and
+    /// inactive connections has it in all?
+    pub(super) fn server(&self, rows: &[u32], address: SocketAddr, method: &Method) -> (bool, u32, u32) {
+        let (mut installed, mut active, mut inactive) = (!rows.is_empty(), 0_u32, 0_u32);
+        for row in rows {
+            let entry = self.row(*row).and_then(|row| row.entry(place(&row.key, address, method)));
+            installed &= entry.is_some_and(|e| e.actual.is_there());
+            if let Some(entry) = entry {
+                active = active.saturating_add(entry.active_connections);
+                inactive = inactive.saturating_add(entry.inactive_connections);
+            }
+        }
+        (installed, active, inactive)
+    }
+
+    /// What is ours in the kernel's table, or on its way in or out.
+    pub(super) fn keys(&self) -> impl Iterator<Item = ServiceKey> + '_ {
+        self.by_key.keys().copied()
     }
 
     /// A row by its number.
@@ -141,7 +226,7 @@ impl Reconciler {
         self.rows.get(number as usize)?.as_ref()
     }
 
-    /// As `row`, to say what is wanted; `touch` it then.
+    /// As `row`, to change it; `touch` it then.
     pub(super) fn row_mut(&mut self, number: u32) -> Option<&mut Row> {
         self.rows.get_mut(number as usize)?.as_mut()
     }
@@ -168,7 +253,7 @@ impl Reconciler {
 
     /// Is any service wanted? If not, there is nothing to read for.
     pub(super) fn wants_any(&self) -> bool {
-        self.rows.iter().flatten().any(|row| row.wanted.is_some())
+        self.wanted > 0
     }
 
     /// After a change of the configuration: what was refused is tried at once.
@@ -314,6 +399,7 @@ impl Reconciler {
             let room = limits::IPVS_WINDOW - self.flights.len();
             let Some(Some(row)) = self.rows.get_mut(number as usize) else { continue };
             row.queued = false;
+            row.take_in(&mut self.scratch);
             let (flights, token, reader) = (&mut self.flights, &mut self.next_token, &mut self.reader);
             let mut disturbed = false;
             let planned = row.plan(room, |request| {
@@ -378,146 +464,6 @@ impl Reconciler {
         }
     }
 
-    /// The kernel said no. What that says of its table is taken in; what is no answer to our question
-    /// counts as a refusal, and waits.
-    fn refuse(
-        &mut self,
-        now: Instant,
-        number: u32,
-        request: IpvsRequest,
-        refusal: Refusal,
-        cx: &mut Ctx<'_>,
-    ) {
-        let Some(Some(row)) = self.rows.get_mut(number as usize) else { return };
-        row.surprises = row.surprises.saturating_add(1);
-        let bewildered = row.surprises > SURPRISES_MAX;
-        match (&request, refusal) {
-            (IpvsRequest::DelService(_), Refusal::NotFound) => {
-                row.set_absent();
-                return;
-            }
-            (IpvsRequest::DelDestination(_, d), Refusal::NotFound) => {
-                row.forget(d.address);
-                return;
-            }
-            // IPVS-46: it is there, in whatever form: change it, and look what is in it.
-            (IpvsRequest::NewService(_), Refusal::Exists) if !bewildered => {
-                row.actual = Actual::Somehow;
-                row.knowledge = Knowledge::Service;
-                return;
-            }
-            (IpvsRequest::NewDestination(_, d), Refusal::Exists) if !bewildered => {
-                if let Some(entry) = row.entry_mut(d.address) {
-                    entry.actual = Actual::Somehow;
-                }
-                return;
-            }
-            (IpvsRequest::SetDestination(_, d), Refusal::NotFound) if !bewildered => {
-                row.forget(d.address);
-                self.count_repairs(now, number, 1, cx);
-                return;
-            }
-            // IPVS-41: its service is gone, and all that was in it.
-            (IpvsRequest::NewDestination(..), Refusal::NotFound) if !bewildered => {
-                let missing = row.set_absent();
-                self.count_repairs(now, number, missing, cx);
-                return;
-            }
-            _ => {}
-        }
-        let fault = match (&request, refusal) {
-            (IpvsRequest::NewService(_), Refusal::NotFound) => Fault::NoScheduler,
-            (IpvsRequest::SetService(_), Refusal::NotFound) => {
-                row.knowledge = Knowledge::Nothing;
-                self.reader.read_now();
-                Fault::NotFound
-            }
-            (
-                IpvsRequest::NewDestination(_, d)
-                | IpvsRequest::SetDestination(_, d)
-                | IpvsRequest::DelDestination(_, d),
-                refusal,
-            ) => Fault::Refused { destination: Some(d.address), refusal },
-            (
-                IpvsRequest::NewService(_)
-                | IpvsRequest::SetService(_)
-                | IpvsRequest::DelService(_)
-                | IpvsRequest::Resolve
-                | IpvsRequest::DumpServices
-                | IpvsRequest::DumpDestinations(_)
-                | IpvsRequest::Whole(_),
-                refusal,
-            ) => Fault::Refused { destination: None, refusal },
-        };
-        if refusal == Refusal::Interrupted {
-            // Done, or not.
-            match &request {
-                IpvsRequest::NewService(_) => row.knowledge = Knowledge::Nothing,
-                IpvsRequest::NewDestination(_, d)
-                | IpvsRequest::SetDestination(_, d)
-                | IpvsRequest::DelDestination(_, d) => row.doubt(d.address),
-                IpvsRequest::SetService(_) => row.actual = Actual::Somehow,
-                IpvsRequest::DelService(_)
-                | IpvsRequest::Resolve
-                | IpvsRequest::DumpServices
-                | IpvsRequest::DumpDestinations(_)
-                | IpvsRequest::Whole(_) => {}
-            }
-        } else {
-            self.refused = self.refused.saturating_add(1);
-        }
-        self.hold(now, number, fault, cx);
-    }
-
-    /// Nothing more is asked of what was refused until the row's pause is over.
-    fn hold(&mut self, now: Instant, number: u32, fault: Fault, cx: &mut Ctx<'_>) {
-        let Some(Some(row)) = self.rows.get_mut(number as usize) else { return };
-        match &fault {
-            Fault::Refused { destination: Some(address), .. } => {
-                if let Some(entry) = row.entry_mut(*address) {
-                    entry.held = true;
-                }
-            }
-            Fault::Refused { destination: None, .. } | Fault::NoScheduler | Fault::NotFound => {
-                row.held = true
-            }
-        }
-        if row.retry_at.is_none() {
-            let pause = doubled(RETRY_MIN, row.failures, RETRY_MAX);
-            row.failures = row.failures.saturating_add(1);
-            row.retry_at = Some(now + pause);
-            self.retry_at = earlier(self.retry_at, row.retry_at);
-        }
-        let is_interrupted = matches!(fault, Fault::Refused { refusal: Refusal::Interrupted, .. });
-        if row.fault.replace(fault).is_none() {
-            self.faults = self.faults.saturating_add(1);
-            // One line for the first of them; `status` lists them all. An answer that did not come is no
-            // news yet.
-            if self.faults == 1 && !is_interrupted {
-                let (name, why) = (row.name.clone(), row.explain().unwrap_or_default());
-                cx.note(now, Level::Error, "ipvs", &name, format_args!("{why}"));
-            }
-        }
-    }
-
-    /// The pauses of some rows are over: they are read again, and brought on from there.
-    fn retry(&mut self, now: Instant) {
-        self.retry_at = None;
-        for number in 0..self.rows.len() as u32 {
-            let Some(Some(row)) = self.rows.get_mut(number as usize) else { continue };
-            // Those that are nearly due come along: one reading serves them all.
-            let slack = doubled(RETRY_MIN, row.failures.saturating_sub(1), RETRY_MAX) / 4;
-            if row.retry_at.is_some_and(|at| now + slack >= at) {
-                row.release();
-                row.knowledge = Knowledge::Nothing;
-                self.reader.read_now();
-                self.touch(number);
-            } else {
-                self.retry_at = earlier(self.retry_at, row.retry_at);
-            }
-        }
-    }
-
     /// No answer for too long: whatever was on its way may have happened or not.
     fn lose(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         let is_lost = |flight: &Flight| now >= flight.at + ANSWER_TIMEOUT;
@@ -548,7 +494,6 @@ impl Reconciler {
 
 /// The kernel did as it was asked.
 fn acknowledge(row: &mut Row, request: IpvsRequest) {
-    use super::table::Params;
     match request {
         IpvsRequest::NewService(service) => {
             row.set_absent(); // it came without destinations

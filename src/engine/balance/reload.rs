@@ -1,7 +1,7 @@
 //! Another configuration: what is still there keeps its state, and only what differs is touched.
 
 use super::checker::{Checker, place};
-use super::service::{Server, Service, key, wanted};
+use super::service::{Server, Service, wanted};
 use super::{Balancer, Phase};
 use crate::engine::{Action, Ctx, ProbeId};
 use crate::model::{self, Config, ServerAddress};
@@ -11,7 +11,7 @@ use core::cmp::Reverse;
 use std::collections::BTreeMap;
 
 impl Balancer {
-    /// Takes over another configuration. Services by (protocol, address, port) and servers by address keep
+    /// Takes over another configuration. Services by their keys and servers by address keep
     /// their verdicts, counters and turns; changed parameters become SET commands; nothing else is touched.
     pub(in crate::engine) fn reload(&mut self, now: Instant, config: &Config, cx: &mut Ctx<'_>) {
         match self.phase {
@@ -38,24 +38,28 @@ impl Balancer {
     pub(super) fn take_over(&mut self, now: Instant, config: &Config) -> Vec<usize> {
         self.keep = config.ipvs.keep;
         self.table.reader.set_watch_interval(now, config.ipvs.watch_interval);
-        let mut old: BTreeMap<ServiceKey, Service> =
-            self.services.drain(..).map(|service| (key(&service.config), service)).collect();
+        let mut old: Vec<Option<Service>> = self.services.drain(..).map(Some).collect();
+        let keys = |(at, service): (usize, &Option<Service>)| {
+            let keys: Vec<ServiceKey> = service.iter().flat_map(|s| s.config.keys()).collect();
+            keys.into_iter().map(move |key| (key, at))
+        };
+        let by_key: BTreeMap<ServiceKey, usize> = old.iter().enumerate().flat_map(keys).collect();
+        self.table.begin_round();
         let mut flipped = Vec::new();
         self.checkers.clear();
         for (at, config) in config.services.iter().enumerate() {
-            let before = old.remove(&key(config));
+            let before = config.keys().find_map(|key| old.get_mut(*by_key.get(&key)?)?.take());
             let is_new = before.is_none();
             let mut service = self.merge(now, at, before, config);
             if service.count(now).is_some() && !is_new {
                 flipped.push(at);
             }
-            service.row = self.table.want(&config.name, wanted(config));
-            self.want_all(&service);
+            let rows = config.keys().filter_map(|key| self.table.want(&config.name, wanted(config, key)));
+            service.rows = rows.collect();
             self.services.push(service);
+            self.want(at);
         }
-        for gone in old.into_values() {
-            self.table.unwant(gone.row);
-        }
+        self.table.end_round();
         flipped
     }
 
@@ -118,20 +122,6 @@ impl Balancer {
             service.servers.push(server);
         }
         service
-    }
-
-    /// Says to the table all that a service wants.
-    fn want_all(&mut self, service: &Service) {
-        let Some(row) = self.table.row_mut(service.row) else { return };
-        row.unwant_all();
-        for (index, server) in service.servers.iter().enumerate() {
-            if let Some(address) = server.address {
-                row.want(address, service.wanted_of_server(index));
-            }
-        }
-        if let Some((address, params)) = service.wanted_sorry() {
-            row.want(address, Some(params));
-        }
     }
 
     /// The probes that are running, by number.

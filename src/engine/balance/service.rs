@@ -1,7 +1,7 @@
 //! A service at run time: which servers are up, who serves, and what that wants of the kernel's table.
 
 use super::checker::Checker;
-use super::table::Params;
+use super::destination::Params;
 use crate::model::{self, PersistenceEngine, Reason, ServerAddress};
 use crate::time::{Duration, Instant};
 use crate::wire::ipvs::{self, ServiceKey};
@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 
 /// `IP_VS_SVC_F_PERSISTENT` (kernel header `linux/ip_vs.h`).
 const PERSISTENT: u32 = 0x1;
+/// `IP_VS_SVC_F_ONEPACKET`.
+const ONE_PACKET: u32 = 0x4;
 /// Weight of the sorry server.
 const SORRY_WEIGHT: u32 = 1;
 
@@ -67,8 +69,8 @@ pub(super) struct Service {
     pub(super) config: model::Service,
     /// As `config.servers`, in the same order.
     pub(super) servers: Vec<Server>,
-    /// Its row in the reconciler.
-    pub(super) row: u32,
+    /// Its rows in the reconciler: one for each of its keys.
+    pub(super) rows: Vec<u32>,
     /// Sum of the weights of the servers that are up.
     pub(super) weight: u64,
     /// Is there one that takes new connections? If not, the sorry server does.
@@ -80,7 +82,7 @@ pub(super) struct Service {
 impl Service {
     /// A service without its servers' runtime; `count` follows when they are there.
     pub(super) fn new(now: Instant, config: model::Service) -> Self {
-        Service { config, servers: Vec::new(), row: 0, weight: 0, is_served: false, since: now }
+        Service { config, servers: Vec::new(), rows: Vec::new(), weight: 0, is_served: false, since: now }
     }
 
     /// Adds up the weights of the servers that are up. Returns the new `is_served` where it has changed.
@@ -112,8 +114,20 @@ impl Service {
         let (config, server) = (self.config.servers.get(index)?, self.servers.get(index)?);
         match self.wanted_sorry() {
             Some((address, params)) if ServerAddress::Ip(address) == config.address => Some(params),
-            Some(_) | None => server.up.then(|| Params::new(config.method, config.weight)),
+            Some(_) | None => server.up.then_some(Params {
+                method: config.method,
+                weight: config.weight,
+                upper_threshold: config.upper_threshold,
+                lower_threshold: config.lower_threshold,
+            }),
         }
+    }
+
+    /// All that should be in the table behind each key of the service, in any order.
+    pub(super) fn wanted_destinations(&self) -> Vec<(SocketAddr, Params)> {
+        let servers = self.servers.iter().enumerate();
+        let servers = servers.filter_map(|(i, s)| Some((s.address?, self.wanted_of_server(i)?)));
+        servers.chain(self.wanted_sorry()).collect()
     }
 
     /// The sorry server's address and parameters while it is in charge. Servers that are up with weight 0
@@ -124,26 +138,28 @@ impl Service {
     }
 }
 
-/// The name of a service in the kernel's table.
-pub(super) fn key(config: &model::Service) -> ServiceKey {
-    config.keys().next().unwrap_or(ServiceKey::Mark { mark: 0, ipv6: false })
-}
-
-/// A service as the kernel's table should hold it.
-pub(super) fn wanted(config: &model::Service) -> ipvs::Service {
-    let full = if key(config).is_ipv6() { 128 } else { 32 };
-    let (flags, timeout, prefix_len) = match &config.persistence {
-        Some(p) => (PERSISTENT, u32::try_from(p.timeout.secs()).unwrap_or(u32::MAX), p.prefix_len),
-        None => (0, 0, full),
-    };
-    ipvs::Service {
-        key: key(config),
+/// A service as the kernel's table should hold it, under one of its keys.
+pub(super) fn wanted(config: &model::Service, key: ServiceKey) -> ipvs::Service {
+    let full = if key.is_ipv6() { 128 } else { 32 };
+    let mut service = ipvs::Service {
+        key,
         scheduler: config.scheduler.clone(),
-        flags,
-        timeout,
-        prefix_len,
+        flags: config.scheduler_flags,
+        timeout: 0,
+        prefix_len: full,
         engine: PersistenceEngine::new(),
+    };
+    if config.one_packet {
+        service.flags |= ONE_PACKET;
     }
+    if let Some(persistence) = &config.persistence {
+        service.flags |= PERSISTENT;
+        service.timeout = u32::try_from(persistence.timeout.secs()).unwrap_or(u32::MAX);
+        // A group may have both families.
+        service.prefix_len = persistence.prefix_len.min(full);
+        service.engine = persistence.engine.clone().unwrap_or_default();
+    }
+    service
 }
 
 #[cfg(test)]
@@ -190,10 +206,18 @@ mod tests {
     #[test]
     fn persistence_becomes_flag_timeout_and_mask() {
         let mut config = service(&[1]).config;
-        let there = wanted(&config);
+        let key = |config: &model::Service| config.keys().next().unwrap();
+        let there = wanted(&config, key(&config));
         assert_eq!((there.flags, there.timeout, there.prefix_len), (1, 300, 24), "IPVS-24 to IPVS-26");
+        let ipv6 = ServiceKey::Mark { mark: 7, ipv6: true };
+        config.persistence.as_mut().unwrap().prefix_len = 64;
+        assert_eq!(wanted(&config, ipv6).prefix_len, 64, "IPVS-26: in a group of both families");
+        assert_eq!(wanted(&config, key(&config)).prefix_len, 32, "IPv4 has no longer one");
+        config.persistence.as_mut().unwrap().engine = Some(PersistenceEngine::try_from("sip").unwrap());
+        assert_eq!(wanted(&config, ipv6).engine, "sip", "IPVS-26b");
         config.persistence = None;
-        config.front = Front::Address("[2001:db8::1]:80".parse().unwrap());
-        assert_eq!(wanted(&config).prefix_len, 128, "IPVS-26: an IPv6 mask of 0 is refused");
+        assert_eq!(wanted(&config, ipv6).prefix_len, 128, "IPVS-26: an IPv6 mask of 0 is refused");
+        (config.scheduler_flags, config.one_packet) = (0x18, true);
+        assert_eq!(wanted(&config, ipv6).flags, 0x1c, "IPVS-24: fallback and port of sh and mh, one packet");
     }
 }

@@ -3,75 +3,13 @@
 //! Nothing here knows time or tokens. [`Row::plan`] compares and says what to ask for now; the answers come
 //! back by the `set_*` and `forget` methods, and the next `plan` goes on from there.
 
+use super::destination::{Actual, Entry, Params, Wants, place};
 use crate::engine::IpvsRequest;
-use crate::model::{Method, Name, Text, cut};
+use crate::model::{Name, Text, cut};
 use crate::time::Instant;
-use crate::wire::ipvs::{Destination, DestinationEntry, Forwarding, Service, ServiceKey};
+use crate::wire::ipvs::{DestinationEntry, Service, ServiceKey};
 use core::fmt::{self, Write};
 use std::net::SocketAddr;
-
-/// A destination without its address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Params {
-    /// How packets reach it.
-    pub(super) method: Method,
-    /// 0 = no new connections (IPVS-50).
-    pub(super) weight: u32,
-    /// 0 = no limit.
-    pub(super) upper_threshold: u32,
-    /// 0 = three quarters of the upper one.
-    pub(super) lower_threshold: u32,
-}
-
-impl Params {
-    /// Without thresholds.
-    pub(super) fn new(method: Method, weight: u32) -> Self {
-        Params { method, weight, upper_threshold: 0, lower_threshold: 0 }
-    }
-
-    /// As the kernel told it.
-    pub(super) fn of(destination: &Destination) -> Self {
-        let Destination { address: _, forward, tunnel, weight, upper_threshold, lower_threshold } =
-            *destination;
-        Params { method: Method { forward, tunnel }, weight, upper_threshold, lower_threshold }
-    }
-
-    fn at(self, address: SocketAddr) -> Destination {
-        let Params { method: Method { forward, tunnel }, weight, upper_threshold, lower_threshold } = self;
-        Destination { address, forward, tunnel, weight, upper_threshold, lower_threshold }
-    }
-
-    /// Is `self`, read from the kernel, what `wanted` asked for? Some kernels say `Local` of any
-    /// destination on this host, whatever was asked for.
-    fn serves_as(&self, wanted: &Params) -> bool {
-        let forward = self.method == wanted.method || self.method.forward == Forwarding::Local;
-        forward
-            && self.weight == wanted.weight
-            && self.upper_threshold == wanted.upper_threshold
-            && self.lower_threshold == wanted.lower_threshold
-    }
-}
-
-/// What is in the kernel's table, as far as we know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Actual<T> {
-    /// Nothing.
-    Absent,
-    /// Something, with parameters that we do not know.
-    Somehow,
-    /// This.
-    As(T),
-}
-
-impl<T> Actual<T> {
-    /// Is it there, in whatever form?
-    pub(super) fn is_there(&self) -> bool {
-        match self {
-            Actual::Absent => false,
-            Actual::Somehow | Actual::As(_) => true,
-        }
-    }
-}
 
 /// How much of a row has been read from the kernel, or follows from our own commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,69 +39,6 @@ pub(super) enum Fault {
     },
 }
 
-/// A destination that is wanted or there.
-#[derive(Debug)]
-pub(super) struct Entry {
-    /// Its address.
-    pub(super) address: SocketAddr,
-    /// What it should be; `None`: it should not be there.
-    pub(super) wanted: Option<Params>,
-    /// What it is.
-    pub(super) actual: Actual<Params>,
-    /// The kernel refused it: no command until the row's `retry_at`.
-    pub(super) held: bool,
-    /// Told by the current reading.
-    pub(super) seen: bool,
-    /// Active connections when last read.
-    pub(super) active_connections: u32,
-    /// Inactive ones, likewise.
-    pub(super) inactive_connections: u32,
-}
-
-impl Entry {
-    /// Does it take new connections, as wanted and as it is?
-    fn serves(&self) -> bool {
-        self.wants_to_serve()
-            && match &self.actual {
-                Actual::As(params) => params.weight > 0,
-                Actual::Absent | Actual::Somehow => false,
-            }
-    }
-
-    fn wants_to_serve(&self) -> bool {
-        self.wanted.is_some_and(|wanted| wanted.weight > 0)
-    }
-
-    /// The command that brings it nearer without taking anything away.
-    fn raise(&self, key: ServiceKey) -> Option<IpvsRequest> {
-        let wanted = self.wanted?;
-        match &self.actual {
-            Actual::Absent => Some(IpvsRequest::NewDestination(key, wanted.at(self.address))),
-            Actual::Somehow => Some(IpvsRequest::SetDestination(key, wanted.at(self.address))),
-            Actual::As(actual) if actual.serves_as(&wanted) || self.is_lowering(actual) => None,
-            Actual::As(_) => Some(IpvsRequest::SetDestination(key, wanted.at(self.address))),
-        }
-    }
-
-    /// The command that takes something away: the deletion, or the change to weight 0.
-    fn lower(&self, key: ServiceKey) -> Option<IpvsRequest> {
-        match (&self.wanted, &self.actual) {
-            (None, Actual::Absent) | (Some(_), Actual::Absent | Actual::Somehow) => None,
-            (None, Actual::Somehow | Actual::As(_)) => {
-                let any = Params::new(Method::new(Forwarding::Masquerade), 0);
-                Some(IpvsRequest::DelDestination(key, any.at(self.address)))
-            }
-            (Some(wanted), Actual::As(actual)) => {
-                self.is_lowering(actual).then(|| IpvsRequest::SetDestination(key, wanted.at(self.address)))
-            }
-        }
-    }
-
-    fn is_lowering(&self, actual: &Params) -> bool {
-        self.wanted.is_some_and(|wanted| wanted.weight == 0) && actual.weight > 0
-    }
-}
-
 /// A service of ours, its entry in the kernel's table and its destinations there.
 #[derive(Debug)]
 pub(super) struct Row {
@@ -177,8 +52,14 @@ pub(super) struct Row {
     pub(super) actual: Actual<Service>,
     /// How far `actual` can be believed.
     pub(super) knowledge: Knowledge,
+    /// What its service wants of the destinations.
+    pub(super) wants: Wants,
+    /// `entries` do not know yet what is wanted.
+    pub(super) is_stale: bool,
     /// Sorted by address.
     pub(super) entries: Vec<Entry>,
+    /// The configuration that wanted it last.
+    pub(super) round: u32,
     /// Commands on their way.
     pub(super) in_flight: u32,
     /// Is one of them a change of the service itself? It disturbs nothing below it.
@@ -213,15 +94,18 @@ pub(super) enum Planned {
 }
 
 impl Row {
-    /// A row of which nothing is known.
-    pub(super) fn new(name: Name, key: ServiceKey, wanted: Service) -> Self {
+    /// A row of which nothing is known, and that nobody wants.
+    pub(super) fn new(name: Name, key: ServiceKey) -> Self {
         Row {
             name,
             key,
-            wanted: Some(wanted),
+            wanted: None,
             actual: Actual::Absent,
             knowledge: Knowledge::Nothing,
+            wants: Wants::from([]),
+            is_stale: false,
             entries: Vec::new(),
+            round: 0,
             in_flight: 0,
             is_setting: false,
             queued: false,
@@ -247,25 +131,40 @@ impl Row {
         self.entries.get_mut(at)
     }
 
-    /// Says what should be at `address`. True: that is something else than before.
-    pub(super) fn want(&mut self, address: SocketAddr, wanted: Option<Params>) -> bool {
-        match self.entries.binary_search_by(|e| e.address.cmp(&address)) {
-            Ok(at) => self.entries.get_mut(at).is_some_and(|entry| {
-                let changed = entry.wanted != wanted;
-                entry.wanted = wanted;
-                changed
-            }),
-            Err(_) if wanted.is_none() => false,
-            Err(at) => {
-                self.insert(at, address).wanted = wanted;
-                true
+    /// Takes in what is wanted of the destinations now. `scratch` is room to work in.
+    pub(super) fn take_in(&mut self, scratch: &mut Vec<(SocketAddr, Params)>) {
+        if !core::mem::take(&mut self.is_stale) {
+            return;
+        }
+        scratch.clear();
+        scratch
+            .extend(self.wants.iter().map(|(at, params)| (place(&self.key, *at, &params.method), *params)));
+        if !scratch.is_sorted_by(|a, b| a.0 < b.0) {
+            // Servers that are one destination here count as one: it is there while one of them is wanted.
+            scratch.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.weight.cmp(&a.1.weight)));
+            scratch.dedup_by(|b, a| a.0 == b.0);
+        }
+        let mut wants = scratch.iter().peekable();
+        let mut missing = 0;
+        for entry in &mut self.entries {
+            while wants.next_if(|want| want.0 < entry.address).is_some() {
+                missing += 1;
+            }
+            entry.wanted = wants.next_if(|want| want.0 == entry.address).map(|want| want.1);
+        }
+        missing += wants.count();
+        if missing == 0 {
+            return;
+        }
+        self.entries.reserve_exact(missing);
+        let known = self.entries.len();
+        for (address, params) in scratch.iter() {
+            let there = self.entries.get(..known).unwrap_or(&[]);
+            if there.binary_search_by(|e| e.address.cmp(address)).is_err() {
+                self.entries.push(Entry::new(*address, Some(*params)));
             }
         }
-    }
-
-    /// No destination is wanted any more.
-    pub(super) fn unwant_all(&mut self) {
-        self.entries.iter_mut().for_each(|entry| entry.wanted = None);
+        self.entries.sort_unstable_by_key(|e| e.address);
     }
 
     /// Compares, and gives out at most `room` commands. Nothing that serves is taken away before what
@@ -469,18 +368,7 @@ impl Row {
 
     fn insert(&mut self, at: usize, address: SocketAddr) -> &mut Entry {
         let at = at.min(self.entries.len());
-        self.entries.insert(
-            at,
-            Entry {
-                address,
-                wanted: None,
-                actual: Actual::Absent,
-                held: false,
-                seen: false,
-                active_connections: 0,
-                inactive_connections: 0,
-            },
-        );
+        self.entries.insert(at, Entry::new(address, None));
         &mut self.entries[at]
     }
 }
@@ -491,13 +379,5 @@ struct Upper<'a>(&'a str);
 impl fmt::Display for Upper<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.chars().try_for_each(|c| f.write_char(c.to_ascii_uppercase()))
-    }
-}
-
-impl Entry {
-    fn forget(&mut self) {
-        self.actual = Actual::Absent;
-        self.active_connections = 0;
-        self.inactive_connections = 0;
     }
 }

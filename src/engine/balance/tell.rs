@@ -122,8 +122,6 @@ impl Balancer {
     }
 
     fn service_status(&self, now: Instant, service: &Service) -> ServiceStatus {
-        let row = self.table.row(service.row);
-        let entries = row.map_or(&[][..], |row| &row.entries);
         ServiceStatus {
             name: service.config.name.clone(),
             protocol: service.config.protocol,
@@ -131,7 +129,7 @@ impl Balancer {
             scheduler: service.config.scheduler.clone(),
             sorry_active: service.sorry_active(),
             sorry: service.config.sorry.map(|sorry| sorry.address),
-            installed: row.is_some_and(|row| row.actual.is_there()),
+            installed: self.table.is_installed(&service.rows),
             servers: service
                 .config
                 .servers
@@ -139,7 +137,7 @@ impl Balancer {
                 .zip(&service.servers)
                 .map(|(config, server)| self.server_status(now, service, config, server))
                 .collect(),
-            active_connections: entries.iter().map(|e| u64::from(e.active_connections)).sum(),
+            active_connections: self.table.connections(&service.rows),
             quorum: service.config.quorum,
             hysteresis: service.config.hysteresis,
             has_quorum: service.is_served,
@@ -155,7 +153,8 @@ impl Balancer {
         config: &model::Server,
         server: &Server,
     ) -> ServerStatus {
-        let entry = self.table.row(service.row).and_then(|row| row.entry(server.address?));
+        let of = |address| self.table.server(&service.rows, address, &config.method);
+        let (installed, active_connections, inactive_connections) = server.address.map_or((false, 0, 0), of);
         ServerStatus {
             address: config.address.clone(),
             resolved: server.address,
@@ -165,15 +164,15 @@ impl Balancer {
             draining: false,
             up: server.up,
             known: server.is_known(),
-            installed: entry.is_some_and(|e| e.actual.is_there()),
+            installed,
             since: age(now, server.since),
             reason: server.reason.clone(),
             passed: server.passed,
             failed: server.failed,
             probed: server.probed_at.map(|at| age(now, at)),
             probe_time: server.probe_time,
-            active_connections: entry.map_or(0, |e| e.active_connections),
-            inactive_connections: entry.map_or(0, |e| e.inactive_connections),
+            active_connections,
+            inactive_connections,
             checks: Vec::new(),
         }
     }

@@ -83,7 +83,7 @@ fn what_exists_already_is_changed_and_looked_into() {
             }
         }
     }
-    let mut other = super::super::service::wanted(&s1().services[0]);
+    let mut other = wanted(&s1().services[0]);
     other.scheduler = Scheduler::try_from("rr").unwrap();
     let stranger = "192.0.2.99:80".parse().unwrap();
     let mut d = crate::wire::ipvs::Destination {

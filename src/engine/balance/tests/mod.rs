@@ -2,6 +2,7 @@
 //! table.
 
 mod errors;
+mod group;
 mod kernel;
 mod random;
 mod reload;
@@ -17,7 +18,7 @@ use crate::engine::{Action, Actions, Ctx, IpvsEvent, IpvsRequest, Outcome, Probe
 use crate::model::status::Snapshot;
 use crate::model::{
     Check, CheckKind, Config, Forwarding, Front, HttpCheck, HttpPage, Mail, Method, Name, Protocol,
-    Scheduler, Server, ServerAddress, Service, Sorry, StatusRange, Tunnel, cut,
+    Scheduler, Server, ServerAddress, Service, ServiceKey, Sorry, StatusRange, Tunnel, cut,
 };
 use crate::time::{Duration, Instant};
 use std::net::SocketAddr;
@@ -179,15 +180,25 @@ impl Bed {
     }
 }
 
+/// The first name of a service in the kernel's table.
+fn key_of(service: &Service) -> ServiceKey {
+    service.keys().next().unwrap()
+}
+
+/// A service as the kernel's table should hold it.
+fn wanted(service: &Service) -> crate::wire::ipvs::Service {
+    super::service::wanted(service, key_of(service))
+}
+
 fn failed(reason: &str) -> Outcome {
     Outcome::Failed(cut(format_args!("{reason}")))
 }
 
 /// A request in few characters: `+` new, `~` set, `-` delete.
 fn brief(request: &IpvsRequest) -> String {
-    let vip = |key: &crate::wire::ipvs::ServiceKey| match key {
-        crate::wire::ipvs::ServiceKey::Address { address, .. } => address.to_string(),
-        crate::wire::ipvs::ServiceKey::Mark { mark, .. } => mark.to_string(),
+    let vip = |key: &ServiceKey| match key {
+        ServiceKey::Address { address, .. } => address.to_string(),
+        ServiceKey::Mark { mark, .. } => mark.to_string(),
     };
     match request {
         IpvsRequest::Resolve => "resolve".into(),

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::engine::Refusal;
-use crate::wire::ipvs::{Destination, ServiceKey};
+use crate::wire::ipvs::Destination;
 use std::collections::{BTreeMap, VecDeque};
 
 /// xorshift: the same numbers on every machine.
@@ -74,7 +74,7 @@ impl Life {
                 self.config = random_config(&mut self.dice);
                 let config = self.config.clone();
                 self.bed.reload(&config);
-                let keys: Vec<ServiceKey> = config.services.iter().map(super::super::service::key).collect();
+                let keys: Vec<ServiceKey> = config.services.iter().map(key_of).collect();
                 self.filled.retain(|key| keys.contains(key));
             }
             14 | 15 => self.meddle(),
@@ -118,7 +118,7 @@ impl Life {
     fn check_served(&mut self, request: &IpvsRequest) {
         for (key, (_, destinations)) in &self.bed.kernel.table {
             let serves = destinations.values().any(|d| d.weight > 0);
-            let ours = self.config.services.iter().any(|s| super::super::service::key(s) == *key);
+            let ours = self.config.services.iter().any(|s| key_of(s) == *key);
             // One that was removed and has come back is still on its way out.
             let leaving = self.requests.iter().any(|(_, r)| *r == IpvsRequest::DelService(*key));
             if serves && ours && !leaving && !self.filled.contains(key) {
@@ -254,7 +254,7 @@ impl Life {
             {
                 destinations.insert(sorry.address, 1);
             }
-            expected.insert(super::super::service::key(config), destinations);
+            expected.insert(key_of(config), destinations);
         }
         expected.insert(stranger(), BTreeMap::new());
         expected
@@ -307,7 +307,7 @@ fn random_config(dice: &mut Dice) -> Config {
 
 fn live(seed: u32, trouble: Trouble) {
     let mut life = Life::new(seed, trouble);
-    let mut foreign = super::super::service::wanted(&service("x", "10.9.9.9:80"));
+    let mut foreign = wanted(&service("x", "10.9.9.9:80"));
     foreign.key = stranger();
     life.bed.kernel.execute(&IpvsRequest::NewService(foreign)).unwrap();
     life.bed.start();
@@ -319,7 +319,7 @@ fn live(seed: u32, trouble: Trouble) {
     life.calm(if trouble == Trouble::Family { 150 } else { 90 });
     assert_eq!(life.table(), life.expected(), "seed {seed}: the table is not as wanted");
     for (config, status) in life.config.services.iter().zip(life.bed.snapshot().services) {
-        let there = &life.bed.kernel.table[&super::super::service::key(config)].0;
+        let there = &life.bed.kernel.table[&key_of(config)].0;
         assert_eq!(there.scheduler, config.scheduler, "seed {seed}");
         assert!(status.installed, "seed {seed}: what is in the table is told as missing");
     }

@@ -283,7 +283,7 @@ fn entries_of_an_earlier_run_are_adopted_and_those_of_others_left_alone() {
     stale.address = "192.0.2.1:80".parse().unwrap();
     kernel.table.get_mut(&key).unwrap().1.insert(stale.address, stale);
     kernel.table.get_mut(&key).unwrap().1.remove(&B.parse().unwrap());
-    let foreign = super::super::service::wanted(&service("other", "10.9.9.9:80"));
+    let foreign = wanted(&service("other", "10.9.9.9:80"));
     kernel.execute(&IpvsRequest::NewService(foreign)).unwrap();
 
     let mut bed = Bed::new(&s1());
