@@ -3,11 +3,14 @@
 use crate::node::Node;
 use crate::world::World;
 use vipd::model::status::InstanceState;
-use vipd::model::{Authentication, Instance};
+use vipd::model::{AntiReplay, Authentication, Instance};
 use vipd::time::{Duration, Instant};
 
 /// How long signed adverts may be refused after a clock has jumped: twice the window (PKT-50).
 const CLOCK: Duration = Duration::from_secs(14);
+/// The same where only the order counts: a router that begins anew with a clock that was set back is behind
+/// its own old numbers for as long as the clocks may differ, which is a minute here.
+const CLOCK_MONOTONIC: Duration = Duration::from_secs(62);
 
 pub(crate) struct Checker {
     pub(crate) looked_at: Instant,
@@ -118,7 +121,7 @@ impl Checker {
                             continue;
                         }
                         let nodes = na.disturbed_at.max(nb.disturbed_at);
-                        start = start.max(nodes + CLOCK);
+                        start = start.max(nodes + clock(na, vr));
                     }
                     let lan = &world.lans[world.plan.vrs[vr].lan];
                     let bound = interval + lan.delay_max + Duration::from_millis(200);
@@ -160,7 +163,7 @@ impl Checker {
             let wait = own.max_interval(config(live, vr))
                 + world.lans[world.plan.vrs[vr].lan].delay_max
                 + Duration::from_millis(300);
-            let clock = if is_signed(node, vr) { CLOCK } else { Duration::ZERO };
+            let clock = clock(node, vr);
             let resigned_at = world.resigned_at(vr, at);
             let calm_since = world.calm_since(vr, at, other).max(resigned_at).max(since).max(own_since);
             if own_state != Some(InstanceState::Backup)
@@ -361,6 +364,17 @@ fn config(node: &Node, vr: usize) -> &Instance {
 
 fn is_signed(node: &Node, vr: usize) -> bool {
     matches!(config(node, vr).authentication, Authentication::Hmac(_))
+}
+
+/// How long its adverts may be refused after a clock has jumped.
+fn clock(node: &Node, vr: usize) -> Duration {
+    match &config(node, vr).authentication {
+        Authentication::Hmac(hmac) => match hmac.anti_replay {
+            AntiReplay::Time => CLOCK,
+            AntiReplay::Monotonic => CLOCK_MONOTONIC,
+        },
+        Authentication::None | Authentication::Pass(_) => Duration::ZERO,
+    }
 }
 
 fn holds_any(world: &World, node: &Node, vr: usize) -> bool {

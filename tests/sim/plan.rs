@@ -107,10 +107,19 @@ impl Plan {
         let delays = most(|i| i.start_delay) + most(|i| i.preempt_delay) + most(|i| i.settle);
         // Contests of groups, each a round of listening and a pause.
         let rounds = if self.group.is_empty() { 1 } else { 6 };
-        // A clock that was set back is believed after the window; a macvlan, a socket, a route or a script is
-        // tried again.
-        let hmac =
-            if self.vrs.iter().any(|v| v.is_hmac) { SECOND * 10 + interval * 6 } else { Duration::ZERO };
+        // A clock that was set back is believed after the window, or once it has caught up; a macvlan, a
+        // socket, a route or a script is tried again.
+        let is_monotonic = |i: &Instance| match &i.authentication {
+            Authentication::Hmac(hmac) => hmac.anti_replay == AntiReplay::Monotonic,
+            Authentication::None | Authentication::Pass(_) => false,
+        };
+        let hmac = if all().any(is_monotonic) {
+            SECOND * 60 + interval * 6
+        } else if self.vrs.iter().any(|v| v.is_hmac) {
+            SECOND * 10 + interval * 6
+        } else {
+            Duration::ZERO
+        };
         (interval * 5 + SECOND * 2) * rounds + lease + delays + hmac + SECOND * 10
     }
 }
