@@ -115,10 +115,18 @@ pub const PEERS_MAX: usize = 4;
 /// of the older one, counted and shown.
 pub const NOTIFY_WAITING_MAX: usize = 5;
 /// Queues of notifications: all instances and groups, and as many that were deleted and come to their end.
-/// More: one of those is cut short.
+/// More: one that has nothing to do is forgotten, its last outcome with it; else one of the deleted is cut
+/// short.
 pub const NOTIFY_QUEUES_MAX: usize = 4 * INSTANCES_MAX;
-/// Notifications that run at one time; likewise starts and stops of services. More: they wait their turn.
+/// Queues of notifications of services and servers, only of those that have a program. More: as above; where
+/// all have something to do, the program is not run, counted and shown.
+pub const NOTIFY_BALANCE_QUEUES_MAX: usize = 8192;
+/// Notifications of instances and groups that run at one time; likewise starts and stops of services. More:
+/// they wait their turn.
 pub const PROGRAMS_MAX: usize = 32;
+/// Notifications of services and servers that run at one time: those of instances never wait for them. More:
+/// they wait their turn.
+pub const PROGRAMS_BALANCE_MAX: usize = 16;
 /// Programs that run at one time. More: they wait in the queue.
 pub const RUNS_MAX: usize = 64;
 /// Trackers' scripts that run at one time, so that hung ones keep no notification waiting. More: as above.

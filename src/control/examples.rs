@@ -86,6 +86,7 @@ pub(super) fn tracker(called: &str, kind: &'static str, used_by: &[&str]) -> Tra
 pub(super) fn run(subject: &str, what: &'static str, outcome: &str, failed: bool) -> RunStatus {
     RunStatus {
         subject: name(subject),
+        server: None,
         what,
         running: None,
         waiting: 0,
@@ -425,6 +426,7 @@ impl Random {
     fn run(&mut self) -> RunStatus {
         RunStatus {
             subject: self.text(),
+            server: None,
             what: ["notify", "notify_group", "pre_active", "service"][self.below(4) as usize],
             running: self.chance(30).then(|| self.duration()),
             waiting: self.below(6) as u32,

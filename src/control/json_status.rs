@@ -257,9 +257,10 @@ fn tracker(json: &mut Json, tracker: &TrackerStatus) {
 }
 
 fn run(json: &mut Json, run: &RunStatus) {
-    let RunStatus { subject, what, running, waiting, collapsed, outcome, failed, last } = run;
+    let RunStatus { subject, server, what, running, waiting, collapsed, outcome, failed, last } = run;
     json.object(|json| {
         json.key("subject").text(subject);
+        json.key("server").optional(server.as_ref(), |json, address| json.shown(address));
         json.key("what").text(what);
         json.key("running_ms").optional(*running, Json::millis);
         json.key("waiting").number(*waiting);

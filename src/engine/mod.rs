@@ -430,6 +430,7 @@ impl Engine {
                 crate::limits::INTERFACES_MAX
             )));
         }
+        self.desk.notifier.problems(&mut snapshot.problems);
         self.balancer.fill(now, &mut snapshot);
         self.desk.mailer.fill(now, &mut snapshot);
         snapshot

@@ -1,24 +1,31 @@
 //! Notifications: programs and FIFOs that are told of changes, in order, collapsing to the newest; services
 //! of this box that follow an instance (keepalived §2.6).
 //!
-//! The line for the FIFOs leaves at once. Programs take their turn: each instance and each group has a queue
-//! ([`queue`]) in which one runs at a time; each service of the box has a keeper ([`keeper`]).
+//! The line for the FIFOs leaves at once. Programs take their turn: each instance, group, service and server
+//! has a queue ([`queue`]) in which one runs at a time, and those of services and servers share a smaller
+//! number of places than those of instances and groups ([`pool`]). Each service of the box has a keeper
+//! ([`keeper`]).
 
 mod keeper;
+mod pool;
 mod program;
 mod queue;
 #[cfg(test)]
 mod tests;
 
 use self::keeper::Keeper;
+use self::pool::{Pool, Pushed};
 use self::program::Numbers;
-use self::queue::{Kind, Queue, Told};
+use self::queue::{Commands, Key, Told};
 use super::history::History;
+use super::quiet::Quiet;
 use super::{Action, Actions, RunId, RunOutcome, RunOwner, RunSpec};
 use crate::limits;
 use crate::model::status::{InstanceState, RunStatus};
-use crate::model::{Config, FifoKind, Instance, Name, Notify, SyncGroup, cut};
+use crate::model::{Config, FifoKind, Instance, Level, Name, Notify, Server, Service, SyncGroup, Text, cut};
 use crate::time::{Duration, Instant};
+use core::fmt;
+use std::collections::BTreeMap;
 
 /// A program that runs while the daemon leaves has so long.
 const LEAVING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -33,12 +40,49 @@ pub(super) enum About<'a> {
 }
 
 impl<'a> About<'a> {
-    fn parts(self) -> (Kind, &'a Name, &'a Notify) {
+    fn parts(self) -> (Key, &'a Notify) {
         match self {
-            About::Instance(i) => (Kind::Instance, &i.name, &i.notify),
-            About::Group(g) => (Kind::Group, &g.name, &g.notify),
+            About::Instance(i) => (Key::Instance(i.name.clone()), &i.notify),
+            About::Group(g) => (Key::Group(g.name.clone()), &g.notify),
         }
     }
+}
+
+/// A service or a server that a notification is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Object<'a> {
+    /// Has it its quorum?
+    Service(&'a Service),
+    /// Is it up? With its service.
+    Server(&'a Service, &'a Server),
+}
+
+impl<'a> Object<'a> {
+    fn key(self) -> Key {
+        match self {
+            Object::Service(service) => Key::Service(service.name.clone()),
+            Object::Server(service, server) => Key::Server(service.name.clone(), server.address.clone()),
+        }
+    }
+
+    fn commands(self) -> Commands<'a> {
+        let (up, down) = match self {
+            Object::Service(service) => (&service.quorum_up, &service.quorum_down),
+            Object::Server(_, server) => (&server.up, &server.down),
+        };
+        Commands::Balance { up: up.as_ref(), down: down.as_ref() }
+    }
+}
+
+/// What has become of a service or a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is up; it has its quorum.
+    Up,
+    /// The reverse.
+    Down,
+    /// It was up, and is no more part of the configuration: told as down.
+    Gone,
 }
 
 /// What has happened.
@@ -74,24 +118,39 @@ impl Change {
 }
 
 /// All queues and all services.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Notifier {
-    /// Those that have been told something, sorted: at most [`limits::NOTIFY_QUEUES_MAX`].
-    queues: Vec<Queue>,
-    /// In how many of them a program runs.
-    running: usize,
+    /// The queues of instances and groups.
+    vrrp: Pool,
+    /// The queues of services and servers.
+    balance: Pool,
     keepers: Vec<Keeper>,
     numbers: Numbers,
-    /// Where the search for the next queue with something to run begins: no queue starves another.
-    next_queue: usize,
-    has_fifo: bool,
-    leaving: bool,
+    /// Is there a FIFO that hears of instances, one that hears of services?
+    has_fifo: (bool, bool),
+    /// Programs of services and servers for which there was no queue.
+    not_run: u32,
+    quiet: Quiet,
+}
+
+impl Default for Notifier {
+    fn default() -> Self {
+        Self::new(&Config::default())
+    }
 }
 
 impl Notifier {
     /// Empty queues. The services are looked after from the first state of their instance on.
     pub(super) fn new(config: &Config) -> Self {
-        let mut notifier = Notifier { has_fifo: has_fifo(config), ..Notifier::default() };
+        let mut notifier = Notifier {
+            vrrp: Pool::new(limits::NOTIFY_QUEUES_MAX, limits::PROGRAMS_MAX),
+            balance: Pool::new(limits::NOTIFY_BALANCE_QUEUES_MAX, limits::PROGRAMS_BALANCE_MAX),
+            keepers: Vec::new(),
+            numbers: Numbers::default(),
+            has_fifo: has_fifo(config),
+            not_run: 0,
+            quiet: Quiet::default(),
+        };
         notifier.keep(config, None);
         notifier
     }
@@ -106,13 +165,28 @@ impl Notifier {
         actions: &mut Actions,
     ) {
         self.has_fifo = has_fifo(config);
-        for queue in &mut self.queues {
-            let notify = match queue.kind {
-                Kind::Instance => config.instances.iter().find(|i| i.name == queue.name).map(|i| &i.notify),
-                Kind::Group => config.groups.iter().find(|g| g.name == queue.name).map(|g| &g.notify),
+        let vrrp = |key: &Key| {
+            let notify = match key {
+                Key::Instance(name) => config.instances.iter().find(|i| i.name == *name).map(|i| &i.notify),
+                Key::Group(name) => config.groups.iter().find(|g| g.name == *name).map(|g| &g.notify),
+                Key::Service(_) | Key::Server(..) => None,
             };
-            queue.reconfigure(notify);
-        }
+            notify.map(Commands::Vrrp)
+        };
+        self.vrrp.reconfigure(vrrp);
+        // There may be thousands of queues, and of services.
+        let services: BTreeMap<&Name, &Service> = config.services.iter().map(|s| (&s.name, s)).collect();
+        self.balance.reconfigure(|key| {
+            let service = services.get(key.name())?;
+            let object = match key {
+                Key::Service(_) => Object::Service(service),
+                Key::Server(_, address) => {
+                    Object::Server(service, service.servers.iter().find(|s| s.address == *address)?)
+                }
+                Key::Instance(_) | Key::Group(_) => return None,
+            };
+            Some(object.commands())
+        });
         self.keep(config, Some(&is_active));
         self.run(now, actions);
     }
@@ -126,24 +200,64 @@ impl Notifier {
         priority: u8,
         actions: &mut Actions,
     ) {
-        let (kind, name, notify) = about.parts();
-        if let About::Instance(_) = about {
+        let (key, notify) = about.parts();
+        if let About::Instance(instance) = about {
             match change {
-                Change::State { state, .. } => self.follow(name, state == InstanceState::Active),
-                Change::Deleted => self.follow(name, false),
+                Change::State { state, .. } => self.follow(&instance.name, state == InstanceState::Active),
+                Change::Deleted => self.follow(&instance.name, false),
                 Change::LowerPriority | Change::Priority(_) => {}
             }
         }
         if let Some(told) = change.told()
             && (!told.is_priority() || notify.priority_changes)
-            && self.push(now, (kind, name), told, priority, notify, actions)
-            && self.has_fifo
         {
-            let (kind, word) = (kind.word(), told.word());
-            let line = cut(format_args!("{kind} \"{name}\" {word} {priority}"));
-            actions.push(Action::Fifo { kind: FifoKind::Vrrp, line });
+            let word = told.word();
+            let line: Text = cut(format_args!("{} \"{}\" {word} {priority}", key.word(), key.name()));
+            let commands = Commands::Vrrp(notify);
+            // A lower priority is told now and then only; to know when, it has a queue in any case.
+            let pushed = if told.is_for_a_program(commands) || told == Told::LowerPriority {
+                self.vrrp.push(now, key, (told, priority), commands, &mut self.numbers, actions)
+            } else {
+                Pushed::Taken
+            };
+            if self.has_fifo.0 && pushed != Pushed::Stale {
+                actions.push(Action::Fifo { kind: FifoKind::Vrrp, line });
+            }
         }
         self.keep_going(now, actions);
+    }
+
+    /// A service or a server is up or down; `line`: what the FIFOs are told. The programs get no arguments
+    /// beside their own (keepalived §2.6).
+    pub(super) fn tell_balance(
+        &mut self,
+        now: Instant,
+        (object, fate): (Object<'_>, Fate),
+        line: fmt::Arguments<'_>,
+        history: &mut History,
+        actions: &mut Actions,
+    ) {
+        let commands = object.commands();
+        let told = match fate {
+            Fate::Up => Told::Up,
+            Fate::Down => Told::Down,
+            Fate::Gone => Told::Gone,
+        };
+        if told.is_for_a_program(commands) {
+            let key = object.key();
+            let pushed = self.balance.push(now, key, (told, 0), commands, &mut self.numbers, actions);
+            if pushed == Pushed::NoRoom {
+                self.not_run = self.not_run.saturating_add(1);
+                if self.quiet.lets_through(now) {
+                    let max = limits::NOTIFY_BALANCE_QUEUES_MAX;
+                    let text = format_args!("{max} programs wait: that for \"{line}\" is not run");
+                    history.note(now, Level::Error, "program", "", text, actions);
+                }
+            }
+        }
+        if self.has_fifo.1 {
+            actions.push(Action::Fifo { kind: FifoKind::Balance, line: cut(line) });
+        }
     }
 
     /// A program ended. A result that nobody waits for changes nothing.
@@ -156,10 +270,11 @@ impl Notifier {
         history: &mut History,
         actions: &mut Actions,
     ) {
-        if let Some(queue) = self.queues.iter_mut().find(|q| q.turn.is(id)) {
-            self.running = self.running.saturating_sub(1);
-            queue.ended(now, outcome, took, history, actions);
-        } else if let Some(keeper) = self.keepers.iter_mut().find(|k| k.turn.is(id)) {
+        let end = (outcome, took);
+        if !self.vrrp.handle_ran(now, id, end, history, actions)
+            && !self.balance.handle_ran(now, id, end, history, actions)
+            && let Some(keeper) = self.keepers.iter_mut().find(|k| k.turn.is(id))
+        {
             keeper.ended(now, outcome, took, history, actions);
         }
         self.run(now, actions);
@@ -167,16 +282,17 @@ impl Notifier {
 
     /// The program of an [`super::Action::Run`]; `None` once it is gone.
     pub(super) fn run_spec(&self, id: RunId) -> Option<RunSpec<'_>> {
-        let queues = self.queues.iter().map(|q| &q.turn);
-        let call = queues.chain(self.keepers.iter().map(|k| &k.turn)).find(|t| t.is(id))?.call()?;
-        Some(RunSpec { command: &call.command, arguments: &call.arguments })
+        let keeper = || {
+            let call = self.keepers.iter().find(|k| k.turn.is(id))?.turn.call()?;
+            Some(RunSpec { command: &call.command, arguments: &call.arguments })
+        };
+        self.vrrp.run_spec(id).or_else(|| self.balance.run_spec(id)).or_else(keeper)
     }
 
     /// When is [`Self::tick`] due?
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let busy = if self.running > 0 { self.queues.as_slice() } else { &[] };
-        let queues = busy.iter().filter_map(|q| q.turn.give_up_at());
-        queues.chain(self.keepers.iter().filter_map(|k| k.next_deadline())).min()
+        let keepers = self.keepers.iter().filter_map(|k| k.next_deadline());
+        keepers.chain(self.vrrp.next_deadline()).chain(self.balance.next_deadline()).min()
     }
 
     /// Does what is due: programs that have not ended long after their time are given up, and services that
@@ -185,13 +301,8 @@ impl Notifier {
         if self.next_deadline().is_none_or(|at| at > now) {
             return;
         }
-        for queue in &mut self.queues {
-            if let Some(took) = queue.turn.is_overdue(now) {
-                self.running = self.running.saturating_sub(1);
-                queue.turn.stop(actions);
-                queue.ended(now, RunOutcome::TimedOut, took, history, actions);
-            }
-        }
+        self.vrrp.tick(now, history, actions);
+        self.balance.tick(now, history, actions);
         for keeper in &mut self.keepers {
             if let Some(took) = keeper.turn.is_overdue(now) {
                 keeper.give_up(now, took, history, actions);
@@ -203,68 +314,39 @@ impl Notifier {
     /// The daemon leaves, and the instances have told so: what runs has a second, what waits for it likewise,
     /// and the services are stopped.
     pub(super) fn shutdown(&mut self, now: Instant, actions: &mut Actions) {
-        self.leaving = true;
-        self.queues.iter_mut().for_each(|queue| queue.turn.hurry(now + LEAVING_TIMEOUT));
+        self.vrrp.shutdown(now);
+        self.balance.shutdown(now);
         self.keepers.iter_mut().for_each(|keeper| keeper.leave(now));
         self.run(now, actions);
     }
 
     /// Does nothing run or wait? The leave of the daemon waits for it.
     pub(super) fn is_idle(&self) -> bool {
-        self.queues.iter().all(Queue::is_idle) && self.keepers.iter().all(Keeper::is_idle)
+        self.vrrp.is_idle() && self.balance.is_idle() && self.keepers.iter().all(Keeper::is_idle)
     }
 
     /// For the status screen: those that have run or wait.
     pub(super) fn status(&self, now: Instant) -> Vec<RunStatus> {
-        let queues = self.queues.iter().filter_map(|q| q.status(now));
-        queues.chain(self.keepers.iter().filter_map(|k| k.status(now))).collect()
+        let keepers = self.keepers.iter().filter_map(|k| k.status(now));
+        self.vrrp.status(now).chain(self.balance.status(now)).chain(keepers).collect()
+    }
+
+    /// What somebody should look at.
+    pub(super) fn problems(&self, problems: &mut Vec<Text>) {
+        if self.not_run > 0 {
+            problems.push(cut(format_args!(
+                "{} programs of servers and services were not run: {} waited already. Make them faster, or \
+                 fewer",
+                self.not_run,
+                limits::NOTIFY_BALANCE_QUEUES_MAX
+            )));
+        }
     }
 
     // ---- helpers
 
     fn follow(&mut self, name: &Name, is_active: bool) {
         self.keepers.iter_mut().for_each(|keeper| keeper.follow(name, is_active));
-    }
-
-    /// Has it told in its queue, which is made where there is none. False: it has been told just now.
-    fn push(
-        &mut self,
-        now: Instant,
-        (kind, name): (Kind, &Name),
-        told: Told,
-        priority: u8,
-        notify: &Notify,
-        actions: &mut Actions,
-    ) -> bool {
-        // A lower priority is told now and then only; to know when, it has a queue in any case.
-        if !told.is_for_a_program(notify) && told != Told::LowerPriority {
-            return true;
-        }
-        let find = |queues: &[Queue]| queues.binary_search_by(|q| (q.kind, &q.name).cmp(&(kind, name)));
-        let at = match find(&self.queues) {
-            Ok(at) => at,
-            Err(_) => {
-                self.make_room(actions);
-                let at = find(&self.queues).unwrap_or_else(|at| at);
-                self.queues.insert(at, Queue::new(kind, name.clone(), self.numbers.owner()));
-                at
-            }
-        };
-        let Some(queue) = self.queues.get_mut(at) else { return true };
-        let is_news = queue.push(now, told, priority, notify);
-        self.start(now, at, actions);
-        is_news
-    }
-
-    /// Where there are too many queues, one that comes to its end does so now.
-    fn make_room(&mut self, actions: &mut Actions) {
-        if self.queues.len() >= limits::NOTIFY_QUEUES_MAX
-            && let Some(at) = self.queues.iter().position(|q| q.is_gone)
-        {
-            let gone = self.queues.remove(at);
-            self.running = self.running.saturating_sub(usize::from(gone.turn.is_taken()));
-            gone.turn.stop(actions);
-        }
     }
 
     /// Makes the keepers what the configuration says; `is_active`: of its instances, by index, where they
@@ -289,30 +371,10 @@ impl Notifier {
         self.keepers.iter_mut().for_each(Keeper::settle);
     }
 
-    /// Starts the next program of a queue, where it may.
-    fn start(&mut self, now: Instant, at: usize, actions: &mut Actions) {
-        if self.running < limits::PROGRAMS_MAX
-            && let Some(queue) = self.queues.get_mut(at)
-            && let Some(call) = queue.next()
-        {
-            let id = RunId { owner: RunOwner::Notify(queue.number), serial: self.numbers.serial() };
-            let limit = self.leaving.then_some(LEAVING_TIMEOUT);
-            queue.turn.take(now, id, call, limit, actions);
-            self.running += 1;
-            self.next_queue = at + 1;
-        }
-    }
-
     /// Starts what may be started, in all queues.
     fn run(&mut self, now: Instant, actions: &mut Actions) {
-        self.queues.retain(|q| !(q.is_gone && q.is_idle()));
-        let (first, count) = (self.next_queue, self.queues.len());
-        for step in 0..count {
-            if self.running >= limits::PROGRAMS_MAX {
-                break;
-            }
-            self.start(now, (first + step) % count, actions);
-        }
+        self.vrrp.run(now, &mut self.numbers, actions);
+        self.balance.run(now, &mut self.numbers, actions);
         self.keep_going(now, actions);
     }
 
@@ -331,6 +393,8 @@ impl Notifier {
     }
 }
 
-fn has_fifo(config: &Config) -> bool {
-    config.fifos.all.is_some() || config.fifos.vrrp.is_some()
+/// Is there a FIFO that hears of instances, one that hears of services?
+fn has_fifo(config: &Config) -> (bool, bool) {
+    let fifos = &config.fifos;
+    (fifos.all.is_some() || fifos.vrrp.is_some(), fifos.all.is_some() || fifos.balance.is_some())
 }

@@ -219,9 +219,11 @@ pub struct TrackerStatus {
 /// A queue of programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunStatus {
-    /// For whom: an instance, a group, a service of this box.
+    /// For whom: an instance, a group, a balanced service, a service of this box.
     pub subject: Name,
-    /// `notify`, `notify_group`, `pre_active`, `service`.
+    /// Of the balanced service, this server, where it is about one.
+    pub server: Option<ServerAddress>,
+    /// `notify`, `notify_group`, `notify_service`, `notify_server`, `pre_active`, `service` (of this box).
     pub what: &'static str,
     /// Is one running now, and for how long?
     pub running: Option<Duration>,

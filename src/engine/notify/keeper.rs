@@ -252,6 +252,7 @@ impl Keeper {
         };
         Some(RunStatus {
             subject: self.service.name.clone(),
+            server: None,
             what: "service",
             running: self.turn.runs_for(now),
             waiting: u32::from(waits),
