@@ -85,6 +85,21 @@ pub(super) enum Fate {
     Gone,
 }
 
+impl Fate {
+    const fn told(self) -> Told {
+        match self {
+            Fate::Up => Told::Up,
+            Fate::Down => Told::Down,
+            Fate::Gone => Told::Gone,
+        }
+    }
+
+    /// keepalived's word.
+    pub(super) const fn word(self) -> &'static str {
+        self.told().word()
+    }
+}
+
 /// What has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
@@ -238,11 +253,7 @@ impl Notifier {
         actions: &mut Actions,
     ) {
         let commands = object.commands();
-        let told = match fate {
-            Fate::Up => Told::Up,
-            Fate::Down => Told::Down,
-            Fate::Gone => Told::Gone,
-        };
+        let told = fate.told();
         if told.is_for_a_program(commands) {
             let key = object.key();
             let pushed = self.balance.push(now, key, (told, 0), commands, &mut self.numbers, actions);

@@ -15,6 +15,7 @@ mod reconcile;
 mod refusal;
 mod reload;
 mod service;
+mod status;
 mod table;
 mod tell;
 #[cfg(test)]

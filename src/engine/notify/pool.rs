@@ -65,7 +65,7 @@ impl Pool {
             None => {
                 let number = numbers.owner();
                 self.numbers.insert(key.clone(), number);
-                self.queues.insert(number, Queue::new(key, number));
+                self.queues.insert(number, Queue::new(key));
                 number
             }
         };

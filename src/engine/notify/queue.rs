@@ -177,7 +177,6 @@ struct Step {
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) key: Key,
-    pub(super) number: u32,
     /// What runs.
     pub(super) turn: Turn,
     /// Not part of the configuration any more: comes to its end.
@@ -192,10 +191,9 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(key: Key, number: u32) -> Self {
+    pub(super) fn new(key: Key) -> Self {
         Queue {
             key,
-            number,
             turn: Turn::default(),
             is_gone: false,
             is_listed: false,

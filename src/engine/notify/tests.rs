@@ -1,5 +1,6 @@
 //! Order, collapse, limits, reload and leave of notifications; any course of events.
 
+mod balance;
 mod services;
 
 use super::*;
@@ -95,6 +96,7 @@ impl Bed {
                     format!("kill {}", self.running.remove(at).1)
                 }
                 Action::Fifo { kind: FifoKind::Vrrp, line } => format!("fifo {line}"),
+                Action::Fifo { kind: FifoKind::Balance, line } => format!("lvs-fifo {line}"),
                 Action::Note { number } => format!("note {}", self.history.get(number).unwrap().text),
                 other => panic!("not a notifier's action: {other:?}"),
             });

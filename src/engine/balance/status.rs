@@ -1,0 +1,114 @@
+//! Services, servers and the kernel's IPVS for `vipd status`.
+
+use super::Balancer;
+use super::reconcile::Family;
+use super::service::{Server, Service};
+use crate::engine::history::age;
+use crate::model::status::{IpvsStatus, ServerStatus, ServiceStatus, Snapshot};
+use crate::model::{self, Text, cut};
+use crate::time::{Duration, Instant};
+
+/// How long probes that could not be made are shown as a problem.
+const NOT_RUN_SHOWN: Duration = Duration::from_secs(60);
+/// Services listed one by one among the problems; more are counted in one line.
+const FAULTS_SHOWN: usize = 8;
+
+impl Balancer {
+    /// Puts services, the state of the kernel's IPVS and problems into the snapshot.
+    pub(in crate::engine) fn fill(&self, now: Instant, snapshot: &mut Snapshot) {
+        snapshot.services.extend(self.services.iter().map(|service| self.service_status(now, service)));
+        if !self.services.is_empty() {
+            snapshot.ipvs = Some(self.ipvs_status());
+        }
+        self.problems(now, &mut snapshot.problems);
+    }
+
+    fn service_status(&self, now: Instant, service: &Service) -> ServiceStatus {
+        ServiceStatus {
+            name: service.config.name.clone(),
+            protocol: service.config.protocol,
+            front: service.config.front.clone(),
+            scheduler: service.config.scheduler.clone(),
+            sorry_active: service.sorry_active(),
+            sorry: service.config.sorry.map(|sorry| sorry.address),
+            installed: self.table.is_installed(&service.rows),
+            servers: service
+                .config
+                .servers
+                .iter()
+                .zip(&service.servers)
+                .map(|(config, server)| self.server_status(now, service, config, server))
+                .collect(),
+            active_connections: self.table.connections(&service.rows),
+            quorum: service.config.quorum,
+            hysteresis: service.config.hysteresis,
+            has_quorum: service.is_served,
+            suspended: false,
+            since: age(now, service.since),
+        }
+    }
+
+    fn server_status(
+        &self,
+        now: Instant,
+        service: &Service,
+        config: &model::Server,
+        server: &Server,
+    ) -> ServerStatus {
+        let of = |address| self.table.server(&service.rows, address, &config.method);
+        let (installed, active_connections, inactive_connections) = server.address.map_or((false, 0, 0), of);
+        ServerStatus {
+            address: config.address.clone(),
+            resolved: server.address,
+            method: config.method,
+            weight: config.weight,
+            configured_weight: config.weight,
+            draining: false,
+            up: server.up,
+            known: server.is_known(),
+            installed,
+            since: age(now, server.since),
+            reason: server.reason.clone(),
+            passed: server.passed,
+            failed: server.failed,
+            probed: server.probed_at.map(|at| age(now, at)),
+            probe_time: server.probe_time,
+            active_connections,
+            inactive_connections,
+            checks: Vec::new(),
+        }
+    }
+
+    fn ipvs_status(&self) -> IpvsStatus {
+        IpvsStatus {
+            present: self.table.family == Family::Ready,
+            why: match &self.table.family {
+                Family::Absent { why, .. } => why.clone(),
+                Family::Unneeded | Family::Resolving { .. } | Family::Ready => Text::new(),
+            },
+            repaired: self.table.repaired,
+            refused: self.table.refused,
+            sockopt: false,
+            sync: Vec::new(),
+        }
+    }
+
+    fn problems(&self, now: Instant, problems: &mut Vec<Text>) {
+        if let Family::Absent { why, .. } = &self.table.family {
+            problems.push(why.clone());
+        }
+        if let Some(refusal) = self.table.reader.refusal {
+            problems.push(cut(format_args!("the IPVS table cannot be read: {refusal}")));
+        }
+        let mut faults = self.table.rows.iter().flatten().filter_map(|row| row.explain());
+        problems.extend(faults.by_ref().take(FAULTS_SHOWN));
+        let more = faults.count();
+        if more > 0 {
+            problems.push(cut(format_args!("{more} more services are not in the IPVS table as wanted")));
+        }
+        if let Some((at, why)) = self.not_run.as_ref().filter(|(at, _)| age(now, *at) < NOT_RUN_SHOWN) {
+            problems
+                .push(cut(format_args!("a probe could not be made {} s ago: {why}", age(now, *at).secs())));
+        }
+    }
+}
