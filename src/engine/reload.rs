@@ -123,7 +123,9 @@ impl Engine {
     /// kernel refuses (law 5).
     pub(super) fn settle_moved(&mut self, now: Instant, actions: &mut Actions) {
         let mut moved = core::mem::take(&mut self.strays);
-        moved.extend(self.instances.iter_mut().flat_map(Instance::take_moved));
+        for instance in &mut self.instances {
+            moved.extend(instance.take_moved(actions));
+        }
         moved.retain(|(index, _)| self.links.by_index(*index).is_some());
         if !moved.is_empty() || !self.leftovers.is_empty() {
             self.settle(now, moved, actions);

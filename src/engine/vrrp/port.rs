@@ -3,7 +3,7 @@
 use super::transition::FaultCause;
 use super::{Instance, State};
 use crate::engine::links::Reach;
-use crate::engine::{Action, Ctx, Ear, LinkKind, LinkName, Setting};
+use crate::engine::{Action, Actions, Ctx, Ear, LinkKind, LinkName, Setting};
 use crate::model::{Cidr, IfName};
 use crate::time::{Duration, Instant};
 use std::net::IpAddr;
@@ -195,8 +195,8 @@ impl Instance {
 
     /// Addresses that may still be where they were before an interface got another name, each with the index
     /// of that.
-    pub(in crate::engine) fn take_moved(&mut self) -> Vec<(u32, Cidr)> {
-        self.vips.take_moved()
+    pub(in crate::engine) fn take_moved(&mut self, actions: &mut Actions) -> Vec<(u32, Cidr)> {
+        self.vips.take_moved(actions)
     }
 
     /// The interface is gone, or has another name: the others are told and the addresses taken away, as far

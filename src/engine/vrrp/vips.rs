@@ -47,8 +47,8 @@ pub(super) struct Vips {
     hint: usize,
     /// When there is something to converge.
     converge_at: Option<Instant>,
-    /// Where some may still be.
-    moved: Vec<(u32, Cidr)>,
+    /// Where some may still be; each with its peer.
+    moved: Vec<(u32, Cidr, Option<Cidr>)>,
 }
 
 /// What an answer of the kernel meant.
@@ -102,7 +102,8 @@ impl Vips {
             if vip.place != wanted {
                 // Its interface may have another name only.
                 let is_held = !vip.foreign && (vip.present || vip.asked.is_some());
-                self.moved.extend(vip.place.filter(|_| is_held).map(|index| (index, vip.cidr)));
+                self.moved
+                    .extend(vip.place.filter(|_| is_held).map(|index| (index, vip.cidr, vip.options.peer)));
                 vip.forget_all();
                 vip.place = wanted;
                 moved = true;
@@ -114,9 +115,18 @@ impl Vips {
         moved
     }
 
-    /// Those that may still be where they were before they had to move: somebody else's to remove.
-    pub(super) fn take_moved(&mut self) -> Vec<(u32, Cidr)> {
-        core::mem::take(&mut self.moved)
+    /// Those that may still be where they were before they had to move: somebody else's to remove. Those with
+    /// a peer are asked to be removed here, as in [`Self::remove_peers`].
+    pub(super) fn take_moved(&mut self, actions: &mut Actions) -> Vec<(u32, Cidr)> {
+        let moved = core::mem::take(&mut self.moved).into_iter();
+        let plain = moved.filter_map(|(index, cidr, peer)| match peer {
+            Some(_) => {
+                actions.push(Action::RemoveAddress { index, cidr, peer });
+                None
+            }
+            None => Some((index, cidr)),
+        });
+        plain.collect()
     }
 
     /// The addresses whose interface is there, and its index.

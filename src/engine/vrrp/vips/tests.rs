@@ -130,3 +130,26 @@ fn a_failed_add_is_tried_again() {
     vips.converge(due, true, None, &mut actions);
     assert_eq!(adds(&mut actions), 1, "law 5: a failed command is retried");
 }
+
+/// Without the peer the kernel does not know which address is meant: it stayed on the interface that had been
+/// given another name.
+#[test]
+fn an_address_with_a_peer_leaves_a_renamed_interface_too() {
+    let cidr = Cidr { address: "10.0.0.100".parse().unwrap(), prefix_len: 32 };
+    let peer = Some(Cidr { address: "10.9.0.1".parse().unwrap(), prefix_len: 32 });
+    let mut address: VirtualAddress = cidr.into();
+    address.options.peer = peer;
+    let mut vips = Vips::new(&[address]);
+    let (now, mut actions) = (Instant::from_secs(1), Actions::new());
+    vips.place(now, |_| Some(3));
+    vips.converge(now, true, None, &mut actions);
+    vips.handle_result(now, (3, &cidr), AddressOp::Add, Ok(()));
+    actions.clear();
+    vips.place(now, |_| Some(4));
+    assert_eq!(vips.take_moved(&mut actions), [], "no other one would know its peer");
+    let removal = actions.take();
+    assert!(
+        matches!(removal, Some(Action::RemoveAddress { index: 3, cidr: c, peer: p }) if (c, p) == (cidr, peer)),
+        "{removal:?}"
+    );
+}
