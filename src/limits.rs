@@ -18,6 +18,8 @@ pub const SERVICES_MAX: usize = 4096;
 pub const SERVERS_MAX: usize = 1024;
 /// Addresses and marks of one server group, after its ranges are spelled out. More: refused.
 pub const GROUP_KEYS_MAX: usize = 1024;
+/// Names of all services in the kernel's table, groups spelled out. More: refused.
+pub const SERVICE_KEYS_MAX: usize = 16_384;
 /// Server groups in one configuration. More: refused.
 pub const SERVER_GROUPS_MAX: usize = 256;
 /// Checks of one server. More: refused.
@@ -26,6 +28,12 @@ pub const CHECKS_MAX: usize = 8;
 pub const PAGES_MAX: usize = 8;
 /// Bytes of a regular expression. More: refused.
 pub const REGEX_MAX: usize = 512;
+/// Bytes that a compiled regular expression may take, in the configuration and in the worker. More: refused.
+pub const REGEX_SIZE_MAX: usize = 256 << 10;
+/// Bytes of the name of a header field of an HTTP check. More: refused.
+pub const HTTP_FIELD_NAME_MAX: usize = 64;
+/// Bytes of the value of a header field of an HTTP check. More: refused.
+pub const HTTP_FIELD_MAX: usize = 256;
 /// Header fields of one HTTP check. More: refused.
 pub const HTTP_HEADERS_MAX: usize = 16;
 /// Bytes of the payload of a UDP probe, and of the reply that it wants. More: refused.

@@ -167,7 +167,7 @@ fn defaults() {
     assert_eq!(service.scheduler, "wlc");
     assert_eq!((&service.persistence, service.sorry), (&None, None));
     let server = &service.servers[0];
-    assert_eq!(*server, Server::new("192.168.1.11:80".parse().unwrap(), Forwarding::Masquerade));
+    assert_eq!(*server, Server::new("192.0.2.2:5353".parse().unwrap(), Forwarding::Masquerade));
     let check = Check::new(CheckKind::Http(Box::new(HttpCheck::new(HttpPage::new("/")))));
     assert_eq!((check.interval, check.timeout), (Duration::from_secs(10), Duration::from_secs(5)));
     assert_eq!((check.retry_interval, check.rise, check.fall), (Duration::from_secs(1), 1, 2));

@@ -162,7 +162,7 @@ fn unicast_and_source() {
                 "vrid = 51",
                 "vrid = 51\nunicast_peers = [\"gw2.example\"]",
                 (1, 18),
-                &["host name", "looks up no names"],
+                &["host name", "Only servers of a service"],
             ),
             (
                 "vrid = 51",

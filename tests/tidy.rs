@@ -67,6 +67,7 @@ const WORDS: &[(&[&str], &[&str], &str)] = &[
     (&["eprintln", "eprint"], &["cli", "sys"], "only cli and the log of sys write to standard error"),
     (&["log"], &["sys", "cli"], "the lower rooms return values, sys logs them"),
     (&["ureq", "md5"], &["probe"], "conversations belong to probe (law 6)"),
+    (&["regex_lite"], &["config", "probe"], "config compiles to find mistakes, probe to use it"),
     (&["toml"], &["config"], "only config knows the text format"),
     (&["lexopt"], &["cli"], "only cli reads arguments"),
     (&["smoltcp"], &["wire", "time"], "only wire knows formats; time comes from crate::time"),

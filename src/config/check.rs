@@ -1,151 +1,209 @@
-//! `check = { ... }`.
+//! `check = { ... }` and `checks = [{ ... }, ...]`.
+
+mod dns;
+mod http;
+mod page;
+mod regex;
+mod run;
+mod tls;
+mod udp;
+mod via;
+
+pub(super) use dns::dns;
 
 use super::reader::{Table, Value};
-use super::report::{Problem, Report};
-use super::suggest::shown;
+use super::report::Report;
+use super::service::Scope;
 use super::values;
 use crate::limits;
-use crate::model::{Check, CheckKind, DnsCheck, HttpCheck, HttpPage, ProbeVia, StatusRange};
+use crate::model::{Check, CheckKind, SmtpCheck};
 use crate::time::Duration;
+use std::net::SocketAddr;
 use toml::de::DeValue;
-
-/// Keys that only `type = "http"` has.
-const HTTP_KEYS: [&str; 4] = ["path", "virtual_host", "status", "digest"];
-/// Keys that only `type = "dns"` has.
-const DNS_KEYS: [&str; 2] = ["query", "record"];
-
-/// Record types by their names (IANA "DNS Parameters").
-const RECORDS: [(&str, u16); 10] = [
-    ("A", 1),
-    ("NS", 2),
-    ("CNAME", 5),
-    ("SOA", 6),
-    ("PTR", 12),
-    ("MX", 15),
-    ("TXT", 16),
-    ("AAAA", 28),
-    ("SRV", 33),
-    ("ANY", 255),
-];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Type {
     Tcp,
     Http,
+    Https,
+    Smtp,
     Ping,
     Dns,
+    Udp,
+    Script,
+    File,
 }
 
-impl Type {
-    const WORDS: [(&str, Type); 4] =
-        [("tcp", Type::Tcp), ("http", Type::Http), ("ping", Type::Ping), ("dns", Type::Dns)];
+use Type::{Dns, File, Http, Https, Ping, Script, Smtp, Tcp, Udp};
 
-    fn word(self) -> &'static str {
-        match self {
-            Type::Tcp => "tcp",
-            Type::Http => "http",
-            Type::Ping => "ping",
-            Type::Dns => "dns",
-        }
+const TYPES: [(&str, Type); 9] = [
+    ("tcp", Tcp),
+    ("http", Http),
+    ("https", Https),
+    ("smtp", Smtp),
+    ("ping", Ping),
+    ("dns", Dns),
+    ("udp", Udp),
+    ("script", Script),
+    ("file", File),
+];
+
+/// All that probe at times of their own.
+const PROBES: &[Type] = &[Tcp, Http, Https, Smtp, Ping, Dns, Udp, Script];
+/// All that send something.
+const SENDERS: &[Type] = &[Tcp, Http, Https, Smtp, Ping, Dns, Udp];
+/// All that send it to a port.
+const DIALLERS: &[Type] = &[Tcp, Http, Https, Smtp, Dns, Udp];
+const WEB: &[Type] = &[Http, Https];
+
+/// Keys beside `type`, each with the types that have it.
+const KEYS: [(&str, &[Type]); 41] = [
+    ("interval", PROBES),
+    ("timeout", PROBES),
+    ("retry_interval", PROBES),
+    ("rise", PROBES),
+    ("fall", PROBES),
+    ("warmup", PROBES),
+    ("address", SENDERS),
+    ("port", DIALLERS),
+    ("source", SENDERS),
+    ("source_port", DIALLERS),
+    ("interface", SENDERS),
+    ("mark", SENDERS),
+    ("path", WEB),
+    ("virtual_host", WEB),
+    ("status", WEB),
+    ("digest", WEB),
+    ("raw_body", WEB),
+    ("regex", WEB),
+    ("pages", WEB),
+    ("version", WEB),
+    ("headers", WEB),
+    ("sni", &[Https]),
+    ("verify", &[Https]),
+    ("certificate", &[Https]),
+    ("key", &[Https]),
+    ("helo", &[Smtp]),
+    ("query", &[Dns]),
+    ("record", &[Dns]),
+    ("rcode", &[Dns]),
+    ("answer", &[Dns]),
+    ("payload", &[Udp]),
+    ("require_reply", &[Udp]),
+    ("reply", &[Udp]),
+    ("reply_min", &[Udp]),
+    ("reply_max", &[Udp]),
+    ("command", &[Script]),
+    ("user", &[Script]),
+    ("dynamic", &[Script]),
+    ("track", &[File]),
+    ("weight", &[File]),
+    ("reverse", &[File]),
+];
+
+/// What `check` or `checks` of a table say; `None` where there is neither. `false` is an empty list.
+pub(super) fn checks(
+    table: &mut Table<'_>,
+    scope: &Scope<'_>,
+    report: &mut Report<'_>,
+) -> Option<Vec<Check>> {
+    if table.has("check") && table.has("checks") {
+        table.contradict(&["check"], "`checks`", "Put it into `checks`, or leave one out.", report);
     }
+    let one = table.get("check").map(|value| check(value, scope, report).into_iter().collect());
+    let many = table.get("checks").map(|value| list(value, scope, report));
+    many.or(one)
+}
+
+fn list(value: Value<'_>, scope: &Scope<'_>, report: &mut Report<'_>) -> Vec<Check> {
+    match value.value {
+        DeValue::Boolean(false) => return Vec::new(),
+        DeValue::Table(_) => {
+            value.wrong("a list", "Did you mean `check`, or [{ ... }, { ... }]?".to_owned(), report);
+            return Vec::new();
+        }
+        _ => {}
+    }
+    let items = value.list(report).unwrap_or_default();
+    if items.is_empty() && matches!(value.value, DeValue::Array(_)) {
+        report.error(value.at, "`checks` is empty", "Write check = false for none.");
+    }
+    if let Some(first) = items.get(limits::CHECKS_MAX) {
+        report.error(first.at, format!("more than {} in `checks`", limits::CHECKS_MAX), "");
+    }
+    let mut out: Vec<Check> = Vec::new();
+    for item in items.into_iter().take(limits::CHECKS_MAX) {
+        let Some(read) = check(item, scope, report) else { continue };
+        if out.contains(&read) {
+            report.error(item.at, "`checks`: this check is given twice", "Leave one out.");
+            continue;
+        }
+        out.push(read);
+    }
+    out
 }
 
 /// A checker; `false` for none. `None` also where it cannot be read, which is then reported.
-pub(super) fn check(value: Value<'_>, report: &mut Report<'_>) -> Option<Check> {
+fn check(value: Value<'_>, scope: &Scope<'_>, report: &mut Report<'_>) -> Option<Check> {
     match value.value {
-        DeValue::Boolean(false) => None,
-        DeValue::Boolean(true) => {
-            let hint = "Say which one: check = { type = \"tcp\" }; false is none.";
-            report.error(value.at, "`check` wants a table or false", hint);
+        DeValue::Boolean(false) if value.key == "check" => None,
+        DeValue::Boolean(_) => {
+            let hint = "Say which one: check = { type = \"tcp\" }; check = false is none.";
+            report.error(value.at, format!("`{}` wants a table or false", value.key), hint);
             None
         }
         DeValue::String(word) => {
-            let hint = match word.as_ref() {
-                "tcp" | "http" | "ping" => format!("Did you mean check = {{ type = \"{word}\" }}?"),
-                _ => "Write check = { type = \"tcp\" }, or false for none.".to_owned(),
+            let hint = match TYPES.iter().find(|(known, _)| *known == word.as_ref()) {
+                Some((word, _)) => format!("Did you mean check = {{ type = \"{word}\" }}?"),
+                None => "Write check = { type = \"tcp\" }, or false for none.".to_owned(),
             };
             value.wrong("a table or false", hint, report);
             None
         }
-        _ => table(value.table("check", report)?, report),
+        DeValue::Array(list) if list.len() > 1 => {
+            value.wrong("a table or false", "Did you mean `checks`?".to_owned(), report);
+            None
+        }
+        _ => table(value.table("check", report)?, scope, report),
     }
 }
 
-fn table(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Check> {
-    let kind = table.choice("type", &Type::WORDS, report);
-    table.require("type", "type = \"http\", or tcp, ping, dns");
+fn table(mut table: Table<'_>, scope: &Scope<'_>, report: &mut Report<'_>) -> Option<Check> {
+    let kind = table.choice("type", &TYPES, report).map(|kind| kind.value);
+    table.require("type", "type = \"http\", or tcp, https, smtp, ping, dns, udp, script, file");
+    let read = kind.and_then(|kind| {
+        let mut check = times(&mut table, report);
+        if SENDERS.contains(&kind) {
+            check.via = via::via(&mut table, report);
+        }
+        let read = self::kind(kind, &mut table, &mut check.timeout, scope, report);
+        if kind != File {
+            within(&table, &check, report);
+        }
+        foreign(&mut table, kind, report);
+        read.map(|kind| Check { kind, ..check })
+    });
+    table.know(&KEYS.map(|(key, _)| key));
+    table.finish(report);
+    read
+}
+
+/// How often, how long, how many.
+fn times(table: &mut Table<'_>, report: &mut Report<'_>) -> Check {
     let (millis, secs) = (Duration::from_millis, Duration::from_secs);
     let interval = table.duration("interval", millis(100)..=secs(86_400), report);
     let timeout = table.duration("timeout", millis(10)..=secs(3600), report);
     let retry_interval = table.duration("retry_interval", millis(100)..=secs(86_400), report);
-    let rise = count(&mut table, "rise", 1, report);
-    let fall = count(&mut table, "fall", 2, report);
-    let http = http(&mut table, report);
-    let dns = dns(&mut table, report);
-    if let Some(kind) = kind.map(|kind| kind.value) {
-        let says = format!("`type = \"{}\"`", kind.word());
-        if kind != Type::Http {
-            table.contradict(&HTTP_KEYS, &says, "Did you mean type = \"http\"?", report);
-        }
-        if kind != Type::Dns {
-            table.contradict(&DNS_KEYS, &says, "Did you mean type = \"dns\"?", report);
-        }
+    let default = Check::new(CheckKind::Tcp);
+    Check {
+        interval: interval.map_or(default.interval, |interval| interval.value),
+        timeout: timeout.map_or(default.timeout, |timeout| timeout.value),
+        retry_interval: retry_interval.map_or(default.retry_interval, |retry| retry.value),
+        rise: count(table, "rise", default.rise, report),
+        fall: count(table, "fall", default.fall, report),
+        warmup: table.duration("warmup", secs(0)..=secs(86_400), report).map(|warmup| warmup.value),
+        ..default
     }
-    let interval = interval.map_or(secs(10), |interval| interval.value);
-    let timeout = timeout.map_or(secs(5), |timeout| timeout.value);
-    if timeout > interval {
-        let place = if table.has("timeout") { "timeout" } else { "interval" };
-        let [timeout, interval] = [timeout, interval].map(values::show_duration);
-        let what = format!("`timeout` ({timeout}) is longer than `interval` ({interval})");
-        let hint = "A probe that hangs delays the next one; give a timeout within the interval.";
-        report.warning(table.key_at(place), what, hint);
-    }
-    table.finish(report);
-    Some(Check {
-        kind: match kind?.value {
-            Type::Tcp => CheckKind::Tcp,
-            Type::Http => CheckKind::Http(Box::new(http)),
-            Type::Ping => CheckKind::Ping,
-            Type::Dns => CheckKind::Dns(dns),
-        },
-        interval,
-        timeout,
-        retry_interval: retry_interval.map_or(secs(1), |retry| retry.value),
-        rise,
-        fall,
-        warmup: None,
-        via: ProbeVia::default(),
-    })
-}
-
-/// `query` and `record`: the root's name servers where nothing else is asked, which every resolver knows.
-pub(super) fn dns(table: &mut Table<'_>, report: &mut Report<'_>) -> DnsCheck {
-    const NS: u16 = 2;
-    let name = table.parsed("query", dns_name, report).map(|name| name.value);
-    let record = table.get("record").and_then(|value| record(value, report));
-    DnsCheck { name: name.unwrap_or_default(), kind: record.unwrap_or(NS), ..DnsCheck::default() }
-}
-
-fn record(value: Value<'_>, report: &mut Report<'_>) -> Option<u16> {
-    match value.value {
-        DeValue::Integer(_) => {
-            value.integer(1..=65535, report).and_then(|read| u16::try_from(read.value).ok())
-        }
-        _ => value.choice(&RECORDS, report).map(|read| read.value),
-    }
-}
-
-/// A name of labels of 1 to 63 bytes (RFC 1035 §3.1); the last dot may be there, and is all of the root.
-fn dns_name(text: &str) -> Result<String, Problem> {
-    let name = text.strip_suffix('.').unwrap_or(text);
-    let label = |label: &str| {
-        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
-    };
-    if name.len() > limits::DNS_NAME_MAX || !(name.is_empty() || name.split('.').all(label)) {
-        let what = format!("\"{}\" is not a DNS name", shown(text));
-        return Err(Problem::new(what, "Write it as \"www.example.org\"; \".\" is the root."));
-    }
-    Ok(name.to_owned())
 }
 
 pub(super) fn count(table: &mut Table<'_>, key: &'static str, default: u16, report: &mut Report<'_>) -> u16 {
@@ -153,111 +211,114 @@ pub(super) fn count(table: &mut Table<'_>, key: &'static str, default: u16, repo
     read.and_then(|read| u16::try_from(read.value).ok()).unwrap_or(default)
 }
 
-fn http(table: &mut Table<'_>, report: &mut Report<'_>) -> HttpCheck {
-    let path = table.parsed("path", path, report);
-    let virtual_host = table.parsed("virtual_host", values::host, report);
-    let status = match table.list("status", report) {
-        Some(list) => status(table, list, report),
-        None => vec![StatusRange { first: 200, last: 299 }],
-    };
-    let digest = table.parsed("digest", digest, report);
-    HttpCheck::new(HttpPage {
-        virtual_host: virtual_host.map(|host| host.value),
-        status,
-        digest: digest.map(|digest| digest.value),
-        ..HttpPage::new(path.as_ref().map_or("/", |path| &path.value))
+/// What one probe does. A script's command may have a timeout of its own, which is then the check's.
+fn kind(
+    kind: Type,
+    table: &mut Table<'_>,
+    timeout: &mut Duration,
+    scope: &Scope<'_>,
+    report: &mut Report<'_>,
+) -> Option<CheckKind> {
+    Some(match kind {
+        Tcp => CheckKind::Tcp,
+        Http => CheckKind::Http(Box::new(http::http(table, false, report))),
+        Https => {
+            if !cfg!(feature = "https") {
+                let what = "`type = \"https\"`: this vipd is built without https";
+                let hint = "Use type = \"http\" or \"tcp\", or a vipd with the feature `https`.";
+                report.error(table.key_at("type"), what, hint);
+            }
+            CheckKind::Http(Box::new(http::http(table, true, report)))
+        }
+        Smtp => {
+            let helo = table.parsed("helo", values::host, report);
+            CheckKind::Smtp(SmtpCheck { helo: helo.map(|helo| helo.value) })
+        }
+        Ping => CheckKind::Ping,
+        Dns => CheckKind::Dns(dns::dns_check(table, report)),
+        Udp => CheckKind::Udp(Box::new(udp::udp(table, report))),
+        Script => {
+            let script = run::script(table, *timeout, scope, report)?;
+            *timeout = script.command.timeout;
+            CheckKind::Script(script)
+        }
+        File => CheckKind::File(run::file(table, scope, report)?),
     })
 }
 
-/// A request target (RFC 9112 §3.2.1): begins with a slash, printable ASCII.
-fn path(text: &str) -> Result<String, Problem> {
-    if text.len() > limits::HTTP_PATH_MAX {
-        let what = format!("a path of {} bytes, at most {}", text.len(), limits::HTTP_PATH_MAX);
-        return Err(Problem::new(what, ""));
+/// The next probe starts when the last one has ended.
+fn within(table: &Table<'_>, check: &Check, report: &mut Report<'_>) {
+    if check.timeout > check.interval {
+        let keys = ["timeout", "command", "interval"];
+        let place = keys.into_iter().find(|key| table.has(key)).unwrap_or("interval");
+        let [timeout, interval] = [check.timeout, check.interval].map(values::show_duration);
+        let what = format!("`timeout` ({timeout}) is longer than `interval` ({interval})");
+        let hint = "A probe that hangs delays the next one; give a timeout within the interval.";
+        report.warning(table.key_at(place), what, hint);
     }
-    if let Some((_, rest)) = text.split_once("://") {
-        let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
-        let what = format!("\"{}\" is a whole URL", shown(text));
-        return Err(Problem::new(
-            what,
-            format!("Did you mean \"{}\"? The host goes to virtual_host.", shown(path)),
-        ));
-    }
-    if !text.bytes().all(|b| b.is_ascii_graphic()) {
-        let what = format!("\"{}\" holds spaces, control characters or letters beyond ASCII", shown(text));
-        return Err(Problem::new(what, "Write them as %20 and the like."));
-    }
-    if !text.starts_with('/') {
-        let what = format!("\"{}\" does not begin with a slash", shown(text));
-        return Err(Problem::new(what, format!("Did you mean \"/{}\"?", shown(text))));
-    }
-    Ok(text.to_owned())
 }
 
-/// MD5 in hexadecimal, as `genhash` and `md5sum` print it.
-fn digest(text: &str) -> Result<[u8; 16], Problem> {
-    let wrong = || {
-        let what = format!("\"{}\" is not an MD5 digest of 32 hexadecimal digits", shown(text));
-        let hint = match text.len() {
-            40 => "40 digits look like SHA-1; md5sum gives the right one.",
-            64 => "64 digits look like SHA-256; md5sum gives the right one.",
-            _ => "md5sum prints it for a page.",
+/// Keys of other types.
+fn foreign(table: &mut Table<'_>, kind: Type, report: &mut Report<'_>) {
+    let word = |kind: &Type| TYPES.iter().find(|(_, other)| other == kind).map_or("", |(word, _)| word);
+    let says = format!("`type = \"{}\"`", word(&kind));
+    for (key, types) in KEYS {
+        let Some(first) = types.first().filter(|_| !types.contains(&kind)) else { continue };
+        let hint = match (key, kind) {
+            ("interval" | "timeout" | "retry_interval" | "rise" | "fall" | "warmup", _) => {
+                "Leave it out: a tracked file is told of as soon as it changes.".to_owned()
+            }
+            ("address" | "port" | "source" | "source_port" | "interface" | "mark", Script | File) => {
+                "Leave it out: vipd sends nothing for this check.".to_owned()
+            }
+            ("port" | "source_port", _) => "Leave it out: a ping has no port.".to_owned(),
+            ("path", Script) => "Did you mean `command`?".to_owned(),
+            ("path", File) => "Did you mean `track`, the name of a [[track]]?".to_owned(),
+            ("command", File) => "Did you mean type = \"script\"?".to_owned(),
+            ("weight", _) => "The weight is the server's.".to_owned(),
+            ("status", Dns) => "Did you mean `rcode`?".to_owned(),
+            _ => format!("Did you mean type = \"{}\"?", word(first)),
         };
-        Problem::new(what, hint)
-    };
-    let mut out = [0; 16];
-    if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(wrong());
+        table.contradict(&[key], &says, &hint, report);
     }
-    for (i, to) in out.iter_mut().enumerate() {
-        let pair = text.get(2 * i..2 * i + 2).ok_or_else(wrong)?;
-        *to = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
-    }
-    Ok(out)
 }
 
-fn status(table: &Table<'_>, list: Vec<Value<'_>>, report: &mut Report<'_>) -> Vec<StatusRange> {
-    if list.is_empty() {
-        report.error(table.key_at("status"), "`status` is empty", "Leave it out for 200 to 299.");
-    }
-    if let Some(first) = list.get(limits::STATUS_RANGES_MAX) {
-        report.error(
-            first.at,
-            format!("more than {} in `status`", limits::STATUS_RANGES_MAX),
-            "Give ranges.",
-        );
-    }
-    list.into_iter().filter_map(|item| status_range(item, report)).collect()
-}
-
-fn status_range(item: Value<'_>, report: &mut Report<'_>) -> Option<StatusRange> {
-    const FIRST: u16 = 100;
-    const LAST: u16 = 599;
-    let DeValue::String(_) = item.value else {
-        let read = item.integer(u32::from(FIRST)..=u32::from(LAST), report)?;
-        let status = u16::try_from(read.value).ok()?;
-        return Some(StatusRange { first: status, last: status });
-    };
-    let range = |text: &str| {
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        match (first.trim().parse::<u16>(), last.trim().parse::<u16>()) {
-            (Ok(first), Ok(last)) if first >= FIRST && last <= LAST && first <= last => {
-                Ok(StatusRange { first, last })
-            }
-            (Ok(first), Ok(last)) if first > last => Err(Problem::new(
-                format!("\"{}\" ends before it begins", shown(text)),
-                format!("Did you mean \"{last}-{first}\"?"),
-            )),
-            (Ok(_), Ok(_)) => Err(Problem::new(format!("\"{}\", wants {FIRST} to {LAST}", shown(text)), "")),
-            _ => {
-                let hint =
-                    match text.to_ascii_lowercase().strip_suffix("xx").and_then(|s| s.parse::<u8>().ok()) {
-                        Some(hundred @ 1..=5) => format!("Did you mean \"{hundred}00-{hundred}99\"?"),
-                        _ => "Write 200, or \"200-299\".".to_owned(),
-                    };
-                Err(Problem::new(format!("\"{}\" is not a status or a range of them", shown(text)), hint))
-            }
+/// Does it go to a port, and is none known?
+pub(super) fn lacks_port(check: &Check, server: u16) -> bool {
+    let dials = match &check.kind {
+        CheckKind::Tcp | CheckKind::Http(_) | CheckKind::Smtp(_) | CheckKind::Dns(_) | CheckKind::Udp(_) => {
+            true
         }
+        CheckKind::Ping | CheckKind::Script(_) | CheckKind::File(_) => false,
     };
-    item.parsed(range, report).map(|read| read.value)
+    dials && server == 0 && check.via.port.is_none()
+}
+
+/// May it change the weight of a server?
+pub(super) fn weighs(check: &Check) -> bool {
+    match &check.kind {
+        CheckKind::Script(script) => script.dynamic,
+        CheckKind::File(file) => file.weight != 0,
+        CheckKind::Tcp
+        | CheckKind::Http(_)
+        | CheckKind::Smtp(_)
+        | CheckKind::Ping
+        | CheckKind::Dns(_)
+        | CheckKind::Udp(_) => false,
+    }
+}
+
+/// Why its probes cannot go to a server at that address, or to one of that family.
+pub(super) fn cannot_reach(check: &Check, server: Option<SocketAddr>, ipv6: bool) -> Option<String> {
+    if check.via.address.is_some() {
+        return None; // compared with the rest where it was read
+    }
+    let family = |ipv6| if ipv6 { "IPv6" } else { "IPv4" };
+    if let Some(source) = check.via.source.filter(|source| source.is_ipv6() != ipv6) {
+        let its = family(!ipv6);
+        return Some(format!("is {}, the check's `source` {source} is {its}", family(ipv6)));
+    }
+    let link_local = server.is_some_and(|server| via::is_link_local(server.ip()));
+    let lost = link_local && check.via.interface.is_none();
+    lost.then(|| "is on every link, and the check's `interface` says on which".to_owned())
 }

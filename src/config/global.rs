@@ -1,4 +1,4 @@
-//! `[global]`, `[mail]` and `[ipvs]`.
+//! `[global]` and `[mail]`.
 
 use super::command::{self, Owner, Terms};
 use super::reader::Table;
@@ -6,7 +6,7 @@ use super::report::Report;
 use super::suggest::shown;
 use super::values;
 use crate::limits;
-use crate::model::{Global, IfName, Ipvs, Mail};
+use crate::model::{Global, IfName, Mail};
 use crate::time::Duration;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use toml::de::DeValue;
@@ -100,16 +100,6 @@ fn recipients(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<String> {
     }
     let read = list.into_iter().filter_map(|item| item.parsed(values::mail_address, report));
     read.map(|address| address.value).collect()
-}
-
-/// `[ipvs]`.
-pub(super) fn ipvs(mut table: Table<'_>, report: &mut Report<'_>) -> Ipvs {
-    let default = Ipvs::default();
-    let keep = table.boolean("keep", report).map_or(default.keep, |keep| keep.value);
-    let hour = Duration::from_secs(3600);
-    let watch = table.duration("watch_interval", Duration::from_secs(1)..=hour, report);
-    table.finish(report);
-    Ipvs { keep, watch_interval: watch.map_or(default.watch_interval, |watch| watch.value), ..default }
 }
 
 /// Is this one of those that no host can have (IPVS-60)? Then what it is.

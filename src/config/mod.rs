@@ -4,7 +4,7 @@
 //! [`parse`] goes three times over a text: `syntax` finds what is no TOML and blanks it out, so that the rest
 //! can still be read; `global`, `vrrp`, `service` and the others read table by table through `reader`, which
 //! remembers the keys that were asked for and reports the others; `whole` compares the tables with one
-//! another. `words` lists every key, and what others call it.
+//! another. `words` lists every key, `others` what others call it.
 
 mod address;
 mod advert;
@@ -14,12 +14,17 @@ mod command;
 mod fixed;
 mod global;
 mod group;
+mod host;
 mod intention;
+mod ipvs;
 mod line;
 mod notify;
+mod others;
+mod range;
 mod reader;
 mod report;
 mod route;
+mod server_group;
 mod service;
 mod suggest;
 mod syntax;
@@ -162,16 +167,24 @@ fn document(entries: &DeTable<'_>, outside: Outside<'_>, report: &mut Report<'_>
         .collect();
     let fixed = file.table("static", "[static]", report);
     let fixed = fixed.map(|table| fixed::fixed(table, report)).unwrap_or_default();
+    let server_groups: Vec<server_group::Draft> = file
+        .tables("server_group", "[[server_group]]", limits::SERVER_GROUPS_MAX, report)
+        .into_iter()
+        .map(|table| server_group::group(table, report))
+        .collect();
+    let scope = service::Scope { owner: &context.owner, tracks: &context.tracks, groups: &server_groups };
     let services: Vec<service::Draft> = file
         .tables("service", "[[service]]", limits::SERVICES_MAX, report)
         .into_iter()
-        .map(|table| service::service(table, report))
+        .map(|table| service::service(table, &scope, report))
         .collect();
     let ipvs = file.table("ipvs", "[ipvs]", report);
-    let ipvs = ipvs.map(|table| global::ipvs(table, report)).unwrap_or_default();
+    let ipvs = ipvs.map(|table| ipvs::ipvs(table, &instances, report)).unwrap_or_default();
     let nothing = !["vrrp", "service", "static"].iter().any(|key| file.has(key));
+    let has_mail = file.has("mail");
     file.finish(report);
-    whole::compare(&instances, &groups, &context.tracks, &fixed, &services, report);
+    whole::compare(&instances, &groups, &context.tracks, &fixed, &server_groups, &services, report);
+    service::compare(&services, &server_groups, &ipvs, has_mail, report);
     if nothing && !report.has_errors() {
         let hint = "Add [[vrrp]] for virtual addresses or [[service]] for load balancing.";
         report.warning_of_file("there is nothing to do", hint);
@@ -189,7 +202,7 @@ fn document(entries: &DeTable<'_>, outside: Outside<'_>, report: &mut Report<'_>
         fifos,
         realtime,
         services: services.into_iter().filter_map(|draft| draft.service).collect(),
-        ipvs,
+        ipvs: ipvs.ipvs,
     }
 }
 
@@ -225,9 +238,12 @@ mod tests {
             virtual_mac = { zzzzzz = 1 }\naddresses = [{ zzzzzz = 1 }]\nroutes = [{ zzzzzz = 1 }]\n\
             rules = [{ zzzzzz = 1 }]\ntrack = [{ zzzzzz = 1 }]\nrun_while_active = [{ zzzzzz = 1 }]\n\
             notify = { zzzzzz = 1, any = { zzzzzz = 1 } }\n\
+            [[server_group]]\nzzzzzz = 1\n[ipvs.sync]\nzzzzzz = 1\n\
             [[service]]\nzzzzzz = 1\nsorry = { zzzzzz = 1 }\npersistence = { zzzzzz = 1 }\n\
+            notify = { zzzzzz = 1 }\nforward = \"tunnel\"\ntunnel = { zzzzzz = 1 }\n\
             check = { zzzzzz = 1 }\n\
-            [[service.server]]\nzzzzzz = 1\n";
+            [[service.server]]\nzzzzzz = 1\nnotify = { zzzzzz = 1 }\n\
+            check = { type = \"http\", pages = [{ zzzzzz = 1, regex = { zzzzzz = 1 } }] }\n";
         let (_, diagnostics) = parse(text, "f");
         let mut found = BTreeSet::new();
         for diagnostic in diagnostics.iter() {

@@ -1,6 +1,7 @@
 //! What a key that we do not know was probably meant to be.
 
-use super::words::{IN_TABLE, KEEPALIVED, KEYS, LATER, NOT_OURS};
+use super::others::{IN_TABLE, KEEPALIVED, NOT_OURS};
+use super::words::{KEYS, LATER};
 
 /// What is wrong with a key that is none of `known` in `table`, and what to do: (what, hint).
 pub(super) fn unknown_key(key: &str, table: &str, known: &[&str]) -> (String, String) {
@@ -11,8 +12,8 @@ pub(super) fn unknown_key(key: &str, table: &str, known: &[&str]) -> (String, St
     }
     if NOT_OURS.iter().any(|entry| listed(&entry)) {
         let hint = match table {
-            "[[vrrp]]" => "Leave it out.",
-            _ => "Leave it out, or set it with a command of `notify`.",
+            "addresses" | "routes" | "rules" => "Leave it out, or set it with a command of `notify`.",
+            _ => "Leave it out.",
         };
         return (format!("vipd has no `{shown}`"), hint.to_owned());
     }

@@ -347,7 +347,11 @@ fn track_use(item: Value<'_>, tracks: &[Draft], report: &mut Report<'_>) -> Opti
 }
 
 /// The tracker of that name.
-fn find<'d>(name: At<&str>, tracks: &'d [Draft], report: &mut Report<'_>) -> Option<(usize, &'d Draft)> {
+pub(super) fn find<'d>(
+    name: At<&str>,
+    tracks: &'d [Draft],
+    report: &mut Report<'_>,
+) -> Option<(usize, &'d Draft)> {
     let is = |draft: &&Draft| draft.name.as_ref().is_some_and(|other| other.value == name.value);
     if let Some(found) = tracks.iter().enumerate().find(|(_, draft)| is(draft)) {
         return Some(found);

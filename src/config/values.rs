@@ -1,6 +1,6 @@
 //! Texts to single values: lengths of time, addresses, names.
 
-use super::report::Problem;
+use super::report::{At, Problem, Report};
 use super::suggest::shown;
 use crate::limits;
 use crate::model::{Cidr, IfName, Name};
@@ -46,6 +46,14 @@ pub(super) fn show_duration(duration: Duration) -> String {
     }
     let fits = UNITS.iter().find(|(_, factor)| micros.is_multiple_of(*factor));
     fits.map_or_else(String::new, |(name, factor)| format!("{}{name}", micros / factor))
+}
+
+/// Reports what the kernel cannot be told.
+pub(super) fn whole_seconds(key: &str, read: At<Duration>, report: &mut Report<'_>) {
+    if !read.value.total_micros().is_multiple_of(1_000_000) {
+        let shown = show_duration(read.value);
+        report.error(read.at, format!("`{key}` is {shown}, the kernel knows whole seconds only"), "");
+    }
 }
 
 /// What people write who do not know our form: `1.5s`, `1m30s`, `10 sec`, `5 minutes`, a bare number of
@@ -121,7 +129,7 @@ fn no_address(text: &str) -> Problem {
     if is_host_name(text) {
         return Problem::new(
             format!("\"{}\" is a host name, an IP address is wanted", shown(text)),
-            "vipd looks up no names: give the address itself.",
+            "Only servers of a service are looked up by their names: give the address.",
         );
     }
     Problem::new(what, "")

@@ -1,12 +1,11 @@
 //! What only shows when the tables are seen side by side.
 
 use super::fixed::Fixed;
-use super::global::no_host;
 use super::report::{At, Report};
-use super::{group, service, track, vrrp};
-use crate::model::{Cidr, Family, IfName, Name, Protocol, Route, Rule, Supervised, TrackKind};
+use super::{group, server_group, service, track, vrrp};
+use crate::model::{Cidr, Family, IfName, Name, Route, Rule, Supervised, TrackKind};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 /// Compares all tables with one another.
 pub(super) fn compare(
@@ -14,12 +13,14 @@ pub(super) fn compare(
     groups: &[group::Draft],
     tracks: &[track::Draft],
     fixed: &Fixed,
+    server_groups: &[server_group::Draft],
     services: &[service::Draft],
     report: &mut Report<'_>,
 ) {
     names("[[vrrp]]", instances.iter().filter_map(|instance| instance.name.as_ref()), report);
     names("[[sync_group]]", groups.iter().filter_map(|group| group.name.as_ref()), report);
     names("[[track]]", tracks.iter().filter_map(|track| track.name.as_ref()), report);
+    names("[[server_group]]", server_groups.iter().filter_map(|group| group.name.as_ref()), report);
     names("[[service]]", services.iter().filter_map(|service| service.name.as_ref()), report);
     vrids(instances, report);
     virtual_macs(instances, report);
@@ -28,11 +29,10 @@ pub(super) fn compare(
     rules(instances, fixed, report);
     supervised(instances, report);
     members(instances, groups, report);
-    used(instances, groups, tracks, report);
+    used(instances, groups, tracks, services, report);
     own_interface(instances, tracks, report);
-    keys(services, report);
     if !vips.is_empty() {
-        on_vips(services, &vips, report);
+        service::on_vips(services, &vips, report);
     }
 }
 
@@ -268,10 +268,12 @@ fn used(
     instances: &[vrrp::Draft],
     groups: &[group::Draft],
     tracks: &[track::Draft],
+    services: &[service::Draft],
     report: &mut Report<'_>,
 ) {
     let uses = instances.iter().map(|draft| &draft.tracks).chain(groups.iter().map(|draft| &draft.tracks));
-    let used: BTreeSet<usize> = uses.flatten().map(|track| track.value.track).collect();
+    let checks = services.iter().flat_map(|service| &service.tracks).copied();
+    let used: BTreeSet<usize> = uses.flatten().map(|track| track.value.track).chain(checks).collect();
     for (index, track) in tracks.iter().enumerate() {
         if let Some(name) = track.name.as_ref().filter(|_| !used.contains(&index))
             && !report.has_errors()
@@ -296,50 +298,6 @@ fn own_interface(instances: &[vrrp::Draft], tracks: &[track::Draft], report: &mu
                 let hint = "Leave it out, or set track_interface = false to have its weight count.";
                 report.warning(track.at, what, hint);
             }
-        }
-    }
-}
-
-fn keys(services: &[service::Draft], report: &mut Report<'_>) {
-    let mut seen: BTreeMap<(Protocol, SocketAddr), usize> = BTreeMap::new();
-    for service in services {
-        let Some(address) = service.address else { continue };
-        let key = (service.protocol, address.value);
-        if let Some(first) = seen.get(&key) {
-            let line = report.lines().place(*first).0;
-            let what =
-                format!("`address`: {} {} is another service already", service.protocol, address.value);
-            report.error(
-                address.at,
-                what,
-                format!("See line {line}; put all servers under one [[service]]."),
-            );
-        } else {
-            seen.insert(key, address.at);
-        }
-    }
-}
-
-/// IPVS-56: a service on an address that is not on the box answers nobody. It may be there by other means, so
-/// this is a warning.
-fn on_vips(services: &[service::Draft], vips: &BTreeSet<IpAddr>, report: &mut Report<'_>) {
-    let known4 = vips.iter().any(|ip| ip.is_ipv4());
-    let known6 = vips.iter().any(|ip| ip.is_ipv6());
-    for service in services {
-        let Some(address) = service.address else { continue };
-        let ip = address.value.ip();
-        let known = if ip.is_ipv6() { known6 } else { known4 };
-        let other = ip.is_loopback() || no_host(ip).is_some() || !known;
-        if !other && !vips.contains(&ip) {
-            let same = vips.iter().filter(|vip| vip.is_ipv6() == ip.is_ipv6());
-            let mut shown: Vec<String> = same.take(5).map(|vip| vip.to_string()).collect();
-            let more = if shown.len() > 4 { ", ..." } else { "" };
-            shown.truncate(4);
-            report.warning_of_whole(
-                address.at,
-                format!("`address`: {ip} is not a virtual address of any [[vrrp]]"),
-                format!("Those are: {}{more}.", shown.join(", ")),
-            );
         }
     }
 }
