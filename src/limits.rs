@@ -92,6 +92,8 @@ pub const ADDRESS_BATCH: usize = 64;
 /// Routes and rules that an earlier run left, on their way out at one time. More: the next telling of the
 /// kernel's tables finds them.
 pub const STRAY_ROUTES_MAX: usize = 1024;
+/// Destinations compared with the kernel's table in one turn of the loop; the rest waits for the next turn.
+pub const IPVS_COMPARED_PER_TURN: usize = 4096;
 /// IPVS commands on their way to the kernel at one time.
 pub const IPVS_WINDOW: usize = 64;
 /// Control connections at one time. More: closed at once.

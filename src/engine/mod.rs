@@ -291,7 +291,7 @@ impl Engine {
                 }
             }
             Event::Drain { service: _, server: _, draining: _ } => {}
-            Event::ServicesLeft(_) => {}
+            Event::ServicesLeft(keys) => self.balancer.handle_left(&keys),
             Event::Resolved { id: _, result: _ } => {}
             Event::Ipvs(event) => {
                 let mut cx = self.desk.cx(&self.links, actions);

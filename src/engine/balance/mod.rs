@@ -100,13 +100,21 @@ impl Balancer {
         self.tick(now, cx);
     }
 
+    /// What an earlier run left in the kernel's table, before `start`.
+    pub(super) fn handle_left(&mut self, keys: &[ServiceKey]) {
+        match self.phase {
+            Phase::New | Phase::Running => self.table.left(keys),
+            Phase::Leaving { .. } | Phase::Left => {}
+        }
+    }
+
     /// Something from the kernel's IPVS.
     pub(super) fn handle_ipvs(&mut self, now: Instant, event: IpvsEvent, cx: &mut Ctx<'_>) {
         match self.phase {
             Phase::Running => self.table.handle(now, event, cx),
             Phase::Leaving { .. } => {
                 self.table.handle(now, event, cx);
-                self.look_if_left(now);
+                self.look_if_left(now, cx);
             }
             Phase::New | Phase::Left => {}
         }
@@ -190,7 +198,7 @@ impl Balancer {
             }
             Phase::Leaving { .. } => {
                 self.table.run(now, cx);
-                self.look_if_left(now);
+                self.look_if_left(now, cx);
             }
             Phase::New | Phase::Left => {}
         }
@@ -255,7 +263,7 @@ impl Balancer {
                 self.table.unwant_all();
                 self.table.retry_all_now(now);
                 self.table.run(now, cx);
-                self.look_if_left(now);
+                self.look_if_left(now, cx);
             }
             Phase::Leaving { .. } | Phase::Left => {}
         }
@@ -269,10 +277,11 @@ impl Balancer {
         }
     }
 
-    fn look_if_left(&mut self, now: Instant) {
+    fn look_if_left(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         if let Phase::Leaving { give_up_at } = self.phase
             && (now >= give_up_at || self.table.is_empty() || self.table.family != Family::Ready)
         {
+            self.table.remember_at_end(cx);
             self.phase = Phase::Left;
         }
     }

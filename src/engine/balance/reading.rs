@@ -66,6 +66,11 @@ impl Reader {
         }
     }
 
+    /// Is a reading under way, or due?
+    pub(super) fn is_busy(&self, now: Instant) -> bool {
+        self.next_deadline().is_none_or(|at| now >= at)
+    }
+
     /// Rows of which something is unknown are to be read, at once unless dumps fail.
     pub(super) fn read_now(&mut self) {
         self.read_at.get_or_insert(Instant::ZERO);

@@ -3,16 +3,18 @@
 //!
 //! A row is compared (`Row::plan`) when something about it changed; its commands go out as far as
 //! [`limits::IPVS_WINDOW`] allows; when the last of them is answered it is compared again. `reading` looks
-//! at the kernel's side.
+//! at the kernel's side, `rows` at ours.
 
-use super::destination::{Actual, Params, Wants, place};
+mod rows;
+
+use super::destination::{Actual, Params};
 use super::reading::Reader;
 use super::table::{Knowledge, Planned, Row};
 use crate::engine::{Action, Ctx, IpvsEvent, IpvsRequest, Refusal, event::earlier};
 use crate::limits;
-use crate::model::{Level, Method, Name, Text};
+use crate::model::{Level, Text};
 use crate::time::{Duration, Instant};
-use crate::wire::ipvs::{Service, ServiceKey};
+use crate::wire::ipvs::ServiceKey;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
@@ -66,6 +68,14 @@ pub(super) struct Reconciler {
     /// Room to work in.
     scratch: Vec<(SocketAddr, Params)>,
     queue: VecDeque<u32>,
+    /// As `queue`: rows that go. They wait until all that is to come has come.
+    leaving: VecDeque<u32>,
+    /// When is the rest of the queue compared?
+    more_at: Option<Instant>,
+    /// Keys have come since the last [`Action::RememberServices`].
+    has_grown: bool,
+    /// Keys have gone since then.
+    has_shrunk: bool,
     flights: VecDeque<Flight>,
     pub(super) family: Family,
     resolve_pause: Duration,
@@ -96,6 +106,10 @@ impl Reconciler {
             round: 0,
             scratch: Vec::new(),
             queue: VecDeque::new(),
+            leaving: VecDeque::new(),
+            more_at: None,
+            has_grown: false,
+            has_shrunk: false,
             flights: VecDeque::with_capacity(limits::IPVS_WINDOW),
             family: Family::Unneeded,
             resolve_pause: RESOLVE_MIN,
@@ -107,161 +121,6 @@ impl Reconciler {
             repaired: 0,
             repaired_at: None,
             refused: 0,
-        }
-    }
-
-    /// Another configuration follows: `want` for all that it has, then `end_round`.
-    pub(super) fn begin_round(&mut self) {
-        self.round = self.round.wrapping_add(1);
-    }
-
-    /// Wants a service under one of its keys; the number of the row. Whoever had the row before hands it
-    /// over: nothing is deleted for that. `None`: another service of this configuration has that key.
-    pub(super) fn want(&mut self, name: &Name, wanted: Service) -> Option<u32> {
-        let key = wanted.key;
-        let number = match self.by_key.get(&key) {
-            Some(&number) => number,
-            None => {
-                let row = Some(Row::new(name.clone(), key));
-                let number = self.holes.pop().unwrap_or(self.rows.len() as u32);
-                match self.rows.get_mut(number as usize) {
-                    Some(slot) => *slot = row,
-                    None => self.rows.push(row),
-                }
-                self.by_key.insert(key, number);
-                number
-            }
-        };
-        let round = self.round;
-        let row = self.row_mut(number)?;
-        if row.wanted.is_some() && row.round == round {
-            return None;
-        }
-        row.round = round;
-        row.name.clone_from(name);
-        let is_new = row.wanted.is_none();
-        let is_unread = row.knowledge != Knowledge::All;
-        if row.wanted.as_ref() != Some(&wanted) {
-            row.wanted = Some(wanted);
-            self.touch(number);
-        }
-        self.wanted += u32::from(is_new);
-        if is_unread {
-            self.reader.read_now();
-        }
-        Some(number)
-    }
-
-    /// The configuration is complete: what it does not have is wanted no more.
-    pub(super) fn end_round(&mut self) {
-        for number in 0..self.rows.len() as u32 {
-            if self.row(number).is_some_and(|row| row.round != self.round) {
-                self.unwant(number);
-            }
-        }
-    }
-
-    /// Wants nothing any more.
-    pub(super) fn unwant_all(&mut self) {
-        (0..self.rows.len() as u32).for_each(|number| self.unwant(number));
-    }
-
-    fn unwant(&mut self, number: u32) {
-        if let Some(row) = self.row_mut(number)
-            && row.wanted.take().is_some()
-        {
-            self.wanted = self.wanted.saturating_sub(1);
-            self.touch(number);
-        }
-    }
-
-    /// Says what a service wants of its destinations, the same behind each of its keys: servers in any order,
-    /// under their own ports.
-    pub(super) fn want_destinations(&mut self, rows: &[u32], wants: &[(SocketAddr, Params)]) {
-        let mut shared: Option<Wants> = None;
-        for &number in rows {
-            let Some(row) = self.row_mut(number) else { continue };
-            if row.wants[..] == *wants {
-                continue;
-            }
-            row.wants = shared.get_or_insert_with(|| Wants::from(wants)).clone();
-            row.is_stale = true;
-            self.touch(number);
-        }
-    }
-
-    /// Is a service in the table, under all its keys?
-    pub(super) fn is_installed(&self, rows: &[u32]) -> bool {
-        !rows.is_empty() && rows.iter().all(|row| self.row(*row).is_some_and(|row| row.actual.is_there()))
-    }
-
-    /// Active connections of a service, all keys and destinations, as of the last reading.
-    pub(super) fn connections(&self, rows: &[u32]) -> u64 {
-        let entries = rows.iter().filter_map(|row| self.row(*row)).flat_map(|row| &row.entries);
-        entries.map(|e| u64::from(e.active_connections)).sum()
-    }
-
-    /// Of one server behind all keys of its service: is it in the table everywhere, and how many active and
-    /// inactive connections has it in all?
-    pub(super) fn server(&self, rows: &[u32], address: SocketAddr, method: &Method) -> (bool, u32, u32) {
-        let (mut installed, mut active, mut inactive) = (!rows.is_empty(), 0_u32, 0_u32);
-        for row in rows {
-            let entry = self.row(*row).and_then(|row| row.entry(place(&row.key, address, method)));
-            installed &= entry.is_some_and(|e| e.actual.is_there());
-            if let Some(entry) = entry {
-                active = active.saturating_add(entry.active_connections);
-                inactive = inactive.saturating_add(entry.inactive_connections);
-            }
-        }
-        (installed, active, inactive)
-    }
-
-    /// What is ours in the kernel's table, or on its way in or out.
-    pub(super) fn keys(&self) -> impl Iterator<Item = ServiceKey> + '_ {
-        self.by_key.keys().copied()
-    }
-
-    /// A row by its number.
-    pub(super) fn row(&self, number: u32) -> Option<&Row> {
-        self.rows.get(number as usize)?.as_ref()
-    }
-
-    /// As `row`, to change it; `touch` it then.
-    pub(super) fn row_mut(&mut self, number: u32) -> Option<&mut Row> {
-        self.rows.get_mut(number as usize)?.as_mut()
-    }
-
-    /// The number of the row of a service.
-    pub(super) fn number(&self, key: &ServiceKey) -> Option<u32> {
-        self.by_key.get(key).copied()
-    }
-
-    /// Has the row compared.
-    pub(super) fn touch(&mut self, number: u32) {
-        if let Some(Some(row)) = self.rows.get_mut(number as usize)
-            && !row.queued
-        {
-            row.queued = true;
-            self.queue.push_back(number);
-        }
-    }
-
-    /// Are there no rows left?
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_key.is_empty()
-    }
-
-    /// Is any service wanted? If not, there is nothing to read for.
-    pub(super) fn wants_any(&self) -> bool {
-        self.wanted > 0
-    }
-
-    /// After a change of the configuration: what was refused is tried at once.
-    pub(super) fn retry_all_now(&mut self, now: Instant) {
-        for row in self.rows.iter_mut().flatten().filter(|row| row.retry_at.is_some()) {
-            row.failures = 0;
-            row.retry_at = Some(now);
-            self.retry_at = Some(now);
         }
     }
 
@@ -293,12 +152,16 @@ impl Reconciler {
 
     /// Does what is due, and sends what can be sent.
     pub(super) fn run(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        if self.has_grown {
+            self.remember(cx); // before anything is sent for a new key
+        }
         match &self.family {
             Family::Unneeded => {
                 if !self.is_empty() {
                     self.resolve(now, cx);
                 }
             }
+            Family::Absent { .. } if !self.wants_any() => self.drop_all(),
             Family::Resolving { ask_at } | Family::Absent { ask_at, .. } => {
                 if now >= *ask_at {
                     self.resolve(now, cx);
@@ -315,6 +178,22 @@ impl Reconciler {
                 self.pump(now, cx);
             }
         }
+        if self.has_shrunk && self.by_key.len() == self.wanted as usize {
+            self.remember(cx);
+        }
+    }
+
+    /// Has it written down which services are ours.
+    fn remember(&mut self, cx: &mut Ctx<'_>) {
+        (self.has_grown, self.has_shrunk) = (false, false);
+        cx.actions.push(Action::RememberServices);
+    }
+
+    /// As `remember`, where something has changed: nothing more will.
+    pub(super) fn remember_at_end(&mut self, cx: &mut Ctx<'_>) {
+        if self.has_grown || self.has_shrunk {
+            self.remember(cx);
+        }
     }
 
     /// When `run` has something to do.
@@ -324,9 +203,15 @@ impl Reconciler {
             Family::Resolving { ask_at } | Family::Absent { ask_at, .. } => Some(*ask_at),
             Family::Ready => {
                 let reading = self.reader.next_deadline().filter(|_| self.wants_any());
-                earlier(earlier(self.answer_by(), self.retry_at), reading)
+                earlier(earlier(self.answer_by(), self.retry_at), earlier(reading, self.more_at))
             }
         }
+    }
+
+    /// Does the rest of a comparison wait for the next turn?
+    #[cfg(test)]
+    pub(super) fn has_more(&self) -> bool {
+        self.more_at.is_some()
     }
 
     /// When is the oldest of what is on its way taken as lost?
@@ -385,6 +270,8 @@ impl Reconciler {
         self.retry_at = None;
         self.faults = 0;
         self.rows.iter_mut().flatten().for_each(Row::forget_all);
+        self.queue.clear();
+        self.leaving.clear();
         for number in 0..self.rows.len() as u32 {
             self.touch(number);
         }
@@ -392,13 +279,33 @@ impl Reconciler {
 
     // ---- commands
 
-    /// Compares the rows of the queue as long as commands may go out.
+    /// Compares the rows of the queue as long as commands may go out, some at a time.
     fn pump(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        self.more_at = None;
+        let mut budget = limits::IPVS_COMPARED_PER_TURN;
         while self.flights.len() < limits::IPVS_WINDOW {
-            let Some(number) = self.queue.pop_front() else { break };
+            if budget == 0 {
+                self.more_at = Some(now);
+                break;
+            }
+            let (number, leaves) = match self.queue.pop_front() {
+                Some(number) => (number, false),
+                None => match self.next_leaving(now) {
+                    Some(number) => (number, true),
+                    None => break,
+                },
+            };
             let room = limits::IPVS_WINDOW - self.flights.len();
             let Some(Some(row)) = self.rows.get_mut(number as usize) else { continue };
+            if !row.queued {
+                continue; // it was in both queues
+            }
+            if row.wanted.is_none() && !leaves {
+                self.leaving.push_back(number);
+                continue;
+            }
             row.queued = false;
+            budget = budget.saturating_sub(1 + row.entries.len().max(row.wants.len()));
             row.take_in(&mut self.scratch);
             let (flights, token, reader) = (&mut self.flights, &mut self.next_token, &mut self.reader);
             let mut disturbed = false;
@@ -416,6 +323,7 @@ impl Reconciler {
                     let key = row.key;
                     self.absolve(now, number, cx);
                     self.by_key.remove(&key);
+                    self.has_shrunk = true;
                     self.holes.push(number);
                     if let Some(slot) = self.rows.get_mut(number as usize) {
                         *slot = None;
@@ -423,6 +331,17 @@ impl Reconciler {
                 }
             }
         }
+    }
+
+    /// The next of the rows that go: only when nothing that is to come is on its way, since it may take their
+    /// place (law 5, IPVS-58).
+    fn next_leaving(&mut self, now: Instant) -> Option<u32> {
+        if self.leaving.is_empty() {
+            return None;
+        }
+        let brings = |flight: &Flight| !matches!(flight.request, IpvsRequest::DelService(_));
+        let waits = self.wants_any() && (self.reader.is_busy(now) || self.flights.iter().any(brings));
+        if waits { None } else { self.leaving.pop_front() }
     }
 
     /// Nothing is wrong with the row any more.
@@ -440,7 +359,11 @@ impl Reconciler {
 
     /// A command has been answered.
     fn answered(&mut self, now: Instant, token: u32, result: Result<(), Refusal>, cx: &mut Ctx<'_>) {
-        let Some(at) = self.flights.iter().position(|f| f.token == token) else { return };
+        // Tokens ascend, and answers mostly come in their order.
+        let Some(first) = self.flights.front().map(|f| f.token) else { return };
+        let found =
+            self.flights.binary_search_by_key(&token.wrapping_sub(first), |f| f.token.wrapping_sub(first));
+        let Ok(at) = found else { return };
         if let Some(flight) = self.flights.remove(at) {
             self.finish_flight(now, flight, result, cx);
         }

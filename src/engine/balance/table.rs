@@ -351,6 +351,7 @@ impl Row {
         self.knowledge = Knowledge::Nothing;
         self.fault = None;
         self.in_flight = 0;
+        self.queued = false;
         self.is_setting = false;
         self.failures = 0;
         self.surprises = 0;

@@ -4,6 +4,7 @@
 mod errors;
 mod group;
 mod kernel;
+mod left;
 mod random;
 mod reload;
 mod script;
@@ -34,6 +35,8 @@ struct Bed {
     kernel: Kernel,
     /// Requests that the kernel has had, in short form, dumps left out.
     log: Vec<String>,
+    /// What the run-time directory says is ours.
+    recorded: Vec<ServiceKey>,
     /// Probes started and not ended.
     probes: Vec<ProbeId>,
     stopped: Vec<ProbeId>,
@@ -52,6 +55,7 @@ impl Bed {
             now,
             kernel: Kernel::default(),
             log: Vec::new(),
+            recorded: Vec::new(),
             probes: Vec::new(),
             stopped: Vec::new(),
         }
@@ -103,7 +107,14 @@ impl Bed {
         let mut requests = Vec::new();
         while let Some(action) = self.actions.take() {
             match action {
-                Action::Ipvs { token, request } => requests.push((token, request)),
+                Action::Ipvs { token, request } => {
+                    if let IpvsRequest::NewService(s) = &request {
+                        let is_new = !self.recorded.contains(&s.key);
+                        assert!(!is_new, "{:?} goes in before it is written down as ours", s.key);
+                    }
+                    requests.push((token, request));
+                }
+                Action::RememberServices => self.recorded = self.balancer.own_services().collect(),
                 Action::StartProbe(id) => self.probes.push(id),
                 Action::StopProbe(id) => {
                     self.stopped.push(id);
@@ -122,6 +133,11 @@ impl Bed {
         for _ in 0..10_000 {
             let requests = self.drain();
             if requests.is_empty() {
+                // The rest of a long comparison is due at once.
+                if self.balancer.table.has_more() {
+                    self.call(|b, now, cx| b.tick(now, cx));
+                    continue;
+                }
                 return;
             }
             for (token, request) in requests {
