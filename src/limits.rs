@@ -96,6 +96,14 @@ pub const STRAY_ROUTES_MAX: usize = 1024;
 pub const IPVS_COMPARED_PER_TURN: usize = 4096;
 /// IPVS commands on their way to the kernel at one time.
 pub const IPVS_WINDOW: usize = 64;
+/// Entries of IPVS that one question by socket options can bring (1.7 MB). More: they cannot be read.
+pub const IPVS_SOCKOPT_ENTRIES_MAX: usize = 16_384;
+/// Schedulers and persistence engines of which is kept in mind that the kernel lacks them. More: the
+/// oldest is asked for again.
+pub const IPVS_LACKING_MAX: usize = 64;
+/// Services of ours that are remembered for the case that we are killed. More: the surplus is not, with a
+/// warning.
+pub const IPVS_REMEMBERED_MAX: usize = 65_536;
 /// Control connections at one time. More: closed at once.
 pub const CONTROL_CONNECTIONS_MAX: usize = 8;
 /// Bytes of one control request line. Longer: refused, connection closed.

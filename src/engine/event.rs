@@ -5,6 +5,7 @@ use super::{Action, IpvsRequest, WholeRequest};
 use crate::limits;
 use crate::model::{CheckKind, Cidr, Command, Config, IfName, Reason, RouteKind, Rule, Scope, Text};
 use crate::time::{Duration, Instant};
+use crate::wire::ipvs::sockopt::Lacking;
 use crate::wire::ipvs::{Daemon, DaemonRole, DestinationEntry, Service, ServiceKey, Timeouts};
 use crate::wire::vrrp::Family;
 use std::net::{IpAddr, SocketAddr};
@@ -445,6 +446,8 @@ pub enum Refusal {
     Invalid,
     /// ENOBUFS, ENOMEM, EAGAIN, EBUSY: later, perhaps.
     Busy,
+    /// The old interface of IPVS, socket options, has no words for it (IPVS-90).
+    NotBySockopt(Lacking),
     /// No answer, or a dump that was cut short.
     Interrupted,
     /// Any other errno.
@@ -461,6 +464,7 @@ impl core::fmt::Display for Refusal {
             Refusal::NotPermitted => f.write_str("not permitted (needs CAP_NET_ADMIN)"),
             Refusal::Invalid => f.write_str("the kernel does not take it"),
             Refusal::Busy => f.write_str("the kernel is short of memory or busy"),
+            Refusal::NotBySockopt(lacking) => lacking.fmt(f),
             Refusal::Interrupted => f.write_str("no complete answer"),
             Refusal::Other(errno) => write!(f, "error {errno}"),
         }

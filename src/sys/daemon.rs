@@ -139,7 +139,8 @@ impl Daemon {
         // The process id differs between routers that boot together, so their probes do not fall together.
         let seed = std::process::id() ^ now.total_micros() as u32;
         let mut ipvs = IpvsSocket::new();
-        ipvs.set_schedulers(schedulers(config));
+        ipvs.set_needs(needs(config));
+        ipvs.set_interface(config.ipvs.interface);
         Ok(Daemon {
             engine: Engine::new(config, &host, seed, now),
             actions: Actions::new(),
@@ -509,7 +510,8 @@ impl Daemon {
     }
 
     fn take_over(&mut self, now: Instant, config: Config) {
-        self.ipvs.set_schedulers(schedulers(&config));
+        self.ipvs.set_needs(needs(&config));
+        self.ipvs.set_interface(config.ipvs.interface);
         for finding in programs::findings(&config) {
             log::warn!("{finding}");
         }
@@ -569,6 +571,10 @@ fn raise_descriptor_limit() {
     }
 }
 
-fn schedulers(config: &Config) -> impl Iterator<Item = &str> {
-    config.services.iter().map(|s| s.scheduler.as_str())
+/// Scheduler and persistence engine of each service.
+fn needs(config: &Config) -> impl Iterator<Item = (&str, Option<&str>)> {
+    config.services.iter().map(|service| {
+        let engine = service.persistence.as_ref().and_then(|persistence| persistence.engine.as_deref());
+        (service.scheduler.as_str(), engine)
+    })
 }

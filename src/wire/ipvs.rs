@@ -1,14 +1,21 @@
-//! IPVS over generic netlink (`IPVS-*`; kernel header `linux/ip_vs.h`).
+//! IPVS over generic netlink, and in [`sockopt`] over socket options (`IPVS-*`; kernel header
+//! `linux/ip_vs.h`).
 
 mod emit;
 mod number;
 mod parse;
+pub mod sockopt;
+mod whole;
 
 pub use emit::{
     DestinationCommand, FAMILY, MESSAGE_MAX, ServiceCommand, emit_del_service, emit_destination,
     emit_dump_destinations, emit_dump_services, emit_service,
 };
 pub use parse::{parse_destination, parse_service};
+pub use whole::{
+    emit_del_daemon, emit_dump_daemons, emit_get_timeouts, emit_new_daemon, emit_set_timeouts, parse_daemon,
+    parse_timeouts,
+};
 
 use crate::limits;
 use core::fmt;
@@ -220,6 +227,22 @@ pub struct DestinationEntry {
     pub active_connections: u32,
     /// Inactive connections.
     pub inactive_connections: u32,
+}
+
+impl Daemon {
+    /// Is `self`, as the kernel told it, what `wanted` asked for? What the kernel did not tell (0,
+    /// `None`), or was left to it, is not compared.
+    pub fn serves_as(&self, wanted: &Daemon) -> bool {
+        fn same<T: PartialEq + Default>(told: &T, wanted: &T) -> bool {
+            told == wanted || *told == T::default() || *wanted == T::default()
+        }
+        self.interface == wanted.interface
+            && self.id == wanted.id
+            && same(&self.max_len, &wanted.max_len)
+            && same(&self.group, &wanted.group)
+            && same(&self.port, &wanted.port)
+            && same(&self.ttl, &wanted.ttl)
+    }
 }
 
 impl ServiceKey {

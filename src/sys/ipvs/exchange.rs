@@ -1,6 +1,8 @@
 //! Requests and answers, without the socket: order, sequence numbers, the family's id, what was lost.
 
-use crate::engine::{IpvsEvent, IpvsRequest, Refusal};
+use super::NOT_THERE;
+use super::modules::Needs;
+use crate::engine::{IpvsEvent, IpvsRequest, Refusal, WholeRequest};
 use crate::model::{Text, cut};
 use crate::sys::errno::refusal;
 use crate::time::{Duration, Instant};
@@ -11,15 +13,15 @@ use std::collections::VecDeque;
 
 /// A request is given up when nothing has come for so long (B-86).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-const NOT_THERE: &str = "the kernel has no IPVS: OpenWrt: install kmod-nf-ipvs; Buildroot: enable \
-                         CONFIG_IP_VS; Debian: modprobe ip_vs";
 
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
     queue: VecDeque<(u32, IpvsRequest)>,
     flying: VecDeque<Flying>,
     /// Ended by ENOENT: a destination or a scheduler that is not there, or a family that is not.
-    suspects: Vec<u32>,
+    suspects: Vec<Suspect>,
+    /// What services needed that the kernel turned out not to have; `take_lacking` has them.
+    lacking: Vec<Needs>,
     lookup: Option<Lookup>,
     family: Option<u16>,
     seq: u32,
@@ -46,15 +48,57 @@ struct Flying {
     token: u32,
     seq: u32,
     kind: Kind,
-    /// A dump of which a part could not be read, or which the kernel called inconsistent.
+    /// A dump of which a part could not be read, or which the kernel called inconsistent; a question whose
+    /// answer has not come yet.
     is_damaged: bool,
 }
 
 #[derive(Debug)]
 enum Kind {
     Command,
+    /// A command with a service, and what that needs of the kernel.
+    Service(Needs),
     Services,
     Destinations(ServiceKey),
+    Timeouts,
+    Daemons,
+}
+
+impl Kind {
+    fn of(request: &IpvsRequest) -> Self {
+        match request {
+            IpvsRequest::DumpServices => Kind::Services,
+            IpvsRequest::DumpDestinations(key) => Kind::Destinations(*key),
+            IpvsRequest::NewService(service) | IpvsRequest::SetService(service) => {
+                Kind::Service(Needs::of(service))
+            }
+            IpvsRequest::Whole(WholeRequest::GetTimeouts) => Kind::Timeouts,
+            IpvsRequest::Whole(WholeRequest::DumpDaemons) => Kind::Daemons,
+            IpvsRequest::Resolve
+            | IpvsRequest::DelService(_)
+            | IpvsRequest::NewDestination(..)
+            | IpvsRequest::SetDestination(..)
+            | IpvsRequest::DelDestination(..)
+            | IpvsRequest::Whole(
+                WholeRequest::SetTimeouts(_) | WholeRequest::NewDaemon(..) | WholeRequest::DelDaemon(_),
+            ) => Kind::Command,
+        }
+    }
+
+    /// Does it end with NLMSG_DONE?
+    const fn is_dump(&self) -> bool {
+        match self {
+            Kind::Command | Kind::Service(_) | Kind::Timeouts => false,
+            Kind::Services | Kind::Destinations(_) | Kind::Daemons => true,
+        }
+    }
+}
+
+/// A request that ended with ENOENT.
+#[derive(Debug)]
+struct Suspect {
+    token: u32,
+    needs: Option<Needs>,
 }
 
 /// The question for the family on its way.
@@ -67,6 +111,25 @@ struct Lookup {
 impl Exchange {
     pub(super) fn request(&mut self, token: u32, request: IpvsRequest) {
         self.queue.push_back((token, request));
+    }
+
+    /// Takes the first request out, for somebody else to answer it.
+    pub(super) fn take(&mut self) -> Option<(u32, IpvsRequest)> {
+        self.queue.pop_front()
+    }
+
+    /// What services needed that the kernel turned out not to have, since the last call.
+    pub(super) fn take_lacking(&mut self) -> Vec<Needs> {
+        core::mem::take(&mut self.lacking)
+    }
+
+    /// Forgets the family and everything that was asked, and looks for it again.
+    pub(super) fn restart(&mut self, sink: &mut dyn FnMut(IpvsEvent)) {
+        self.family = None;
+        self.lookup = None;
+        self.interrupt_all(sink);
+        // Its answer has no token.
+        self.request(0, IpvsRequest::Resolve);
     }
 
     /// Are answers awaited?
@@ -95,12 +158,13 @@ impl Exchange {
     }
 
     /// Writes the next requests, at most `limit`; says how many left the queue. Without a family they end
-    /// here.
+    /// here, and so do services whose needs are not to be had, as `can` says.
     pub(super) fn next_batch(
         &mut self,
         now: Instant,
         limit: usize,
         batch: &mut Batch<'_>,
+        can: &mut dyn FnMut(&Needs) -> bool,
         sink: &mut dyn FnMut(IpvsEvent),
     ) -> usize {
         let next = self.next();
@@ -115,7 +179,7 @@ impl Exchange {
             }
             Next::Recheck => self.look_up(batch),
             Next::Requests => match self.family {
-                Some(family) => self.fill(family, limit, batch, sink),
+                Some(family) => self.fill(family, limit, batch, can, sink),
                 None => self.refuse_some(limit, sink),
             },
         }
@@ -133,33 +197,29 @@ impl Exchange {
         family: u16,
         limit: usize,
         batch: &mut Batch<'_>,
+        can: &mut dyn FnMut(&Needs) -> bool,
         sink: &mut dyn FnMut(IpvsEvent),
     ) -> usize {
         let mut count = 0;
         while count < limit {
             let Some((token, request)) = self.queue.front() else { return count };
-            let kind = match request {
-                IpvsRequest::Resolve => return count,
-                IpvsRequest::DumpServices => Kind::Services,
-                IpvsRequest::DumpDestinations(key) => Kind::Destinations(*key),
-                IpvsRequest::NewService(_)
-                | IpvsRequest::SetService(_)
-                | IpvsRequest::DelService(_)
-                | IpvsRequest::NewDestination(..)
-                | IpvsRequest::SetDestination(..)
-                | IpvsRequest::DelDestination(..)
-                | IpvsRequest::Whole(_) => Kind::Command,
-            };
+            if *request == IpvsRequest::Resolve {
+                return count;
+            }
+            let kind = Kind::of(request);
             // The kernel has one dump at a time on a socket, and one beside changes proves nothing (IPVS-48).
-            let is_dump = !matches!(kind, Kind::Command);
+            let is_dump = kind.is_dump();
             if is_dump && count > 0 {
                 return count;
             }
             let (token, seq) = (*token, self.seq.wrapping_add(1));
-            match emit(batch, family, seq, request) {
-                Ok(()) => self.flying.push_back(Flying { token, seq, kind, is_damaged: false }),
-                Err(NoRoom) if count > 0 => return count,
-                Err(NoRoom) => sink(IpvsEvent::Done { token, result: Err(Refusal::Invalid) }),
+            let is_damaged = matches!(kind, Kind::Timeouts);
+            let is_possible = if let Kind::Service(needs) = &kind { can(needs) } else { true };
+            match is_possible.then(|| emit(batch, family, seq, request)) {
+                Some(Ok(())) => self.flying.push_back(Flying { token, seq, kind, is_damaged }),
+                Some(Err(NoRoom)) if count > 0 => return count,
+                Some(Err(NoRoom)) => sink(IpvsEvent::Done { token, result: Err(Refusal::Invalid) }),
+                None => sink(IpvsEvent::Done { token, result: Err(Refusal::NotFound) }),
             }
             self.seq = seq;
             self.queue.pop_front();
@@ -215,35 +275,36 @@ impl Exchange {
         flying.is_damaged |= message.flags & NLM_F_DUMP_INTR != 0;
         let is_damaged = flying.is_damaged;
         match (message.content(), &flying.kind) {
-            (Ok(Content::Data), Kind::Services) => match ipvs::parse_service(message.payload) {
-                Ok(Some(service)) => sink(IpvsEvent::Service(service)),
-                Ok(None) => {}
+            (Ok(Content::Data), kind) => match tell(kind, message.payload, sink) {
+                Ok(()) => flying.is_damaged &= !matches!(kind, Kind::Timeouts),
                 Err(malformed) => self.handle_malformed(Some(at), malformed),
             },
-            (Ok(Content::Data), Kind::Destinations(key)) => {
-                match ipvs::parse_destination(message.payload, key.is_ipv6()) {
-                    Ok(entry) => sink(IpvsEvent::Destination(*key, entry)),
-                    Err(malformed) => self.handle_malformed(Some(at), malformed),
-                }
-            }
-            (Ok(Content::Done { errno: 0 }), Kind::Services | Kind::Destinations(_)) => {
+            (Ok(Content::Done { errno: 0 }), Kind::Services | Kind::Destinations(_) | Kind::Daemons)
+            | (Ok(Content::Reply { errno: 0, .. }), Kind::Timeouts) => {
                 self.finish(at, if is_damaged { Err(Refusal::Interrupted) } else { Ok(()) }, sink);
             }
-            (Ok(Content::Reply { errno: 0, .. }), Kind::Command) => self.finish(at, Ok(()), sink),
-            (Ok(Content::Reply { errno: libc::ENOENT, .. }), _) => {
-                if let Some(flying) = self.flying.remove(at) {
-                    self.suspects.push(flying.token);
-                }
+            (Ok(Content::Reply { errno: 0, .. }), Kind::Command | Kind::Service(_)) => {
+                self.finish(at, Ok(()), sink);
             }
+            (Ok(Content::Reply { errno: libc::ENOENT, .. }), _) => self.suspect(at),
             (Ok(Content::Reply { errno, text }), _) if errno != 0 => {
                 log::debug!("IPVS: errno {errno} {}", text.unwrap_or(""));
                 self.finish(at, Err(refusal(errno)), sink);
             }
             (Ok(Content::Done { errno }), _) if errno != 0 => self.finish(at, Err(refusal(errno)), sink),
             (Ok(Content::Overrun), _) => flying.is_damaged = true,
-            (Ok(Content::Data | Content::Noop | Content::Reply { .. } | Content::Done { .. }), _) => {}
+            (Ok(Content::Noop | Content::Reply { .. } | Content::Done { .. }), _) => {}
             (Err(malformed), _) => self.handle_malformed(Some(at), malformed),
         }
+    }
+
+    fn suspect(&mut self, at: usize) {
+        let Some(Flying { token, kind, .. }) = self.flying.remove(at) else { return };
+        let needs = match kind {
+            Kind::Service(needs) => Some(needs),
+            Kind::Command | Kind::Services | Kind::Destinations(_) | Kind::Timeouts | Kind::Daemons => None,
+        };
+        self.suspects.push(Suspect { token, needs });
     }
 
     /// A dump of which a part could not be read must not look complete.
@@ -283,7 +344,8 @@ impl Exchange {
             (None, _) => self.handle_absence(cut(format_args!("{NOT_THERE}")), sink),
             // The family is as it was: what was not found was an entry.
             (Some(id), Some(old)) if id == old && !self.suspects.is_empty() => {
-                for token in self.suspects.drain(..) {
+                for Suspect { token, needs } in self.suspects.drain(..) {
+                    self.lacking.extend(needs);
                     sink(IpvsEvent::Done { token, result: Err(Refusal::NotFound) });
                 }
             }
@@ -309,26 +371,16 @@ impl Exchange {
     fn interrupt_all(&mut self, sink: &mut dyn FnMut(IpvsEvent)) {
         self.interrupt_flying(sink);
         for (token, request) in self.queue.drain(..) {
-            match request {
-                // Answered by what follows.
-                IpvsRequest::Resolve => {}
-                IpvsRequest::DumpServices
-                | IpvsRequest::DumpDestinations(_)
-                | IpvsRequest::NewService(_)
-                | IpvsRequest::SetService(_)
-                | IpvsRequest::DelService(_)
-                | IpvsRequest::NewDestination(..)
-                | IpvsRequest::SetDestination(..)
-                | IpvsRequest::DelDestination(..)
-                | IpvsRequest::Whole(_) => {
-                    sink(IpvsEvent::Done { token, result: Err(Refusal::Interrupted) });
-                }
+            // That one is answered by what follows.
+            if request != IpvsRequest::Resolve {
+                sink(IpvsEvent::Done { token, result: Err(Refusal::Interrupted) });
             }
         }
     }
 
     fn interrupt_flying(&mut self, sink: &mut dyn FnMut(IpvsEvent)) {
-        for token in self.suspects.drain(..).chain(self.flying.drain(..).map(|flying| flying.token)) {
+        let suspects = self.suspects.drain(..).map(|suspect| suspect.token);
+        for token in suspects.chain(self.flying.drain(..).map(|flying| flying.token)) {
             sink(IpvsEvent::Done { token, result: Err(Refusal::Interrupted) });
         }
     }
@@ -362,11 +414,28 @@ impl Exchange {
     }
 }
 
+/// Tells what a message of the family says.
+fn tell(kind: &Kind, payload: &[u8], sink: &mut dyn FnMut(IpvsEvent)) -> Result<(), Malformed> {
+    match kind {
+        Kind::Services => ipvs::parse_service(payload)?.map(IpvsEvent::Service).into_iter().for_each(sink),
+        Kind::Destinations(key) => {
+            sink(IpvsEvent::Destination(*key, ipvs::parse_destination(payload, key.is_ipv6())?));
+        }
+        Kind::Timeouts => sink(IpvsEvent::Timeouts(ipvs::parse_timeouts(payload)?)),
+        Kind::Daemons => {
+            let (role, daemon) = ipvs::parse_daemon(payload)?;
+            sink(IpvsEvent::Daemon(role, daemon));
+        }
+        Kind::Command | Kind::Service(_) => {}
+    }
+    Ok(())
+}
+
 fn emit(batch: &mut Batch<'_>, family: u16, seq: u32, request: &IpvsRequest) -> Result<(), NoRoom> {
     use DestinationCommand as Dest;
     match request {
         // Never handed in: it is no message of this family.
-        IpvsRequest::Resolve | IpvsRequest::Whole(_) => Ok(()),
+        IpvsRequest::Resolve => Ok(()),
         IpvsRequest::DumpServices => ipvs::emit_dump_services(batch, family, seq),
         IpvsRequest::DumpDestinations(key) => ipvs::emit_dump_destinations(batch, family, seq, key),
         IpvsRequest::NewService(s) => ipvs::emit_service(batch, family, seq, ServiceCommand::New, s),
@@ -381,6 +450,13 @@ fn emit(batch: &mut Batch<'_>, family: u16, seq: u32, request: &IpvsRequest) -> 
         IpvsRequest::DelDestination(key, d) => {
             ipvs::emit_destination(batch, family, seq, Dest::Del, (key, d))
         }
+        IpvsRequest::Whole(WholeRequest::GetTimeouts) => ipvs::emit_get_timeouts(batch, family, seq),
+        IpvsRequest::Whole(WholeRequest::SetTimeouts(t)) => ipvs::emit_set_timeouts(batch, family, seq, t),
+        IpvsRequest::Whole(WholeRequest::DumpDaemons) => ipvs::emit_dump_daemons(batch, family, seq),
+        IpvsRequest::Whole(WholeRequest::NewDaemon(role, daemon)) => {
+            ipvs::emit_new_daemon(batch, family, seq, (*role, daemon))
+        }
+        IpvsRequest::Whole(WholeRequest::DelDaemon(role)) => ipvs::emit_del_daemon(batch, family, seq, *role),
     }
 }
 

@@ -1,16 +1,18 @@
 //! Requests to the kernel's IPVS (IPVS-20..30).
 
 use super::number::*;
-use super::{Destination, Forwarding, Service, ServiceKey};
+use super::{Destination, Forwarding, Service, ServiceKey, Tunnel, TunnelChecksum};
 use crate::wire::genetlink::message;
 use crate::wire::netlink::{AF_INET, AF_INET6, Batch, Body, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NoRoom};
 use std::net::{IpAddr, SocketAddr};
 
 /// Name of the generic netlink family.
 pub const FAMILY: &str = "IPVS";
-/// The longest that one request can be: NEW_DEST has 140 bytes, NEW_SERVICE with a scheduler name of 15
-/// characters 116.
-pub const MESSAGE_MAX: usize = 160;
+/// The longest that one request can be: NEW_DEST has 140 bytes and 24 more with a GUE tunnel, NEW_SERVICE
+/// with the longest names 140, NEW_DAEMON with everything 104.
+pub const MESSAGE_MAX: usize = 164;
+/// The longest name that is sent, and its NUL.
+const NAME_LEN: usize = 17;
 
 /// Commands that take a whole service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,12 +76,11 @@ pub fn emit_service(
     message(batch, (family, command), NLM_F_REQUEST | NLM_F_ACK, seq, |body| {
         body.nest(SERVICE, |body| {
             identity(body, &service.key);
-            let mut name = [0; crate::limits::SCHEDULER_MAX + 1];
-            let len = service.scheduler.len();
-            if let Some(to) = name.get_mut(..len) {
-                to.copy_from_slice(service.scheduler.as_bytes());
+            text(body, SVC_SCHED_NAME, &service.scheduler);
+            // Left out, there is none, also where there was one (`ip_vs_edit_service`).
+            if !service.engine.is_empty() {
+                text(body, SVC_PE_NAME, &service.engine);
             }
-            body.attribute(SVC_SCHED_NAME, name.get(..=len).unwrap_or(&name));
             let ([f0, f1, f2, f3], m) = (service.flags.to_ne_bytes(), 0xff);
             body.attribute(SVC_FLAGS, &[f0, f1, f2, f3, m, m, m, m]);
             body.attribute_u32(SVC_TIMEOUT, service.timeout);
@@ -129,9 +130,45 @@ pub fn emit_destination(
                 body.attribute_u32(DEST_WEIGHT, destination.weight);
                 body.attribute_u32(DEST_U_THRESH, destination.upper_threshold);
                 body.attribute_u32(DEST_L_THRESH, destination.lower_threshold);
+                tunnel(body, destination);
             }
         });
     })
+}
+
+/// IP in IP goes without a word, and kernels before 5.2 understand it (IPVS-30i).
+fn tunnel(body: &mut Body<'_>, destination: &Destination) {
+    if destination.forward != Forwarding::Tunnel {
+        return;
+    }
+    let checksum = match destination.tunnel {
+        Tunnel::Ipip => return,
+        Tunnel::Gue { port, checksum } => {
+            body.attribute(DEST_TUN_TYPE, &[TUN_TYPE_GUE]);
+            body.attribute(DEST_TUN_PORT, &port.to_be_bytes());
+            checksum
+        }
+        Tunnel::Gre { checksum } => {
+            body.attribute(DEST_TUN_TYPE, &[TUN_TYPE_GRE]);
+            checksum
+        }
+    };
+    let flags = match checksum {
+        TunnelChecksum::None => 0,
+        TunnelChecksum::Full => 1,
+        TunnelChecksum::Remote => 2,
+    };
+    body.attribute_u16(DEST_TUN_FLAGS, flags);
+}
+
+/// A name with the NUL at its end; longer ones than ours could be would be cut.
+pub(super) fn text(body: &mut Body<'_>, kind: u16, text: &str) {
+    let mut name = [0; NAME_LEN];
+    let len = text.len().min(NAME_LEN - 1);
+    if let (Some(to), Some(from)) = (name.get_mut(..len), text.as_bytes().get(..len)) {
+        to.copy_from_slice(from);
+    }
+    body.attribute(kind, name.get(..=len).unwrap_or(&name));
 }
 
 fn identity(body: &mut Body<'_>, key: &ServiceKey) {
@@ -165,7 +202,7 @@ fn address_family(ipv6: bool) -> u16 {
 }
 
 /// IPv4: a mask in network byte order. IPv6: a prefix length in the CPU's order (IPVS-26).
-fn netmask(ipv6: bool, prefix_len: u8) -> [u8; 4] {
+pub(super) fn netmask(ipv6: bool, prefix_len: u8) -> [u8; 4] {
     if ipv6 {
         return u32::from(prefix_len).to_ne_bytes();
     }
@@ -174,7 +211,7 @@ fn netmask(ipv6: bool, prefix_len: u8) -> [u8; 4] {
 }
 
 /// IPVS-30b.
-const fn method(forward: Forwarding) -> u32 {
+pub(super) const fn method(forward: Forwarding) -> u32 {
     match forward {
         Forwarding::Masquerade => 0,
         Forwarding::Local => 1,

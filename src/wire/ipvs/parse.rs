@@ -3,7 +3,7 @@
 
 use super::number::*;
 use super::{
-    Destination, DestinationEntry, Forwarding, PersistenceEngine, Protocol, Service, ServiceKey, Tunnel,
+    Destination, DestinationEntry, Forwarding, Protocol, Service, ServiceKey, Tunnel, TunnelChecksum,
 };
 use crate::wire::genetlink;
 use crate::wire::netlink::{AF_INET, AF_INET6, Attribute, Attributes, Malformed};
@@ -27,6 +27,7 @@ pub fn parse_service(payload: &[u8]) -> Result<Option<Service>, Malformed> {
             SVC_FLAGS => found.flags = Some(attribute.u32()?),
             SVC_TIMEOUT => found.timeout = Some(attribute.u32()?),
             SVC_NETMASK => found.netmask = Some(attribute.bytes()?),
+            SVC_PE_NAME => found.engine = attribute.text(),
             _ => {}
         }
     }
@@ -34,13 +35,15 @@ pub fn parse_service(payload: &[u8]) -> Result<Option<Service>, Malformed> {
 }
 
 /// Reads one destination of a dump; `service_ipv6`: the family of its service, for kernels that do not name
-/// the destination's own. A weight above 2^31 (B-102) comes as it is.
+/// the destination's own. A weight above 2^31 (B-102) comes as it is. A kernel that does not tell the
+/// tunnel's kind knows IP in IP alone.
 ///
 /// # Errors
 /// Cut, or without a part that every destination has (B-96).
 pub fn parse_destination(payload: &[u8], service_ipv6: bool) -> Result<DestinationEntry, Malformed> {
     let (mut address, mut port, mut forward, mut ipv6) = (None, None, None, service_ipv6);
     let [mut weight, mut upper, mut lower, mut active, mut inactive] = [None; 5];
+    let mut tunnel = TunnelParts::default();
     for attribute in inside(payload, NEW_DEST, DEST)? {
         let attribute = attribute?;
         match attribute.kind {
@@ -53,16 +56,29 @@ pub fn parse_destination(payload: &[u8], service_ipv6: bool) -> Result<Destinati
             DEST_ACTIVE_CONNS => active = Some(attribute.u32()?),
             DEST_INACT_CONNS => inactive = Some(attribute.u32()?),
             DEST_ADDR_FAMILY => ipv6 = is_ipv6(attribute.u16()?)?,
+            DEST_TUN_TYPE => tunnel.kind = attribute.u8()?,
+            DEST_TUN_PORT => tunnel.port = attribute.be16()?,
+            DEST_TUN_FLAGS => tunnel.flags = attribute.u16()?,
             _ => {}
         }
     }
     let address = address.ok_or(Malformed::Missing("IPVS_DEST_ATTR_ADDR"))?;
     let port = port.ok_or(Malformed::Missing("IPVS_DEST_ATTR_PORT"))?;
+    let forward = forwarding(forward.ok_or(Malformed::Missing("IPVS_DEST_ATTR_FWD_METHOD"))?);
+    let (forward, tunnel) = match (forward, tunnel.finish()) {
+        (Forwarding::Tunnel, Some(tunnel)) => (forward, tunnel),
+        (Forwarding::Tunnel, None) => (Forwarding::Bypass, Tunnel::Ipip),
+        // Left from the time when it was a tunnel, or nobody's concern.
+        (
+            Forwarding::Masquerade | Forwarding::Local | Forwarding::DirectRoute | Forwarding::Bypass,
+            Some(_) | None,
+        ) => (forward, Tunnel::Ipip),
+    };
     Ok(DestinationEntry {
         destination: Destination {
             address: SocketAddr::new(ip(ipv6, &address)?, port),
-            forward: forwarding(forward.ok_or(Malformed::Missing("IPVS_DEST_ATTR_FWD_METHOD"))?),
-            tunnel: Tunnel::Ipip,
+            forward,
+            tunnel,
             weight: weight.ok_or(Malformed::Missing("IPVS_DEST_ATTR_WEIGHT"))?,
             upper_threshold: upper.ok_or(Malformed::Missing("IPVS_DEST_ATTR_U_THRESH"))?,
             lower_threshold: lower.ok_or(Malformed::Missing("IPVS_DEST_ATTR_L_THRESH"))?,
@@ -73,7 +89,7 @@ pub fn parse_destination(payload: &[u8], service_ipv6: bool) -> Result<Destinati
 }
 
 /// The attributes inside attribute `kind` of a message with that command.
-fn inside(payload: &[u8], command: u8, kind: u16) -> Result<Attributes<'_>, Malformed> {
+pub(super) fn inside(payload: &[u8], command: u8, kind: u16) -> Result<Attributes<'_>, Malformed> {
     let (found, mut attributes) = genetlink::parse(payload)?;
     if found != command {
         return Err(Malformed::Value("IPVS command"));
@@ -95,6 +111,8 @@ struct ServiceParts<'a> {
     flags: Option<u32>,
     timeout: Option<u32>,
     netmask: Option<[u8; 4]>,
+    /// Empty: none.
+    engine: &'a [u8],
 }
 
 impl ServiceParts<'_> {
@@ -102,13 +120,12 @@ impl ServiceParts<'_> {
         let ipv6 = self.ipv6.ok_or(Malformed::Missing("IPVS_SVC_ATTR_AF"))?;
         let Some(key) = self.key(ipv6)? else { return Ok(None) };
         let scheduler = self.scheduler.ok_or(Malformed::Missing("IPVS_SVC_ATTR_SCHED_NAME"))?;
-        let scheduler = core::str::from_utf8(scheduler).ok().and_then(|name| name.try_into().ok());
         let flags = self.flags.ok_or(Malformed::Missing("IPVS_SVC_ATTR_FLAGS"))?;
         Ok(Some(Service {
             key,
-            scheduler: scheduler.ok_or(Malformed::Value("IPVS_SVC_ATTR_SCHED_NAME"))?,
+            scheduler: name(scheduler).ok_or(Malformed::Value("IPVS_SVC_ATTR_SCHED_NAME"))?,
             flags: flags & !SVC_F_HASHED,
-            engine: PersistenceEngine::new(),
+            engine: name(self.engine).ok_or(Malformed::Value("IPVS_SVC_ATTR_PE_NAME"))?,
             timeout: self.timeout.ok_or(Malformed::Missing("IPVS_SVC_ATTR_TIMEOUT"))?,
             prefix_len: prefix_len(ipv6, self.netmask.ok_or(Malformed::Missing("IPVS_SVC_ATTR_NETMASK"))?)?,
         }))
@@ -126,6 +143,37 @@ impl ServiceParts<'_> {
     }
 }
 
+/// A name that fits, in UTF-8.
+pub(super) fn name<const N: usize>(text: &[u8]) -> Option<heapless::String<N>> {
+    core::str::from_utf8(text).ok()?.try_into().ok()
+}
+
+/// IPVS-30i..k.
+#[derive(Default)]
+struct TunnelParts {
+    kind: u8,
+    port: u16,
+    flags: u16,
+}
+
+impl TunnelParts {
+    /// `None`: a kind that is none of ours.
+    fn finish(self) -> Option<Tunnel> {
+        let checksum = match self.flags {
+            0 => Some(TunnelChecksum::None),
+            1 => Some(TunnelChecksum::Full),
+            2 => Some(TunnelChecksum::Remote),
+            _ => None,
+        };
+        match self.kind {
+            TUN_TYPE_IPIP => Some(Tunnel::Ipip),
+            TUN_TYPE_GUE => Some(Tunnel::Gue { port: self.port, checksum: checksum? }),
+            TUN_TYPE_GRE => Some(Tunnel::Gre { checksum: checksum? }),
+            _ => None,
+        }
+    }
+}
+
 fn is_ipv6(family: u16) -> Result<bool, Malformed> {
     match u8::try_from(family) {
         Ok(AF_INET) => Ok(false),
@@ -140,13 +188,13 @@ fn ip(ipv6: bool, attribute: &Attribute<'_>) -> Result<IpAddr, Malformed> {
 }
 
 /// IPv4: a mask in network byte order, of which the leading ones count. IPv6: a length in the CPU's order.
-fn prefix_len(ipv6: bool, raw: [u8; 4]) -> Result<u8, Malformed> {
+pub(super) fn prefix_len(ipv6: bool, raw: [u8; 4]) -> Result<u8, Malformed> {
     let len = if ipv6 { u32::from_ne_bytes(raw) } else { u32::from_be_bytes(raw).leading_ones() };
     u8::try_from(len).ok().filter(|len| *len <= 128).ok_or(Malformed::Value("IPVS_SVC_ATTR_NETMASK"))
 }
 
 /// What is no method of ours comes as `Bypass`, so that it equals nothing that we want and is corrected.
-const fn forwarding(raw: u32) -> Forwarding {
+pub(super) const fn forwarding(raw: u32) -> Forwarding {
     match raw & FWD_MASK {
         0 => Forwarding::Masquerade,
         1 => Forwarding::Local,

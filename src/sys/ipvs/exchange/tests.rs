@@ -1,6 +1,8 @@
 use super::*;
 use crate::limits::IPVS_WINDOW;
-use crate::wire::ipvs::{Destination, Forwarding, MESSAGE_MAX, Protocol, Service};
+use crate::wire::ipvs::{
+    Daemon, DaemonRole, Destination, Forwarding, MESSAGE_MAX, Protocol, Service, Timeouts,
+};
 use crate::wire::netlink::Body;
 
 const PORT: u32 = 77;
@@ -14,6 +16,8 @@ struct Bed {
     exchange: Exchange,
     now: Instant,
     told: Vec<String>,
+    /// Can services have what they need?
+    can: bool,
 }
 
 /// (message type, flags, command, sequence number) of what was sent.
@@ -21,7 +25,7 @@ type Sent = Vec<(u16, u16, u8, u32)>;
 
 impl Bed {
     fn new() -> Self {
-        Bed { exchange: Exchange::default(), now: Instant::from_secs(100), told: Vec::new() }
+        Bed { exchange: Exchange::default(), now: Instant::from_secs(100), told: Vec::new(), can: true }
     }
 
     /// With a family that has been found.
@@ -37,7 +41,8 @@ impl Bed {
         let mut bytes = [0; IPVS_WINDOW * MESSAGE_MAX];
         let mut batch = Batch::new(&mut bytes);
         let told = &mut self.told;
-        self.exchange.next_batch(self.now, IPVS_WINDOW, &mut batch, &mut |e| told.push(short(&e)));
+        let can = &mut |_: &Needs| self.can;
+        self.exchange.next_batch(self.now, IPVS_WINDOW, &mut batch, can, &mut |e| told.push(short(&e)));
         Messages::new(batch.bytes())
             .map(|m| m.unwrap())
             .map(|m| (m.kind, m.flags, m.payload[0], m.seq))
@@ -93,7 +98,8 @@ impl Bed {
 
 fn short(event: &IpvsEvent) -> String {
     match event {
-        IpvsEvent::Timeouts(_) | IpvsEvent::Daemon(..) => "whole".into(),
+        IpvsEvent::Timeouts(t) => format!("timeouts {} {} {}", t.tcp, t.tcp_fin, t.udp),
+        IpvsEvent::Daemon(role, daemon) => format!("{role:?} {} {}", daemon.interface, daemon.id),
         IpvsEvent::Ready { sockopt: _ } => "ready".into(),
         IpvsEvent::Absent { why } => format!("absent: {why}"),
         IpvsEvent::Service(service) => format!("service {}", service.scheduler),
@@ -375,4 +381,109 @@ fn lost_answers_and_failed_sends_end_what_was_sent() {
     assert_eq!(bed.told(), ["3 Err(Busy)"]);
     bed.exchange.request(4, new_service());
     assert_eq!(bed.send().len(), 1, "and it goes on");
+}
+
+#[test]
+fn b103_timeouts_are_told_by_a_message_and_an_acknowledgement() {
+    let mut bed = Bed::ready();
+    let get = || IpvsRequest::Whole(WholeRequest::GetTimeouts);
+    bed.exchange.request(1, get());
+    bed.exchange.request(2, IpvsRequest::Whole(WholeRequest::SetTimeouts(Timeouts::default())));
+    let sent = bed.send();
+    assert_eq!(sent.iter().map(|s| (s.1, s.2)).collect::<Vec<_>>(), [(5, 13), (5, 12)], "both in one batch");
+    bed.receive(ID, 0, sent[0].3, |body| {
+        body.bytes(&[12, 1, 0, 0]);
+        (4..=6).for_each(|kind| body.attribute_u32(kind, u32::from(kind) * 100));
+    });
+    assert_eq!(bed.told(), ["timeouts 400 500 600"]);
+    bed.reply(sent[0].3, 0);
+    bed.reply(sent[1].3, libc::EINVAL);
+    assert_eq!(bed.told(), ["1 Ok(())", "2 Err(Invalid)"], "IPVS-45c");
+    bed.exchange.request(3, get());
+    let seq = bed.send()[0].3;
+    bed.receive(ID, 0, seq, |body| body.bytes(&[12, 1, 0, 0]));
+    bed.reply(seq, 0);
+    assert_eq!(bed.told(), ["timeouts 0 0 0", "3 Ok(())"], "a kernel without TCP and UDP");
+    for payload in [&[12, 1, 0, 0, 6, 0, 4, 0, 1, 1, 0, 0][..], &[13, 1, 0, 0], &[]] {
+        bed.exchange.request(4, get());
+        let seq = bed.send()[0].3;
+        if !payload.is_empty() {
+            bed.receive(ID, 0, seq, |body| body.bytes(payload));
+        }
+        bed.reply(seq, 0);
+        assert_eq!(bed.told(), ["4 Err(Interrupted)"], "no answer, or none that can be read: {payload:?}");
+    }
+}
+
+#[test]
+fn daemons_are_told_by_a_dump_of_their_own() {
+    let mut bed = Bed::ready();
+    let daemon =
+        Daemon { interface: "eth1".try_into().unwrap(), id: 51, max_len: 0, group: None, port: 0, ttl: 0 };
+    let roles = [DaemonRole::Master, DaemonRole::Backup];
+    for (token, role) in (1..).zip(roles) {
+        bed.exchange.request(token, IpvsRequest::Whole(WholeRequest::NewDaemon(role, daemon.clone())));
+    }
+    bed.exchange.request(3, IpvsRequest::Whole(WholeRequest::DelDaemon(DaemonRole::Master)));
+    bed.exchange.request(4, IpvsRequest::Whole(WholeRequest::DumpDaemons));
+    let sent = bed.send();
+    let want = [(5, 9), (5, 9), (5, 10)];
+    assert_eq!(sent.iter().map(|s| (s.1, s.2)).collect::<Vec<_>>(), want, "a dump goes alone");
+    bed.reply(sent[0].3, libc::EEXIST);
+    bed.reply(sent[1].3, libc::ENODEV);
+    bed.reply(sent[2].3, libc::ESRCH);
+    assert_eq!(bed.told(), ["1 Err(Exists)", "2 Err(NoDevice)", "3 Err(NotFound)"], "IPVS-44..44c");
+    let mut tell = |parts: &[(u16, &[u8])]| {
+        let [(ID, 0x301, 11, seq)] = bed.send()[..] else { panic!("no GET_DAEMON") };
+        bed.receive(ID, MULTI, seq, |body| {
+            body.bytes(&[9, 1, 0, 0]);
+            body.nest(3, |body| parts.iter().for_each(|(kind, value)| body.attribute(*kind, value)));
+        });
+        bed.done(seq, 0);
+        bed.exchange.request(5, IpvsRequest::Whole(WholeRequest::DumpDaemons));
+        bed.told()
+    };
+    let (state, id) = (1u32.to_ne_bytes(), 51u32.to_ne_bytes());
+    assert_eq!(tell(&[(1, &state), (2, b"eth1\0"), (3, &id)]), ["Master eth1 51", "4 Ok(())"]);
+    assert_eq!(tell(&[(1, &state), (3, &id)]), ["5 Err(Interrupted)"], "B-96: it has no interface");
+}
+
+#[test]
+fn ipvs40a_service_whose_scheduler_cannot_be_had_is_not_sent() {
+    let mut bed = Bed::ready();
+    bed.can = false;
+    bed.exchange.request(1, new_service());
+    bed.exchange.request(2, set_destination());
+    bed.exchange.request(3, IpvsRequest::DelService(key()));
+    let sent = bed.send();
+    assert_eq!(bed.told(), ["1 Err(NotFound)"], "the kernel would run its module loader inside our send");
+    assert_eq!(sent.iter().map(|s| s.2).collect::<Vec<_>>(), [6, 3], "the rest has no such need");
+    sent.iter().for_each(|s| bed.reply(s.3, 0));
+    bed.can = true;
+    bed.exchange.request(4, new_service());
+    bed.exchange.request(5, set_destination());
+    for (_, _, _, seq) in bed.send() {
+        bed.reply(seq, libc::ENOENT);
+    }
+    assert!(bed.exchange.take_lacking().is_empty(), "the family may be gone as well");
+    bed.answer_lookup(Some(ID));
+    let IpvsRequest::NewService(service) = new_service() else { unreachable!() };
+    assert_eq!(bed.exchange.take_lacking(), [Needs::of(&service)]);
+    assert!(bed.exchange.take_lacking().is_empty(), "told once");
+}
+
+#[test]
+fn ipvs2_restart_asks_for_the_family_again() {
+    let mut bed = Bed::ready();
+    bed.exchange.request(1, new_service());
+    let seq = bed.send()[0].3;
+    bed.exchange.request(2, new_service());
+    let told = &mut bed.told;
+    bed.exchange.restart(&mut |e| told.push(short(&e)));
+    assert_eq!(bed.told(), ["1 Err(Interrupted)", "2 Err(Interrupted)"]);
+    bed.reply(seq, 0);
+    bed.exchange.request(3, new_service());
+    bed.answer_lookup(Some(ID));
+    assert_eq!(bed.told(), ["ready"], "what comes late changes nothing");
+    assert_eq!(bed.send().len(), 1);
 }

@@ -136,6 +136,71 @@ fn ipvs24_26_flags_timeout_and_mask_have_their_byte_orders() {
     }
 }
 
+/// What follows the kernel's own message for IP in IP.
+#[cfg(target_endian = "little")]
+fn with_tunnel(tunnel: Tunnel) -> (Vec<u8>, Vec<u8>) {
+    let key = tcp("192.0.2.10:80");
+    let plain = Destination { forward: Forwarding::Tunnel, ..destination() };
+    let emit = |destination: &Destination| {
+        emitted(|b| emit_destination(b, FAMILY_ID, 1, DestinationCommand::New, (&key, destination)))
+    };
+    let (plain, bytes) = (emit(&plain), emit(&Destination { tunnel, ..plain }));
+    assert_eq!(plain.len(), 140, "kernels before 5.2 get the message that they know");
+    let (len, nest) = (u32::try_from(bytes.len()).unwrap(), 0x48 + u16::try_from(bytes.len()).unwrap() - 140);
+    let mut want = plain.clone();
+    want[0..4].copy_from_slice(&len.to_ne_bytes());
+    want[68..70].copy_from_slice(&nest.to_ne_bytes());
+    assert_eq!(bytes[..140], want, "nothing else differs");
+    (plain, bytes[140..].to_vec())
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn ipvs30i_tunnels_are_byte_for_byte_as_the_kernel_took_them() {
+    let gue = Tunnel::Gue { port: 6080, checksum: TunnelChecksum::Full };
+    let (plain, bytes) = with_tunnel(gue);
+    assert_eq!(plain[108..116], hex("08 00 03 00 02 00 00 00"), "FWD_METHOD 2 (IPVS-30b)");
+    let want = "05 00 0d 00 01 00 00 00 06 00 0e 00 17 c0 00 00 06 00 0f 00 01 00 00 00";
+    assert_eq!(bytes, hex(want), "IPVS-30i..k: type a byte, port big endian, flags in host order");
+    let remote = with_tunnel(Tunnel::Gue { port: 1, checksum: TunnelChecksum::Remote }).1;
+    assert_eq!(remote, hex("05 00 0d 00 01 00 00 00 06 00 0e 00 00 01 00 00 06 00 0f 00 02 00 00 00"));
+    for (checksum, flags) in [(TunnelChecksum::None, "00"), (TunnelChecksum::Full, "01")] {
+        let gre = with_tunnel(Tunnel::Gre { checksum }).1;
+        assert_eq!(gre, hex(&format!("05 00 0d 00 02 00 00 00 06 00 0f 00 {flags} 00 00 00")));
+    }
+    assert_eq!(with_tunnel(Tunnel::Ipip).1, hex(""), "IP in IP goes without a word");
+}
+
+#[test]
+fn ipvs30i_only_tunnels_have_a_kind_of_tunnel() {
+    let tunnel = Tunnel::Gue { port: 6080, checksum: TunnelChecksum::Full };
+    let nat = Destination { tunnel, ..destination() };
+    let key = tcp("192.0.2.10:80");
+    let emit = |command, destination: &Destination| {
+        emitted(|b| emit_destination(b, FAMILY_ID, 1, command, (&key, destination))).len()
+    };
+    assert_eq!(emit(DestinationCommand::Set, &nat), 140);
+    let tun = Destination { forward: Forwarding::Tunnel, ..nat };
+    assert_eq!(emit(DestinationCommand::Set, &tun), MESSAGE_MAX, "the longest of all");
+    assert_eq!(emit(DestinationCommand::Del, &tun), 108, "DEL_DEST carries the identity alone");
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn ipvs26b_persistence_engine_is_a_name_with_its_nul() {
+    let sip = Service { engine: "sip".try_into().unwrap(), ..service(tcp("192.0.2.10:80"), "wlc") };
+    let bytes = emitted(|b| emit_service(b, FAMILY_ID, 5, ServiceCommand::New, &sip));
+    assert_eq!(inner(&bytes, 11), b"sip\0");
+    assert_eq!(bytes[76..84], hex("08 00 0b 00 73 69 70 00"), "behind the scheduler");
+    let long = Service { engine: "0123456789abcdef".try_into().unwrap(), ..sip };
+    let bytes = emitted(|b| emit_service(b, FAMILY_ID, 5, ServiceCommand::New, &long));
+    assert_eq!(inner(&bytes, 11), b"0123456789abcdef\0", "16 characters and the NUL");
+    let none = emitted(|b| {
+        emit_service(b, FAMILY_ID, 5, ServiceCommand::Set, &service(tcp("192.0.2.10:80"), "wlc"))
+    });
+    assert_eq!(none.len(), 104, "left out, SET_SERVICE takes one away");
+}
+
 #[test]
 fn longest_scheduler_name_keeps_its_nul() {
     let long = service(tcp("192.0.2.10:80"), "0123456789abcde");

@@ -190,3 +190,41 @@ fn b102_odd_weights_and_methods_are_told_as_they_are() {
         assert_eq!(read.destination.forward, want, "method {raw}");
     }
 }
+
+fn tunnel(kind: u8, flags: u16) -> Destination {
+    let parts = with(dest_parts(), DEST_FWD_METHOD, ne32(2));
+    let parts = with(with(parts, DEST_TUN_TYPE, vec![kind]), DEST_TUN_PORT, vec![0x17, 0xc0]);
+    destination(with(parts, DEST_TUN_FLAGS, ne16(flags))).unwrap().destination
+}
+
+#[test]
+fn ipvs30i_tunnels_are_read_as_they_were_sent() {
+    use TunnelChecksum::*;
+    for (flags, checksum) in [(0, None), (1, Full), (2, Remote)] {
+        assert_eq!(tunnel(1, flags).tunnel, Tunnel::Gue { port: 6080, checksum });
+        assert_eq!(tunnel(2, flags).tunnel, Tunnel::Gre { checksum });
+    }
+    assert_eq!((tunnel(0, 0).forward, tunnel(0, 0).tunnel), (Forwarding::Tunnel, Tunnel::Ipip));
+    let old = destination(with(dest_parts(), DEST_FWD_METHOD, ne32(2))).unwrap().destination;
+    assert_eq!((old.forward, old.tunnel), (Forwarding::Tunnel, Tunnel::Ipip), "a kernel without the words");
+    for (kind, flags) in [(3, 0), (255, 0), (1, 3), (2, 0x8000)] {
+        let odd = tunnel(kind, flags);
+        assert_eq!(odd.forward, Forwarding::Bypass, "{kind} {flags} equals nothing that we want");
+    }
+    let direct = with(with(dest_parts(), DEST_TUN_TYPE, vec![1]), DEST_TUN_FLAGS, ne16(1));
+    assert_eq!(destination(direct).unwrap().destination.tunnel, Tunnel::Ipip, "only a tunnel is of a kind");
+    for (kind, value) in [(DEST_TUN_TYPE, vec![]), (DEST_TUN_PORT, vec![1]), (DEST_TUN_FLAGS, vec![1])] {
+        let result = destination(with(dest_parts(), kind, value));
+        assert_eq!(result, Err(Malformed::Short("attribute")), "B-76: attribute {kind} is cut");
+    }
+}
+
+#[test]
+fn ipvs26b_persistence_engine_is_read() {
+    let read = |name: &[u8]| service(with(service_parts(), SVC_PE_NAME, name.to_vec()));
+    assert_eq!(read(b"sip\0").unwrap().unwrap().engine, "sip");
+    assert_eq!(read(b"0123456789abcdef\0").unwrap().unwrap().engine, "0123456789abcdef");
+    assert_eq!(read(b"0123456789abcdefg\0"), Err(Malformed::Value("IPVS_SVC_ATTR_PE_NAME")));
+    assert_eq!(read(b"\xff\0"), Err(Malformed::Value("IPVS_SVC_ATTR_PE_NAME")));
+    assert_eq!(service(service_parts()).unwrap().unwrap().engine, "");
+}
