@@ -68,8 +68,12 @@ pub const MAIL_BODY_MAX: usize = 1024;
 pub const MAIL_TRIES_MAX: u8 = 8;
 /// Worker processes at one time. More conversations: they wait in the queue.
 pub const WORKERS_MAX: usize = 4;
-/// Conversations waiting for a worker. More: the probe "could not run" (no verdict on the server).
+/// Conversations on their way, from the first packet of their connection on. More: the probe "could not run"
+/// (no verdict on the server).
 pub const CONVERSATIONS_MAX: usize = 4096;
+/// Probes and mails that are begun in one turn of the loop, that go on, and that come to their deadline; the
+/// rest waits for the next turn.
+pub const PROBES_PER_TURN: usize = 16;
 /// Bytes of one job for a worker. A job that does not fit could not have been configured.
 pub const JOB_MAX: usize = 8192;
 /// Bytes of a page that are read (HC-2). More: a probe with a digest fails, "page larger than 1 MiB"; for one

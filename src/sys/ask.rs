@@ -1,18 +1,21 @@
-//! Probes of one datagram there and one back: ping and DNS. They need no worker: what comes back is compared
-//! with what was sent, and nothing else is made of it (law 6).
+//! Probes of one datagram there and one back: ping, DNS and UDP. They need no worker: what comes back is
+//! compared with what was sent, or is wanted, and nothing else is made of it (law 6).
 //!
 //! Each has a socket of its own, connected to its target, so that the kernel drops what others send and
 //! tells of ICMP errors at once (IP_RECVERR).
 
-use super::dial::{Via, bind_to, family, join, no_socket, set, verdict};
+use super::dial::{Target, family, join, leave_by, no_socket, set, verdict};
 use crate::engine::Outcome;
-use crate::model::{Reason, cut};
+use crate::model::{DnsCheck, Reason, UdpCheck, cut};
+use crate::probe::span;
 use crate::time::{Duration, Instant};
 use crate::wire::dns::{self, Answer};
 use crate::wire::icmp::{ECHO_LEN, Echo, TOKEN_LEN};
 use crate::wire::vrrp::Family;
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
+use nix::sys::socket::{
+    MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, recv, recvfrom, send, socket,
+};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -24,13 +27,18 @@ const DATAGRAM_MAX: usize = 1024;
 const ECHO_REPLY: u32 = 0;
 const ECHO_REPLY_V6: u32 = 129;
 
-/// What is asked.
+/// What is sent where the user gives nothing: keepalived's 32 bytes (HC-35).
+const PAYLOAD: &[u8; 32] = b"keepalived check - keepalived ch";
+
+/// What is asked, and what is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Question {
     /// An echo request.
     Ping,
-    /// A DNS query; the message holds it.
-    Dns,
+    /// A DNS query.
+    Dns { rcode: u8, address: Option<IpAddr> },
+    /// Any datagram. The message holds it, and after it the wanted reply: byte and mask, byte and mask.
+    Udp { payload_len: u16, needs_reply: bool, reply_min: u16, reply_max: u16 },
 }
 
 /// One on its way. The message is its caller's.
@@ -38,7 +46,8 @@ pub(super) enum Question {
 pub(super) struct Ask {
     socket: OwnedFd,
     question: Question,
-    family: Family,
+    /// Of whom.
+    address: IpAddr,
     /// A raw socket: it hears everybody's replies, and of IPv4 with their header.
     is_raw: bool,
     /// When is the question sent once more? A datagram may be lost.
@@ -52,13 +61,38 @@ pub(super) fn ping(address: SocketAddr, sequence: u16, message: &mut [u8]) -> Op
     token[8..].copy_from_slice(&random().to_ne_bytes());
     let echo = Echo { ident: random() as u16, sequence, token };
     let buf = message.first_chunk_mut::<ECHO_LEN>()?;
-    echo.emit(family_of(address), buf);
+    echo.emit(family_of(address.ip()), buf);
     Some(ECHO_LEN)
 }
 
 /// Writes a DNS query into `message` (HC-30). `None`: there is no such name.
-pub(super) fn query(name: &str, kind: u16, message: &mut [u8]) -> Option<usize> {
-    dns::emit_query(random() as u16, name, kind, message.first_chunk_mut()?)
+pub(super) fn query(check: &DnsCheck, message: &mut [u8]) -> Option<usize> {
+    dns::emit_query(random() as u16, &check.name, check.kind, message.first_chunk_mut()?)
+}
+
+/// Writes what is sent, and after it what is wanted, into `message`. `None`: it does not fit.
+pub(super) fn datagram(check: &UdpCheck, message: &mut [u8]) -> Option<usize> {
+    let payload = payload(check);
+    message.get_mut(..payload.len())?.copy_from_slice(payload);
+    let wanted = message.get_mut(payload.len()..payload.len() + 2 * check.reply.len())?;
+    for (to, (byte, mask)) in wanted.chunks_exact_mut(2).zip(&check.reply) {
+        to.copy_from_slice(&[*byte, *mask]);
+    }
+    Some(payload.len() + 2 * check.reply.len())
+}
+
+/// The question of a UDP probe.
+pub(super) fn udp(check: &UdpCheck) -> Question {
+    Question::Udp {
+        payload_len: payload(check).len() as u16,
+        needs_reply: check.needs_reply,
+        reply_min: check.reply_min,
+        reply_max: check.reply_max,
+    }
+}
+
+fn payload(check: &UdpCheck) -> &[u8] {
+    if check.payload.is_empty() { PAYLOAD } else { &check.payload }
 }
 
 impl Ask {
@@ -70,30 +104,38 @@ impl Ask {
         now: Instant,
         question: Question,
         message: &[u8],
-        address: SocketAddr,
-        via: Via<'_>,
+        target: &Target,
         timeout: Duration,
     ) -> Result<Self, Outcome> {
+        let mut target = *target;
         let (socket, is_raw) = match question {
-            Question::Ping => echo_socket(address)?,
-            Question::Dns => (open(address, SockType::Datagram, None).map_err(no_socket)?, false),
+            Question::Ping => {
+                // Ports have no meaning; a source port would be taken for an identifier.
+                target.address.set_port(0);
+                target.source_port = 0;
+                echo_socket(target.address)?
+            }
+            Question::Dns { .. } | Question::Udp { .. } => {
+                (open(target.address, SockType::Datagram, None).map_err(no_socket)?, false)
+            }
         };
-        match family_of(address) {
-            Family::V4 => set(&socket, libc::IPPROTO_IP, libc::IP_RECVERR, &1_i32),
+        let address = target.address;
+        match family_of(address.ip()) {
+            Family::V4 => {
+                set(&socket, libc::IPPROTO_IP, libc::IP_RECVERR, &1_i32);
+                // A router on the way that wants smaller packets cuts this one: its complaint is no answer.
+                set(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, &libc::IP_PMTUDISC_DONT);
+            }
             Family::V6 => set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, &1_i32),
         }
-        bind_to(&socket, via)?;
-        let mut target = address;
-        if question == Question::Ping {
-            target.set_port(0);
-        }
-        join(&socket, target, timeout)?;
+        leave_by(&socket, &target)?;
+        join(&socket, address, timeout)?;
         let again_at = match question {
-            Question::Ping => None,
-            Question::Dns => Some(now + timeout / 2),
+            Question::Ping | Question::Udp { .. } => None,
+            Question::Dns { .. } => Some(now + timeout / 2),
         };
-        let ask = Ask { socket, question, family: family_of(address), is_raw, again_at };
-        match send(ask.socket.as_raw_fd(), message, MsgFlags::MSG_DONTWAIT) {
+        let ask = Ask { socket, question, address: address.ip(), is_raw, again_at };
+        match send(ask.socket.as_raw_fd(), ask.sent(message), MsgFlags::MSG_DONTWAIT) {
             Ok(_) => Ok(ask),
             Err(errno) => Err(verdict(errno, timeout)),
         }
@@ -112,10 +154,20 @@ impl Ask {
     /// the socket would be ready, with nothing to read, until the deadline.
     pub(super) fn tick(&mut self, now: Instant, message: &[u8]) -> Option<Outcome> {
         self.again_at.take_if(|at| *at <= now)?;
-        match send(self.socket.as_raw_fd(), message, MsgFlags::MSG_DONTWAIT) {
+        match send(self.socket.as_raw_fd(), self.sent(message), MsgFlags::MSG_DONTWAIT) {
             // Trouble of this box: the first question may still be answered, and the deadline shows.
             Ok(_) | Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS | Errno::ENOMEM | Errno::EPERM) => None,
             Err(errno) => Some(told(self.question, errno)),
+        }
+    }
+
+    /// Nothing that decides has come in time (HC-35: which is what a UDP probe may want).
+    pub(super) fn late(&self, timeout: Duration) -> Outcome {
+        match self.question {
+            Question::Udp { needs_reply: false, .. } => Outcome::Passed,
+            Question::Ping | Question::Dns { .. } | Question::Udp { .. } => {
+                Outcome::Failed(cut(format_args!("no answer within {}", span(timeout))))
+            }
         }
     }
 
@@ -123,27 +175,47 @@ impl Ask {
     pub(super) fn receive(&self, message: &[u8]) -> Option<Outcome> {
         let mut buffer = [0; DATAGRAM_MAX];
         for _ in 0..DATAGRAMS_PER_TURN {
-            match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
-                Ok(len) => {
-                    let outcome = self.judge(message, buffer.get(..len).unwrap_or(&[]));
+            match self.read(&mut buffer) {
+                Ok(Some(len)) => {
+                    let datagram = buffer.get(..len.min(DATAGRAM_MAX)).unwrap_or(&[]);
+                    let outcome = self.judge(message, datagram, len);
                     if outcome.is_some() {
                         return outcome;
                     }
                 }
+                Ok(None) | Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return None,
-                Err(Errno::EINTR) => {}
                 Err(errno) => return Some(told(self.question, errno)),
             }
         }
         None
     }
 
-    /// `None`: it is not the answer, which may still come (B-120, B-123).
-    fn judge(&self, message: &[u8], datagram: &[u8]) -> Option<Outcome> {
+    /// One datagram, its length as it was sent, though it may not fit. `None`: it is a stranger's.
+    fn read(&self, buffer: &mut [u8]) -> nix::Result<Option<usize>> {
+        let fd = self.socket.as_raw_fd();
+        match self.question {
+            // The kernel lets a connected UDP socket hear nobody else; of echo replies it looks at the
+            // identifier alone.
+            Question::Dns { .. } | Question::Udp { .. } => {
+                recv(fd, buffer, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC).map(Some)
+            }
+            Question::Ping => {
+                let (len, from) = recvfrom::<SockaddrStorage>(fd, buffer)?;
+                let v4 = from.and_then(|from| from.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip())));
+                let v6 = from.and_then(|from| from.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())));
+                Ok((v4.or(v6) == Some(self.address)).then_some(len))
+            }
+        }
+    }
+
+    /// `len`: that of the whole datagram. `None`: it is not the answer, which may still come (B-120, B-123).
+    fn judge(&self, message: &[u8], datagram: &[u8], len: usize) -> Option<Outcome> {
         match self.question {
             Question::Ping => {
-                let with_header = self.is_raw && self.family == Family::V4;
-                let reply = Echo::parse_reply(self.family, with_header, datagram)?;
+                let family = family_of(self.address);
+                let with_header = self.is_raw && family == Family::V4;
+                let reply = Echo::parse_reply(family, with_header, datagram)?;
                 // The identifier is the kernel's on a datagram socket, and compared by it.
                 let [_, _, _, _, a, b, c, d] = *message.first_chunk::<8>()?;
                 let is_ours = (!self.is_raw || reply.ident == u16::from_be_bytes([a, b]))
@@ -151,20 +223,78 @@ impl Ask {
                     && message.get(8..) == Some(&reply.token);
                 is_ours.then_some(Outcome::Passed)
             }
-            Question::Dns => Some(match dns::parse_answer(message, datagram)? {
-                Answer::NoError => Outcome::Passed,
-                Answer::Error(rcode) => {
-                    Outcome::Failed(cut(format_args!("DNS error {rcode} {}", dns::rcode_name(rcode))))
+            Question::Dns { rcode, address } => {
+                let answer = dns::parse_answer(message, datagram, address)?;
+                Some(dns_outcome(answer, rcode, address))
+            }
+            Question::Udp { payload_len, needs_reply, reply_min, reply_max } => {
+                let wanted = message.get(usize::from(payload_len)..).unwrap_or(&[]);
+                // Where nobody asked for a reply, any is as good as none.
+                if !needs_reply && wanted.is_empty() && reply_min == 0 {
+                    return Some(Outcome::Passed);
                 }
-            }),
+                Some(udp_outcome(wanted, (reply_min, reply_max), datagram, len))
+            }
         }
     }
+
+    /// What of the message is sent.
+    fn sent<'m>(&self, message: &'m [u8]) -> &'m [u8] {
+        match self.question {
+            Question::Ping | Question::Dns { .. } => message,
+            Question::Udp { payload_len, .. } => message.get(..usize::from(payload_len)).unwrap_or(message),
+        }
+    }
+}
+
+fn dns_outcome(answer: Answer, rcode: u8, address: Option<IpAddr>) -> Outcome {
+    let name = |rcode| dns::rcode_name(rcode);
+    let words: Reason = match address {
+        _ if answer.rcode != rcode && rcode == 0 => {
+            cut(format_args!("DNS error {} {}", answer.rcode, name(answer.rcode)))
+        }
+        _ if answer.rcode != rcode => {
+            let (got, want) = (answer.rcode, rcode);
+            cut(format_args!("DNS says {got} {}, want {want} {}", name(got), name(want)))
+        }
+        Some(address) if !answer.has_address && answer.truncated => {
+            cut(format_args!("the answer is cut short, without {address}"))
+        }
+        Some(address) if !answer.has_address => cut(format_args!("{address} is not among the answers")),
+        Some(_) | None => return Outcome::Passed,
+    };
+    Outcome::Failed(words)
+}
+
+/// HC-35: as many bytes as the reply and the wanted one both have are compared. `wanted`: byte and mask, byte
+/// and mask.
+fn udp_outcome(wanted: &[u8], (min, max): (u16, u16), datagram: &[u8], len: usize) -> Outcome {
+    if !(usize::from(min)..=usize::from(max)).contains(&len) {
+        return Outcome::Failed(cut(format_args!("reply of {len} bytes, want {min} to {max}")));
+    }
+    let pairs = wanted.as_chunks::<2>().0.iter().zip(datagram);
+    for (number, ([want, mask], got)) in pairs.enumerate() {
+        if (want ^ got) & mask != 0 {
+            let (want, got) = (want & mask, got & mask);
+            let mask = if *mask == 0xff { cut(format_args!("")) } else { mask_words(*mask) };
+            return Outcome::Failed(cut(format_args!(
+                "byte {number} of the reply is 0x{got:02x}, want 0x{want:02x}{mask}"
+            )));
+        }
+    }
+    Outcome::Passed
+}
+
+fn mask_words(mask: u8) -> Reason {
+    cut(format_args!(" under 0x{mask:02x}"))
 }
 
 /// What the network said on the way: by ICMP, or because a neighbour does not answer.
 fn told(question: Question, errno: Errno) -> Outcome {
     let words: Reason = match (errno, question) {
-        (Errno::ECONNREFUSED, Question::Dns) => cut(format_args!("port unreachable")),
+        (Errno::ECONNREFUSED, Question::Dns { .. } | Question::Udp { .. }) => {
+            cut(format_args!("port unreachable"))
+        }
         (Errno::ECONNREFUSED, Question::Ping) => cut(format_args!("protocol unreachable")),
         (Errno::EHOSTUNREACH | Errno::EHOSTDOWN, _) => cut(format_args!("host unreachable")),
         (Errno::ENETUNREACH, _) => cut(format_args!("network unreachable")),
@@ -216,8 +346,8 @@ fn open(address: SocketAddr, kind: SockType, protocol: Option<SockProtocol>) -> 
     socket(family(address), kind, flags, protocol)
 }
 
-fn family_of(address: SocketAddr) -> Family {
-    match address.ip() {
+fn family_of(address: IpAddr) -> Family {
+    match address {
         IpAddr::V4(_) => Family::V4,
         IpAddr::V6(_) => Family::V6,
     }
@@ -246,8 +376,9 @@ mod tests {
         let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = server.local_addr().unwrap();
         drop(server);
-        let (now, timeout, via) = (Instant::ZERO, Duration::from_secs(2), Via::default());
-        let mut ask = Ask::begin(now, Question::Dns, b"query", address, via, timeout).unwrap();
+        let (now, timeout, target) = (Instant::ZERO, Duration::from_secs(2), Target::new(address));
+        let question = Question::Dns { rcode: 0, address: None };
+        let mut ask = Ask::begin(now, question, b"query", &target, timeout).unwrap();
         let mut set = PollSet::new();
         let slot = set.add(ask.as_fd(), Interest::Read);
         set.wait(Some(timeout)).unwrap();

@@ -68,12 +68,12 @@ enum State<W> {
     Talking {
         token: u32,
         whose: W,
-        low: bool,
+        rank: usize,
     },
     /// Nobody waits for this conversation any more.
     Late {
         token: u32,
-        low: bool,
+        rank: usize,
         kill_at: Instant,
     },
 }
@@ -100,18 +100,19 @@ impl<W: Copy + PartialEq> Crew<W> {
         }
     }
 
-    /// Gives a conversation that has to be over at `deadline` to a worker, with its socket. `low`: it may
-    /// be a hung one, so it is not given to the last worker.
+    /// Gives a conversation that has to be over at `deadline` to a worker, with its socket. `rank`: 0 for one
+    /// that will not hang, as far as is known; conversations of this rank and above leave so many workers
+    /// to those below.
     pub(super) fn give(
         &mut self,
         now: Instant,
         whose: W,
-        low: bool,
+        rank: usize,
         deadline: Instant,
         job: &mut [u8],
         socket: BorrowedFd<'_>,
     ) -> Result<(), NotTaken> {
-        if low && self.low_count() + 1 >= WORKERS_MAX {
+        if self.count_from(rank) + rank >= WORKERS_MAX {
             return Err(NotTaken::Busy);
         }
         let token = self.next_token;
@@ -122,7 +123,7 @@ impl<W: Copy + PartialEq> Crew<W> {
             let Some(worker) = self.workers.get_mut(index).and_then(Option::as_mut) else { break };
             match pair::send(worker.pair.as_fd(), job, Some(socket)) {
                 Ok(()) => {
-                    worker.state = State::Talking { token, whose, low };
+                    worker.state = State::Talking { token, whose, rank };
                     // 0 is the token of a hello.
                     self.next_token = self.next_token.checked_add(1).unwrap_or(1);
                     return Ok(());
@@ -141,10 +142,10 @@ impl<W: Copy + PartialEq> Crew<W> {
     /// while to come back.
     pub(super) fn give_up(&mut self, now: Instant, whose: W, deadline: Instant) {
         for worker in self.workers.iter_mut().flatten() {
-            if let State::Talking { token, whose: other, low } = worker.state
+            if let State::Talking { token, whose: other, rank } = worker.state
                 && other == whose
             {
-                worker.state = State::Late { token, low, kill_at: now.max(deadline) + GRACE };
+                worker.state = State::Late { token, rank, kill_at: now.max(deadline) + GRACE };
             }
         }
     }
@@ -272,12 +273,13 @@ impl<W: Copy + PartialEq> Crew<W> {
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
     }
 
-    fn low_count(&self) -> usize {
-        let is_low = |worker: &&Worker<W>| match worker.state {
+    /// How many conversations of this rank and above are there?
+    fn count_from(&self, from: usize) -> usize {
+        let counts = |worker: &&Worker<W>| match worker.state {
             State::Starting { .. } | State::Idle { .. } => false,
-            State::Talking { low, .. } | State::Late { low, .. } => low,
+            State::Talking { rank, .. } | State::Late { rank, .. } => rank >= from,
         };
-        self.workers.iter().flatten().filter(is_low).count()
+        self.workers.iter().flatten().filter(counts).count()
     }
 
     /// The first idle one, always: the others get old and are ended.

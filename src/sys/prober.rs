@@ -1,108 +1,76 @@
 //! Probes and mails on their way: the loop dials, a worker talks.
 //!
-//! TCP probes end with the connection (HC-20). For the others the connected socket waits for a worker:
-//! those of servers that were up first, then whoever has gone without for longest. A hung server costs a
-//! worker at most the time of its probe, and hung servers that are known to be down never hold the last
-//! worker. A ping or a DNS query is sent and answered here.
+//! A TCP probe ends with the connection (HC-20); a ping, a DNS query or a UDP datagram is sent and answered
+//! here. For the others a worker is needed, but not before there is something to read: the loop itself sends
+//! the request of a plain HTTP probe, which is in the job, and waits for the banner of a mail server. A server
+//! that accepts and never answers costs a descriptor, and no worker. Only with TLS a worker is needed from the
+//! start.
+//!
+//! Those whose last probe passed are given to workers first, then those of whom nothing is known yet, then
+//! the others; among them, whoever has gone without for longest. The last worker is for the first sort
+//! alone, and the one before it not for the last sort, so that hung conversations cannot hold up the detection
+//! of a new failure.
+//!
+//! A turn costs what has happened, not what is waited for: sockets stand in an epoll set, deadlines and those
+//! that wait for a worker in heaps. And what one turn does is bounded, so that no crowd delays an advert.
 
-use super::ask::{self, Ask, Question};
+mod checkers;
+mod jobs;
+mod slot;
+
+use super::ask;
 use super::crew::{Crew, NotTaken, Program};
-use super::dial::Via;
+use super::dial::Target;
+use super::epoll::{self, Epoll, Ready};
+use super::heap::Heap;
 use super::poll::{Interest, PollSet};
-use super::{dial, worker};
-use crate::engine::{Event, Letter, Outcome, ProbeId, ProbeSpec};
-use crate::limits::{CONVERSATIONS_MAX, JOB_MAX, NAME_MAX};
-use crate::model::{CheckKind, HttpCheck, Mail, Reason, cut};
-use crate::probe::span;
+use super::worker;
+use crate::engine::{Event, Letter, LinkName, Outcome, ProbeId, ProbeSpec};
+use crate::limits::{CONVERSATIONS_MAX, PROBES_PER_TURN, WORKERS_MAX};
+use crate::model::{CheckKind, Mail, cut};
 use crate::time::{Duration, Instant};
-use crate::wire::date::rfc5322;
-use crate::wire::http::emit_request;
-use crate::wire::job::{Envelope, Report, Verdict, emit_http, emit_smtp};
-use core::fmt::Write;
-use std::net::{SocketAddr, SocketAddrV6};
-use std::os::fd::{AsFd, OwnedFd};
+use crate::wire::job::{Report, Verdict};
+use checkers::Checkers;
+use jobs::Writer;
+use slot::{Class, Key, Owner, Slot, State, Task};
+use std::collections::VecDeque;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 /// All probes and mails on their way. What is needed for one is kept for the next: once as many have been
 /// under way together as ever will be, nothing is allocated.
 pub struct Prober {
-    crew: Crew<Owner>,
-    /// The first `live` are on their way, the rest is kept for its memory.
+    crew: Crew<Key>,
+    /// Made with the first probe.
+    epoll: Option<Epoll>,
+    /// Its place in this turn's poll.
+    poll: Option<usize>,
     slots: Vec<Slot>,
-    live: usize,
+    /// Places in `slots` that are free.
+    free: Vec<usize>,
+    /// To be begun, or ended, in the next turn: in order.
+    fresh: VecDeque<Key>,
+    /// When something has to be done for a slot at the latest.
+    deadlines: Heap<Instant>,
+    /// Those that wait for a worker.
+    waiting: Heap<Rank>,
     checkers: Checkers,
-    /// Conversations given to workers so far, wrapping.
-    given: u32,
+    /// Conversations on their way.
+    conversations: usize,
+    /// Conversations given to workers so far.
+    given: u64,
     /// Sequence number of the last ping, wrapping (HC-40).
     sequence: u16,
-    scratch: Box<[u8; JOB_MAX]>,
-    /// Wall-clock µs at the start: the letters' numbers, which begin with 1 each time, are told apart by it.
-    born_micros: u128,
+    writer: Writer,
 }
 
-/// By `ProbeId::checker`: servers, and from [`ProbeId::PATH`] on, paths.
-#[derive(Default)]
-struct Checkers {
-    servers: Vec<Checker>,
-    paths: Vec<Checker>,
-}
-
-/// What is kept of a checker from probe to probe.
-#[derive(Clone, Copy)]
-struct Checker {
-    slot: Option<usize>,
-    /// `Prober::given` when a worker last took its conversation.
-    given: u32,
-}
-
-/// Whose attempt it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owner {
-    Probe(ProbeId),
-    Mail(u32),
-}
-
-struct Slot {
-    owner: Owner,
-    state: State,
+/// Whose turn it is, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    class: Class,
+    /// `Prober::given` when a worker last took its checker's conversation.
+    given: u64,
     started: Instant,
-    deadline: Instant,
-    timeout: Duration,
-    /// Its server was down, or it is a mail: others go first.
-    low: bool,
-    task: Task,
-    /// What a worker is to do, or the question that is asked; empty where the connection is all.
-    job: Vec<u8>,
-    poll: Option<usize>,
-}
-
-/// How far it goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Task {
-    /// To the connection.
-    Connect,
-    /// To the end of a conversation.
-    Converse,
-    /// To an answer.
-    Ask(Question),
-}
-
-enum State {
-    /// The outcome is known, and is told in the next turn.
-    Ended(Outcome),
-    Connecting(OwnedFd),
-    /// The question has been sent.
-    Asking(Ask),
-    /// Connected; no worker yet. After `until` there would be too little time left to blame the server
-    /// for it.
-    Waiting {
-        socket: OwnedFd,
-        until: Instant,
-    },
-    /// A worker has it.
-    Talking,
-    /// On its way no more.
-    Free,
 }
 
 impl Prober {
@@ -116,80 +84,79 @@ impl Prober {
     pub fn with_program(path: PathBuf, argument: &str) -> Self {
         Prober {
             crew: Crew::new(Program { path, argument: argument.into() }),
+            epoll: None,
+            poll: None,
             slots: Vec::new(),
-            live: 0,
+            free: Vec::new(),
+            fresh: VecDeque::new(),
+            deadlines: Heap::default(),
+            waiting: Heap::default(),
             checkers: Checkers::default(),
+            conversations: 0,
             given: 0,
             sequence: 0,
-            scratch: Box::new([0; JOB_MAX]),
-            born_micros: since_epoch().as_micros(),
+            writer: Writer::new(),
         }
     }
 
-    /// Begins a probe. Its outcome comes from a later `process`, also where it is known at once. An
-    /// earlier probe of the same checker is stopped.
+    /// Has a probe begun in the next turn. Its outcome comes from a later `process`, also where it is known at
+    /// once. An earlier probe of the same checker is stopped.
     pub fn start(&mut self, now: Instant, id: ProbeId, spec: &ProbeSpec<'_>) {
-        if let Some(slot) = self.checkers.make(id, self.given).and_then(|checker| checker.slot) {
-            self.abandon(now, slot);
+        let given = self.given;
+        let Some(checker) = self.checkers.make(id, given) else { return };
+        let (earlier, passed) = (checker.key, checker.passed);
+        if let Some(key) = earlier {
+            self.abandon(now, key);
         }
-        let job = match spec.kind {
-            CheckKind::Tcp => Ok((Task::Connect, 0)),
-            CheckKind::Ping => {
-                self.sequence = self.sequence.wrapping_add(1);
-                let len = ask::ping(spec.address, self.sequence, self.scratch.as_mut_slice());
-                Ok((Task::Ask(Question::Ping), len.unwrap_or(0)))
-            }
-            CheckKind::Dns(check) => ask::query(&check.name, check.kind, self.scratch.as_mut_slice())
-                .map(|len| (Task::Ask(Question::Dns), len))
-                .ok_or_else(|| Outcome::NotRun(cut(format_args!("{} is no name of DNS", check.name)))),
-            CheckKind::Smtp(_) | CheckKind::Udp(_) | CheckKind::Script(_) | CheckKind::File(_) => {
-                Err(Outcome::NotRun(cut(format_args!("no such probe yet"))))
-            }
-            CheckKind::Http(check) => self.http_job(spec, check).map(|len| (Task::Converse, len)),
+        let class = match (spec.was_up, passed) {
+            (true, Some(true)) => Class::Well,
+            (true, None) => Class::Unknown,
+            (true, Some(false)) | (false, _) => Class::Sick,
         };
-        let via = Via { source: spec.source, interface: spec.interface.map(|name| name.as_str()) };
-        self.begin(now, Owner::Probe(id), (spec.address, via), spec.timeout, !spec.was_up, job);
+        let target = Target {
+            address: spec.address,
+            source: spec.source,
+            source_port: spec.source_port,
+            interface: spec.interface.map(|name| LinkName::new(name)),
+            mark: spec.mark,
+        };
+        let task = self.task(spec);
+        let key = self.take_slot(now, Owner::Probe(id), target, spec.timeout, class, task);
+        if let Some(checker) = self.checkers.get_mut(id) {
+            checker.key = Some(key);
+        }
     }
 
     /// Forgets a probe; no event comes of it. An old id changes nothing.
     pub fn stop(&mut self, now: Instant, id: ProbeId) {
-        if let Some(slot) = self.find(Owner::Probe(id)) {
-            self.abandon(now, slot);
+        let key = self.checkers.get_mut(id).and_then(|checker| checker.key);
+        if let Some(key) = key
+            && find(&mut self.slots, key).is_some_and(|slot| slot.owner == Owner::Probe(id))
+        {
+            self.abandon(now, key);
         }
     }
 
-    /// Begins to hand a mail over. What became of it comes from a later `process`.
+    /// Has a mail handed over, from the next turn on. What became of it comes from a later `process`.
     pub fn send_mail(&mut self, now: Instant, letter: &Letter, mail: &Mail, router_name: &str) {
-        let job = self.smtp_job(letter, mail, router_name).map(|len| (Task::Converse, len));
-        self.begin(now, Owner::Mail(letter.id), (mail.server, Via::default()), mail.timeout, true, job);
+        let task = self.writer.mail(letter, mail, router_name).map(Task::Converse);
+        let target = Target::new(mail.server);
+        self.take_slot(now, Owner::Mail(letter.id), target, mail.timeout, Class::Unknown, task);
     }
 
     /// Adds what is waited for to this turn's set.
     pub fn register(&mut self, set: &mut PollSet) {
-        for slot in self.slots.iter_mut().take(self.live) {
-            slot.poll = match &slot.state {
-                State::Connecting(socket) => Some(set.add(socket.as_fd(), Interest::Write)),
-                State::Asking(ask) => Some(set.add(ask.as_fd(), Interest::Read)),
-                State::Ended(_) | State::Waiting { .. } | State::Talking | State::Free => None,
-            };
-        }
+        self.poll = self.epoll.as_ref().map(|epoll| set.add(epoll.as_fd(), Interest::Read));
         self.crew.register(set);
     }
 
     /// When `process` has to be called at the latest; `None`: only when something is ready.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let mut waiting = false;
-        let slots = self.slots.iter().take(self.live).map(|slot| match slot.state {
-            State::Ended(_) => slot.started,
-            State::Asking(ref ask) => ask.next_deadline().map_or(slot.deadline, |at| at.min(slot.deadline)),
-            State::Waiting { until, .. } => {
-                waiting = true;
-                until
-            }
-            State::Connecting(_) | State::Talking | State::Free => slot.deadline,
-        });
-        let slots = slots.min();
-        slots.into_iter().chain(self.crew.next_deadline(waiting)).min()
+        if !self.fresh.is_empty() {
+            return Some(Instant::ZERO);
+        }
+        let deadline = self.deadlines.first().map(|(at, _)| at);
+        deadline.into_iter().chain(self.crew.next_deadline(!self.waiting.is_empty())).min()
     }
 
     /// Looks after everything that is on its way; `sink` gets an event for each probe and each mail that
@@ -197,15 +164,16 @@ impl Prober {
     /// do no more than wake the loop.
     pub fn process(&mut self, now: Instant, set: &PollSet, sink: &mut dyn FnMut(Event<'static>)) {
         self.read_reports(now, set, sink);
-        let mut index = 0;
-        while let Some(slot) = self.slots.get_mut(index).filter(|_| index < self.live) {
-            if let Some(outcome) = slot.turn(now, set, self.crew.trouble()) {
-                self.crew.give_up(now, slot.owner, slot.deadline);
-                self.end(now, index, outcome, sink);
-            } else {
-                index += 1;
+        if self.poll.take().is_some_and(|slot| set.is_ready(slot)) {
+            let ready = self.epoll.as_ref().map(Epoll::ready::<PROBES_PER_TURN>).unwrap_or_default();
+            for ready in ready {
+                let key = Key::of(ready.key);
+                let outcome = self.go_on(now, key, ready);
+                self.end_with(now, key, outcome, sink);
             }
         }
+        self.look_at_deadlines(now, sink);
+        self.begin_fresh(now, sink);
         self.hand_over(now, sink);
     }
 
@@ -213,165 +181,232 @@ impl Prober {
     pub fn shutdown(&mut self) {
         self.crew.shutdown();
         self.slots.clear();
+        self.free.clear();
+        self.fresh.clear();
+        self.deadlines.clear();
+        self.waiting.clear();
         self.checkers = Checkers::default();
-        self.live = 0;
+        self.conversations = 0;
     }
 
-    fn http_job(&mut self, spec: &ProbeSpec<'_>, check: &HttpCheck) -> Result<usize, Outcome> {
-        // HC-10: address and port, an IPv6 address in brackets. A zone is of no concern to the server.
-        let mut host = heapless::String::<64>::new();
-        let address = match spec.address {
-            SocketAddr::V4(_) => spec.address,
-            SocketAddr::V6(v6) => SocketAddrV6::new(*v6.ip(), v6.port(), 0, 0).into(),
-        };
-        let _ = write!(host, "{address}");
-        let Some(page) = check.pages.first() else {
-            return Err(Outcome::NotRun(cut(format_args!("no page to ask for"))));
-        };
-        let host = page.virtual_host.as_deref().unwrap_or(&host);
-        let ranges = page.status.iter().map(|range| (range.first, range.last));
-        let headers = check.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let request = |room: &mut [u8]| emit_request(check.version, host, &page.path, headers, room);
-        emit_http(&mut self.scratch, spec.timeout, request, ranges, page.digest.as_ref())
-            .ok_or_else(|| Outcome::NotRun(cut(format_args!("longer than {JOB_MAX} bytes in all"))))
+    /// How far a probe goes, and its jobs or its question in `writer`; or why it cannot be made.
+    fn task(&mut self, spec: &ProbeSpec<'_>) -> Result<Task, Outcome> {
+        let not_run = |why: core::fmt::Arguments<'_>| Outcome::NotRun(cut(why));
+        match spec.kind {
+            CheckKind::Tcp => {
+                self.writer.question(|_| Some(0));
+                Ok(Task::Connect)
+            }
+            CheckKind::Ping => {
+                self.sequence = self.sequence.wrapping_add(1);
+                let (address, sequence) = (spec.address, self.sequence);
+                self.writer.question(|room| ask::ping(address, sequence, room));
+                Ok(Task::Ask(ask::Question::Ping))
+            }
+            CheckKind::Dns(check) => {
+                let len = self.writer.question(|room| ask::query(check, room));
+                len.ok_or_else(|| not_run(format_args!("{} is no name of DNS", check.name)))?;
+                Ok(Task::Ask(ask::Question::Dns { rcode: check.rcode, address: check.address }))
+            }
+            CheckKind::Udp(check) => {
+                let len = self.writer.question(|room| ask::datagram(check, room));
+                len.ok_or_else(|| not_run(format_args!("a payload or a reply is too long")))?;
+                Ok(Task::Ask(ask::udp(check)))
+            }
+            CheckKind::Http(check) => self.writer.http(spec, check).map(Task::Converse),
+            CheckKind::Smtp(_) => Err(not_run(format_args!("no such probe yet"))),
+            // The engine runs programs and reads files by other actions.
+            CheckKind::Script(_) | CheckKind::File(_) => {
+                Err(not_run(format_args!("it is no probe of the network")))
+            }
+        }
     }
 
-    fn smtp_job(&mut self, letter: &Letter, mail: &Mail, router_name: &str) -> Result<usize, Outcome> {
-        let host = host_name(mail.helo.as_deref().unwrap_or(router_name));
-        let mut message_id = heapless::String::<{ NAME_MAX + 64 }>::new();
-        // The same at each try: where the answer to the first one was lost, the mail arrives twice.
-        let _ = write!(message_id, "<{}.{}.{}@{host}>", self.born_micros, std::process::id(), letter.id);
-        let date = rfc5322(i64::try_from(since_epoch().as_secs()).unwrap_or(i64::MAX));
-        let envelope = Envelope {
-            helo: &host,
-            from: &mail.from,
-            subject: &letter.subject,
-            date: &date,
-            message_id: &message_id,
-        };
-        let to = mail.to.iter().map(String::as_str);
-        emit_smtp(&mut self.scratch, mail.timeout, envelope, to, &letter.body)
-            .ok_or_else(|| Outcome::NotRun(cut(format_args!("longer than {JOB_MAX} bytes in all"))))
-    }
-
-    /// `job`: how far it goes, and bytes of its job in `scratch`, 0 for none; or why there is none.
-    fn begin(
+    fn take_slot(
         &mut self,
         now: Instant,
         owner: Owner,
-        (address, via): (SocketAddr, Via<'_>),
+        target: Target,
         timeout: Duration,
-        low: bool,
-        job: Result<(Task, usize), Outcome>,
-    ) {
-        let (task, len) = *job.as_ref().unwrap_or(&(Task::Connect, 0));
-        let message = self.scratch.get(..len).unwrap_or(&[]);
-        let converses = |slot: &&Slot| slot.task == Task::Converse;
-        let full = task == Task::Converse
-            && self.slots.iter().take(self.live).filter(converses).count() >= CONVERSATIONS_MAX;
-        let begun = match (&job, task) {
-            (Ok(_), _) if full => {
-                Err(Outcome::NotRun(cut(format_args!("{CONVERSATIONS_MAX} are waiting already"))))
-            }
-            (Ok(_), Task::Ask(question)) => {
-                Ask::begin(now, question, message, address, via, timeout).map(State::Asking)
-            }
-            (Ok(_), Task::Connect | Task::Converse) => {
-                dial::dial(address, via, timeout).map(State::Connecting)
-            }
-            (Err(outcome), _) => Err(outcome.clone()),
+        class: Class,
+        task: Result<Task, Outcome>,
+    ) -> Key {
+        let (task, mut state) = match task {
+            Ok(task) => (task, State::Fresh),
+            Err(outcome) => (Task::Connect, State::Ended(outcome)),
         };
-        let state = begun.unwrap_or_else(State::Ended);
-        let index = self.live;
-        let fresh = Slot {
-            owner,
-            state,
-            started: now,
-            deadline: now + timeout,
-            timeout,
-            low,
-            task,
-            job: Vec::new(),
-            poll: None,
-        };
-        match self.slots.get_mut(index) {
-            Some(slot) => {
-                let job = core::mem::take(&mut slot.job);
-                *slot = Slot { job, ..fresh };
+        if let Task::Converse(_) = task {
+            if self.conversations >= CONVERSATIONS_MAX {
+                let why = cut(format_args!("{CONVERSATIONS_MAX} are on their way already"));
+                state = State::Ended(Outcome::NotRun(why));
             }
-            None => self.slots.push(fresh),
+            self.conversations += 1;
         }
-        self.live += 1;
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::empty());
+            self.slots.len() - 1
+        });
+        let mut key = Key { index: index as u32, turn: 0 };
         if let Some(slot) = self.slots.get_mut(index) {
-            slot.job.clear();
-            slot.job.extend_from_slice(self.scratch.get(..len).unwrap_or(&[]));
+            let turn = slot.turn.wrapping_add(1);
+            let mut jobs = core::mem::take(&mut slot.jobs);
+            jobs.fill(self.writer.jobs());
+            let deadline = now + timeout;
+            *slot = Slot { turn, owner, state, target, started: now, deadline, timeout, class, task, jobs };
+            key.turn = turn;
         }
-        self.note_slot(index);
+        self.fresh.push_back(key);
+        key
+    }
+
+    /// Begins what is to be begun, and ends what could not be.
+    fn begin_fresh(&mut self, now: Instant, sink: &mut dyn FnMut(Event<'static>)) {
+        for _ in 0..PROBES_PER_TURN {
+            let Some(key) = self.fresh.pop_front() else { return };
+            let outcome = self.begin(now, key);
+            self.end_with(now, key, outcome, sink);
+        }
+    }
+
+    fn begin(&mut self, now: Instant, key: Key) -> Option<Outcome> {
+        if self.epoll.is_none() {
+            match Epoll::open() {
+                Ok(epoll) => self.epoll = Some(epoll),
+                Err(errno) => return Some(Outcome::NotRun(cut(format_args!("no epoll: {}", errno.desc())))),
+            }
+        }
+        let epoll = self.epoll.as_ref()?;
+        let slot = find(&mut self.slots, key)?;
+        match slot.begin(now, epoll, key) {
+            Ok(at) => {
+                self.deadlines.set(key.index as usize, at);
+                None
+            }
+            Err(outcome) => Some(outcome),
+        }
+    }
+
+    /// Something has happened on a socket.
+    fn go_on(&mut self, now: Instant, key: Key, ready: Ready) -> Option<Outcome> {
+        let epoll = self.epoll.as_ref()?;
+        match find(&mut self.slots, key)?.go_on(epoll, key, ready) {
+            Ok(true) => {
+                self.wait_for_worker(now, key);
+                None
+            }
+            Ok(false) => None,
+            Err(outcome) => Some(outcome),
+        }
+    }
+
+    /// Half of the time left is for waiting: after that there would be too little to blame the server for it.
+    fn wait_for_worker(&mut self, now: Instant, key: Key) {
+        let Some(slot) = self.slots.get(key.index as usize) else { return };
+        let given = match slot.owner {
+            Owner::Probe(id) => self.checkers.get(id).map_or(0, |checker| checker.given),
+            Owner::Mail(_) => 0,
+        };
+        let left = if now < slot.deadline { slot.deadline - now } else { Duration::ZERO };
+        self.deadlines.set(key.index as usize, now + left / 2);
+        let rank = Rank { class: slot.class, given, started: slot.started };
+        self.waiting.set(key.index as usize, rank);
+    }
+
+    fn look_at_deadlines(&mut self, now: Instant, sink: &mut dyn FnMut(Event<'static>)) {
+        for _ in 0..PROBES_PER_TURN {
+            let Some((at, index)) = self.deadlines.first() else { return };
+            let Some(slot) = self.slots.get(index).filter(|_| at <= now) else { return };
+            let key = Key { index: index as u32, turn: slot.turn };
+            // What has come in time counts, however late it is looked at.
+            let ready = slot.socket().and_then(|(fd, interest)| epoll::look(fd, interest));
+            let outcome = ready.and_then(|ready| self.go_on(now, key, ready));
+            let outcome =
+                outcome.or_else(|| match self.slots.get_mut(index)?.late(now, self.crew.trouble()) {
+                    Ok(at) => {
+                        self.deadlines.set(index, at);
+                        None
+                    }
+                    Err(outcome) => Some(outcome),
+                });
+            self.end_with(now, key, outcome, sink);
+        }
     }
 
     fn read_reports(&mut self, now: Instant, set: &PollSet, sink: &mut dyn FnMut(Event<'static>)) {
-        let mut ended: heapless::Vec<(Owner, Option<Report>), { crate::limits::WORKERS_MAX }> =
-            heapless::Vec::new();
+        let mut ended: heapless::Vec<(Key, Option<Report>), WORKERS_MAX> = heapless::Vec::new();
         // One worker, one conversation: it cannot overflow.
-        self.crew.process(now, set, |owner, report| drop(ended.push((owner, report))));
-        for (owner, report) in ended {
-            let Some(index) = self.find(owner) else { continue };
+        self.crew.process(now, set, |key, report| drop(ended.push((key, report))));
+        for (key, report) in ended {
+            let Some(slot) = find(&mut self.slots, key) else { continue };
+            slot.state = State::Fresh;
             let outcome = match report {
-                Some(report) => outcome(owner, report),
+                Some(report) => outcome(slot.owner, report),
                 None => Outcome::NotRun(cut(format_args!("its worker ended unexpectedly"))),
             };
-            self.end(now, index, outcome, sink);
+            if outcome == Outcome::Passed && slot.jobs.next() {
+                // The next page, over a connection of its own, within the same deadline (HC-1, HC-11).
+                self.deadlines.remove(key.index as usize);
+                self.fresh.push_back(key);
+                continue;
+            }
+            self.end_with(now, key, Some(outcome), sink);
         }
     }
 
     /// Gives connected sockets to workers, for as long as there are both.
     fn hand_over(&mut self, now: Instant, sink: &mut dyn FnMut(Event<'static>)) {
-        while let Some(index) = self.next_waiting() {
+        while let Some((_, index)) = self.waiting.first() {
             let Some(slot) = self.slots.get_mut(index) else { return };
-            let State::Waiting { socket, .. } = &slot.state else { return };
-            let given =
-                self.crew.give(now, slot.owner, slot.low, slot.deadline, &mut slot.job, socket.as_fd());
+            let key = Key { index: index as u32, turn: slot.turn };
+            let State::Waiting(socket) = &slot.state else {
+                self.waiting.remove(index);
+                continue;
+            };
+            let rank = slot.class.rank();
+            let given = self.crew.give(now, key, rank, slot.deadline, slot.jobs.job(), socket.as_fd());
             match given {
                 Ok(()) => {
                     // The worker has its own copy of the socket now.
                     slot.state = State::Talking;
-                    self.given = self.given.wrapping_add(1);
-                    let given = self.given;
+                    self.given += 1;
+                    self.waiting.remove(index);
+                    self.deadlines.set(index, slot.deadline);
                     if let Owner::Probe(id) = slot.owner
                         && let Some(checker) = self.checkers.get_mut(id)
                     {
-                        checker.given = given;
+                        checker.given = self.given;
                     }
                 }
                 Err(NotTaken::Busy) => return,
                 Err(NotTaken::Refused(error)) => {
                     let outcome = Outcome::NotRun(cut(format_args!("no worker takes it: {error}")));
-                    self.end(now, index, outcome, sink);
+                    self.end_with(now, key, Some(outcome), sink);
                 }
             }
         }
     }
 
-    /// Whose turn it is: servers that were up, then whoever has gone without for longest.
-    fn next_waiting(&self) -> Option<usize> {
-        let rank = |slot: &Slot| {
-            let given = match slot.owner {
-                Owner::Probe(id) => self.checkers.get(id).map(|checker| checker.given),
-                Owner::Mail(_) => None,
-            };
-            let without = given.map_or(u32::MAX, |given| self.given.wrapping_sub(given));
-            (slot.low, core::cmp::Reverse(without), slot.started)
-        };
-        let waiting = self.slots.iter().take(self.live).enumerate();
-        let waiting = waiting.filter(|(_, slot)| matches!(slot.state, State::Waiting { .. }));
-        waiting.min_by_key(|(_, slot)| rank(slot)).map(|(index, _)| index)
-    }
-
-    fn end(&mut self, now: Instant, index: usize, outcome: Outcome, sink: &mut dyn FnMut(Event<'static>)) {
-        let Some(slot) = self.slots.get(index) else { return };
-        let event = match slot.owner {
+    /// Ends a slot with this outcome, where there is one.
+    fn end_with(
+        &mut self,
+        now: Instant,
+        key: Key,
+        outcome: Option<Outcome>,
+        sink: &mut dyn FnMut(Event<'static>),
+    ) {
+        let (Some(outcome), Some(slot)) = (outcome, find(&mut self.slots, key)) else { return };
+        let (owner, started) = (slot.owner, slot.started);
+        self.abandon(now, key);
+        sink(match owner {
             Owner::Probe(id) => {
-                let took = if slot.started < now { now - slot.started } else { Duration::ZERO };
+                if let Some(checker) = self.checkers.get_mut(id) {
+                    match outcome {
+                        Outcome::Passed => checker.passed = Some(true),
+                        Outcome::Failed(_) => checker.passed = Some(false),
+                        Outcome::NotRun(_) => {}
+                    }
+                }
+                let took = if started < now { now - started } else { Duration::ZERO };
                 Event::Probe { id, outcome, took }
             }
             Owner::Mail(id) => {
@@ -381,83 +416,31 @@ impl Prober {
                 };
                 Event::Mail { id, result }
             }
-        };
-        self.release(index);
-        sink(event);
+        });
     }
 
     /// Ends it without a word.
-    fn abandon(&mut self, now: Instant, index: usize) {
-        if let Some(slot) = self.slots.get(index) {
-            self.crew.give_up(now, slot.owner, slot.deadline);
+    fn abandon(&mut self, now: Instant, key: Key) {
+        let Some(slot) = find(&mut self.slots, key) else { return };
+        let (owner, task, deadline) = (slot.owner, slot.task, slot.deadline);
+        // The socket, where there still is one, is closed here, and leaves the epoll set with that.
+        let was = core::mem::replace(&mut slot.state, State::Free);
+        slot.turn = slot.turn.wrapping_add(1);
+        if let State::Talking = was {
+            self.crew.give_up(now, key, deadline);
         }
-        self.release(index);
-    }
-
-    /// The last live slot takes the place of this one.
-    fn release(&mut self, index: usize) {
-        let Some(slot) = self.slots.get_mut(index).filter(|_| index < self.live) else { return };
-        // The socket, where there still is one, is closed here.
-        slot.state = State::Free;
-        if let Owner::Probe(id) = slot.owner
+        if let Task::Converse(_) = task {
+            self.conversations -= 1;
+        }
+        if let Owner::Probe(id) = owner
             && let Some(checker) = self.checkers.get_mut(id)
+            && checker.key == Some(key)
         {
-            checker.slot = None;
+            checker.key = None;
         }
-        self.live -= 1;
-        self.slots.swap(index, self.live);
-        if index < self.live {
-            self.note_slot(index);
-        }
-    }
-
-    fn note_slot(&mut self, index: usize) {
-        if let Some(Slot { owner: Owner::Probe(id), .. }) = self.slots.get(index)
-            && let Some(checker) = self.checkers.get_mut(*id)
-        {
-            checker.slot = Some(index);
-        }
-    }
-
-    fn find(&self, owner: Owner) -> Option<usize> {
-        let index = match owner {
-            Owner::Probe(id) => self.checkers.get(id)?.slot?,
-            Owner::Mail(_) => self.slots.iter().take(self.live).position(|slot| slot.owner == owner)?,
-        };
-        self.slots.get(index).filter(|slot| slot.owner == owner && index < self.live).map(|_| index)
-    }
-}
-
-impl Checkers {
-    fn place(&self, id: ProbeId) -> (&Vec<Checker>, usize) {
-        match id.checker.checked_sub(ProbeId::PATH) {
-            Some(path) => (&self.paths, path as usize),
-            None => (&self.servers, id.checker as usize),
-        }
-    }
-
-    fn get(&self, id: ProbeId) -> Option<&Checker> {
-        let (list, index) = self.place(id);
-        list.get(index)
-    }
-
-    fn get_mut(&mut self, id: ProbeId) -> Option<&mut Checker> {
-        match id.checker.checked_sub(ProbeId::PATH) {
-            Some(path) => self.paths.get_mut(path as usize),
-            None => self.servers.get_mut(id.checker as usize),
-        }
-    }
-
-    /// As `get_mut`, and makes it where it is not there.
-    fn make(&mut self, id: ProbeId, given: u32) -> Option<&mut Checker> {
-        let (list, index) = match id.checker.checked_sub(ProbeId::PATH) {
-            Some(path) => (&mut self.paths, path as usize),
-            None => (&mut self.servers, id.checker as usize),
-        };
-        if list.len() <= index {
-            list.resize(index + 1, Checker { slot: None, given });
-        }
-        list.get_mut(index)
+        self.deadlines.remove(key.index as usize);
+        self.waiting.remove(key.index as usize);
+        self.free.push(key.index as usize);
     }
 }
 
@@ -473,48 +456,9 @@ impl Drop for Prober {
     }
 }
 
-impl Slot {
-    /// What this turn makes of it: the outcome, where there is one now.
-    fn turn(&mut self, now: Instant, set: &PollSet, trouble: Option<&Reason>) -> Option<Outcome> {
-        let ready = self.poll.take().is_some_and(|slot| set.is_ready(slot));
-        match core::mem::replace(&mut self.state, State::Free) {
-            State::Ended(outcome) => return Some(outcome),
-            State::Connecting(socket) if ready => match dial::made(&socket, self.timeout) {
-                Ok(()) if self.task == Task::Connect => return Some(Outcome::Passed),
-                Ok(()) => {
-                    // Half of the time left is for waiting.
-                    let left = if now < self.deadline { self.deadline - now } else { Duration::ZERO };
-                    self.state = State::Waiting { socket, until: now + left / 2 };
-                }
-                Err(outcome) => return Some(outcome),
-            },
-            // What has come in time counts, however late it is read.
-            State::Asking(ask) if ready && let Some(outcome) = ask.receive(&self.job) => {
-                return Some(outcome);
-            }
-            State::Connecting(_) | State::Asking(_) if self.deadline <= now => {
-                return Some(Outcome::Failed(cut(format_args!("no answer within {}", span(self.timeout)))));
-            }
-            State::Waiting { until, .. } if until <= now => {
-                let busy = || cut(format_args!("no worker free in time"));
-                return Some(Outcome::NotRun(trouble.cloned().unwrap_or_else(busy)));
-            }
-            State::Talking if self.deadline <= now => {
-                return Some(Outcome::Failed(cut(format_args!("no reply within {}", span(self.timeout)))));
-            }
-            // It goes on.
-            State::Asking(mut ask) => {
-                if let Some(outcome) = ask.tick(now, &self.job) {
-                    return Some(outcome);
-                }
-                self.state = State::Asking(ask);
-            }
-            state @ (State::Connecting(_) | State::Waiting { .. } | State::Talking | State::Free) => {
-                self.state = state;
-            }
-        }
-        None
-    }
+/// The slot of this key, where it is still in use by it.
+fn find(slots: &mut [Slot], key: Key) -> Option<&mut Slot> {
+    slots.get_mut(key.index as usize).filter(|slot| slot.turn == key.turn)
 }
 
 /// What a worker's report says of its probe.
@@ -529,16 +473,4 @@ fn outcome(owner: Owner, report: Report) -> Outcome {
         Verdict::Failed => Outcome::Failed(report.reason),
         Verdict::NotRun | Verdict::Hello => Outcome::NotRun(report.reason),
     }
-}
-
-/// The wall clock, for names and dates that people read; nothing is decided by it (law 7).
-fn since_epoch() -> std::time::Duration {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
-}
-
-/// A name as HELO and Message-ID take it: what is no letter, digit, dot or hyphen becomes a hyphen.
-fn host_name(name: &str) -> heapless::String<NAME_MAX> {
-    let fits = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
-    let name: heapless::String<NAME_MAX> = name.chars().take(NAME_MAX).map(fits).collect();
-    if name.is_empty() { cut(format_args!("localhost")) } else { name }
 }

@@ -207,12 +207,13 @@ pub(crate) fn server(serve: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> 
     address
 }
 
-pub(crate) fn read_request(stream: &mut TcpStream) {
+pub(crate) fn read_request(stream: &mut TcpStream) -> String {
     let mut request = Vec::new();
     let mut byte = [0];
     while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) > 0 {
         request.push(byte[0]);
     }
+    String::from_utf8_lossy(&request).into_owned()
 }
 
 pub(crate) fn tcp() -> CheckKind {
@@ -221,6 +222,12 @@ pub(crate) fn tcp() -> CheckKind {
 
 /// `/`, wanting 200.
 pub(crate) fn http() -> CheckKind {
-    let page = HttpPage { status: vec![StatusRange { first: 200, last: 200 }], ..HttpPage::new("/") };
-    CheckKind::Http(Box::new(HttpCheck::new(page)))
+    pages(&["/"])
+}
+
+/// Some pages, each wanting 200.
+pub(crate) fn pages(paths: &[&str]) -> CheckKind {
+    let status = || vec![StatusRange { first: 200, last: 200 }];
+    let pages = paths.iter().map(|path| HttpPage { status: status(), ..HttpPage::new(path) }).collect();
+    CheckKind::Http(Box::new(HttpCheck { pages, ..HttpCheck::new(HttpPage::new("/")) }))
 }
