@@ -243,6 +243,7 @@ fn only_the_right_reply_counts_b123() {
                 let raw = unsafe { libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP) };
                 assert!(raw >= 0);
                 bench.start(0, at("127.0.0.1"), &CheckKind::Ping, 500, true);
+                bench.turn();
                 let request = request(raw);
                 for (at, flip) in [(0, 8), (7, 1), (20, 1)] {
                     reply(raw, &request, at, flip);
@@ -260,6 +261,7 @@ fn only_the_right_reply_counts_b123() {
                 // Late, for the next probe to hear.
                 reply(raw, &request, 0, 0);
                 bench.start(0, at("127.0.0.1"), &CheckKind::Ping, 200, true);
+                bench.turn();
                 reply(raw, &request, 0, 0);
                 bench.until_ended(2);
                 bench.assert_failed(0, "no answer within 200ms");

@@ -100,7 +100,7 @@ impl Bench {
     }
 
     /// One turn of the loop, waiting at most 50 ms.
-    fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         self.set.clear();
         self.prober.register(&mut self.set);
         let now = self.now();
