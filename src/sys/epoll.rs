@@ -33,8 +33,8 @@ impl Epoll {
         self.0.as_fd()
     }
 
-    /// Waits for a descriptor. It leaves the set by `remove`, or with its last copy, the one in another process
-    /// included.
+    /// Waits for a descriptor. It leaves the set by `remove`, or with its last copy, the one in another
+    /// process included.
     ///
     /// # Errors
     /// ENOMEM; ENOSPC (`fs.epoll.max_user_watches`).

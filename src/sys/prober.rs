@@ -1,15 +1,15 @@
 //! Probes and mails on their way: the loop dials, a worker talks.
 //!
 //! A TCP probe ends with the connection (HC-20); a ping, a DNS query or a UDP datagram is sent and answered
-//! here. For the others a worker is needed, but not before there is something to read: the loop itself sends
-//! the request of a plain HTTP probe, which is in the job, and waits for the banner of a mail server. A server
-//! that accepts and never answers costs a descriptor, and no worker. Only with TLS a worker is needed from the
-//! start.
+//! here. For the others a worker is needed, but not before there is something to read: the loop itself
+//! sends the request of a plain HTTP probe, which is in the job, and waits for the banner of a mail server.
+//! A server that accepts and never answers costs a descriptor, and no worker. Only with TLS a worker is
+//! needed from the start.
 //!
 //! Those whose last probe passed are given to workers first, then those of whom nothing is known yet, then
 //! the others; among them, whoever has gone without for longest. The last worker is for the first sort
-//! alone, and the one before it not for the last sort, so that hung conversations cannot hold up the detection
-//! of a new failure.
+//! alone, and the one before it not for the last sort, so that hung conversations cannot hold up the
+//! detection of a new failure.
 //!
 //! A turn costs what has happened, not what is waited for: sockets stand in an epoll set, deadlines and those
 //! that wait for a worker in heaps. And what one turn does is bounded, so that no crowd delays an advert.
@@ -99,8 +99,8 @@ impl Prober {
         }
     }
 
-    /// Has a probe begun in the next turn. Its outcome comes from a later `process`, also where it is known at
-    /// once. An earlier probe of the same checker is stopped.
+    /// Has a probe begun in the next turn. Its outcome comes from a later `process`, also where it is known
+    /// at once. An earlier probe of the same checker is stopped.
     pub fn start(&mut self, now: Instant, id: ProbeId, spec: &ProbeSpec<'_>) {
         let given = self.given;
         let Some(checker) = self.checkers.make(id, given) else { return };

@@ -62,9 +62,9 @@ pub fn emit_query(id: u16, name: &str, kind: u16, buf: &mut [u8; QUERY_MAX]) -> 
     Some(at)
 }
 
-/// What a datagram says to `query`, and whether `wanted` is among the addresses in it. `None`: it is no answer
-/// to it (another id or question, no response, shorter than a header; B-120), and the right one may still
-/// come. An error without the question, as some servers send it, counts.
+/// What a datagram says to `query`, and whether `wanted` is among the addresses in it. `None`: it is no
+/// answer to it (another id or question, no response, shorter than a header; B-120), and the right one may
+/// still come. An error without the question, as some servers send it, counts.
 ///
 /// The question of an answer is compared byte by byte, letters of either case: nobody compresses the first
 /// name of a message, there is nothing before it to point to.
