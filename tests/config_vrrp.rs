@@ -136,7 +136,7 @@ fn hmac_keys_from_text_and_file() {
         "/etc/vipd.key" => Ok(KeyFile { bytes: [&[b'k'; 40][..], b"\r\n"].concat(), is_public: false }),
         _ => Err("No such file".to_owned()),
     };
-    let (config, diagnostics) = parse_file(text.as_bytes(), "f", &load);
+    let (config, diagnostics) = parse_file(text.as_bytes(), "f", &load, &mut || {});
     assert!(diagnostics.is_empty(), "{:?}", diagnostics.iter().collect::<Vec<_>>());
     let Authentication::Hmac(hmac) = config.unwrap().instances[0].authentication.clone() else {
         panic!("the trailer is what is configured")
@@ -149,7 +149,7 @@ fn hmac_keys_from_text_and_file() {
     assert!(!format!("{hmac:?}").contains("kkkk"), "a secret does not go to the log");
 
     let complain = |load: &dyn Fn(&str) -> Result<KeyFile, String>| -> Vec<(Level, String)> {
-        let (_, diagnostics) = parse_file(text.as_bytes(), "f", load);
+        let (_, diagnostics) = parse_file(text.as_bytes(), "f", load, &mut || {});
         diagnostics.iter().map(|d| (d.level, d.to_string())).collect()
     };
     let said = complain(&|_| Err("No such file".to_owned()));

@@ -20,7 +20,7 @@ pub(super) fn check(path: &Path) -> u8 {
             return 1;
         }
     };
-    let (config, findings) = config::parse_file(&bytes, &name, &read_key);
+    let (config, findings) = config::parse_file(&bytes, &name, &read_key, &mut || {});
     for finding in findings.iter() {
         complain(&finding.to_string());
     }

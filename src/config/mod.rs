@@ -8,6 +8,7 @@
 
 mod address;
 mod advert;
+mod apart;
 mod auth;
 mod check;
 mod command;
@@ -57,7 +58,7 @@ use toml::de::DeTable;
 /// ));
 /// ```
 pub fn parse(text: &str, file: &str) -> (Option<Config>, Diagnostics) {
-    read(text, file, Outside { key_file: NO_KEY_FILES })
+    read(text, file, Outside { key_file: NO_KEY_FILES }, &mut || {})
 }
 
 const NO_KEY_FILES: LoadKeyFile<'static> = &|_| Err("no files are read here".to_owned());
@@ -90,35 +91,97 @@ struct Context<'c> {
     outside: Outside<'c>,
 }
 
-fn read(text: &str, file: &str, outside: Outside<'_>) -> (Option<Config>, Diagnostics) {
-    let mut report = Report::new(text, file);
+fn read(
+    text: &str,
+    file: &str,
+    outside: Outside<'_>,
+    breathe: &mut dyn FnMut(),
+) -> (Option<Config>, Diagnostics) {
     if text.len() > limits::CONFIG_BYTES_MAX {
+        let mut report = Report::new("", file);
         let what =
             format!("the file has {} bytes, at most {} are read", text.len(), limits::CONFIG_BYTES_MAX);
         report.error_of_file(what, "Is it the right file?");
         return (None, report.finish());
     }
-    let config = match syntax::readable(text, &mut report) {
-        Some(readable) => match DeTable::parse(&readable) {
-            Ok(document) => Some(self::document(document.get_ref(), outside, &mut report)),
-            Err(_) => None, // `readable` has reported it
-        },
-        None => None,
+    if text.len() >= apart::LARGE
+        && let Some(read) = read_apart(text, file, outside, breathe)
+    {
+        return read;
+    }
+    read_whole(text, file, outside)
+}
+
+fn read_whole(text: &str, file: &str, outside: Outside<'_>) -> (Option<Config>, Diagnostics) {
+    let mut report = Report::new(text, file);
+    let config = match DeTable::parse(text) {
+        Ok(document) => Some(self::document(document.get_ref(), outside, &mut report)),
+        Err(_) => syntax::readable(text, &mut report).and_then(|readable| {
+            // What cannot be read here, `readable` has reported.
+            let document = DeTable::parse(&readable).ok()?;
+            Some(self::document(document.get_ref(), outside, &mut report))
+        }),
     };
     let config = config.filter(|_| !report.has_errors());
     (config, report.finish())
 }
 
+/// Reads a large text part by part, and lets the caller breathe in between. `None`: it is not to be had
+/// apart; nothing has been reported.
+fn read_apart(
+    text: &str,
+    file: &str,
+    outside: Outside<'_>,
+    breathe: &mut dyn FnMut(),
+) -> Option<(Option<Config>, Diagnostics)> {
+    let apart = apart::apart(text)?;
+    let mut report = Report::new(text, file);
+    breathe();
+    let rest = DeTable::parse(&apart.rest).ok()?;
+    if rest.get_ref().contains_key("service") && !apart.services.is_empty() {
+        return None;
+    }
+    let mut parts = apart.services.iter();
+    let mut is_readable = true;
+    let config = assemble(rest.get_ref(), outside, &mut report, &mut |scope, report| {
+        breathe();
+        let range = parts.next()?;
+        let part = text.get(range.clone()).and_then(|part| DeTable::parse(part).ok());
+        let draft = part.and_then(|part| {
+            let mut table = Table::new("the file", range.start, range.start, part.get_ref());
+            let service = table.tables("service", "[[service]]", 1, report).pop()?;
+            Some(service::service(service, scope, report))
+        });
+        is_readable &= draft.is_some();
+        draft
+    });
+    if !is_readable {
+        return None;
+    }
+    if let Some(first) = parts.next() {
+        report.error(first.start, format!("more than {} [[service]]", limits::SERVICES_MAX), "");
+    }
+    let config = Some(config).filter(|_| !report.has_errors());
+    Some((config, report.finish()))
+}
+
 /// As [`parse`], for the bytes of a file: also refuses what is not UTF-8, with the place of the first bad
 /// byte.
 pub fn parse_bytes(bytes: &[u8], file: &str) -> (Option<Config>, Diagnostics) {
-    parse_file(bytes, file, NO_KEY_FILES)
+    parse_file(bytes, file, NO_KEY_FILES, &mut || {})
 }
 
-/// As [`parse_bytes`]; `key_file` reads the files that `auth_hmac` names, which the others refuse.
-pub fn parse_file(bytes: &[u8], file: &str, key_file: LoadKeyFile<'_>) -> (Option<Config>, Diagnostics) {
+/// As [`parse_bytes`]; `key_file` reads the files that `auth_hmac` names, which the others refuse. A large
+/// text is read service by service, with a call of `breathe` before each, so that whoever reads it in a loop need
+/// not keep others waiting; one with errors of syntax is not.
+pub fn parse_file(
+    bytes: &[u8],
+    file: &str,
+    key_file: LoadKeyFile<'_>,
+    breathe: &mut dyn FnMut(),
+) -> (Option<Config>, Diagnostics) {
     let error = match core::str::from_utf8(bytes) {
-        Ok(text) => return read(text, file, Outside { key_file }),
+        Ok(text) => return read(text, file, Outside { key_file }, breathe),
         Err(error) => error,
     };
     let good = bytes.get(..error.valid_up_to()).unwrap_or(&[]);
@@ -133,8 +196,22 @@ pub fn parse_file(bytes: &[u8], file: &str, key_file: LoadKeyFile<'_>) -> (Optio
     (None, report.finish())
 }
 
+/// All that stands in one tree.
 fn document(entries: &DeTable<'_>, outside: Outside<'_>, report: &mut Report<'_>) -> Config {
-    let mut file = Table::new("the file", 0, entries);
+    assemble(entries, outside, report, &mut |_, _| None)
+}
+
+/// A part that stands by itself, for as long as there are such: the next service.
+type NextService<'n> = &'n mut dyn FnMut(&service::Scope<'_>, &mut Report<'_>) -> Option<service::Draft>;
+
+/// A whole configuration from `entries` and from the services that `next` reads.
+fn assemble(
+    entries: &DeTable<'_>,
+    outside: Outside<'_>,
+    report: &mut Report<'_>,
+    next: NextService<'_>,
+) -> Config {
+    let mut file = Table::new("the file", 0, 0, entries);
     let known = words::KEYS.iter().find(|(table, _)| *table == file.name).map_or(&[][..], |(_, keys)| keys);
     if let Some((key, _)) = entries.iter().find(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
         // What others name may stand in there.
@@ -173,14 +250,19 @@ fn document(entries: &DeTable<'_>, outside: Outside<'_>, report: &mut Report<'_>
         .map(|table| server_group::group(table, report))
         .collect();
     let scope = service::Scope { owner: &context.owner, tracks: &context.tracks, groups: &server_groups };
-    let services: Vec<service::Draft> = file
+    let mut services: Vec<service::Draft> = file
         .tables("service", "[[service]]", limits::SERVICES_MAX, report)
         .into_iter()
         .map(|table| service::service(table, &scope, report))
         .collect();
+    while services.len() < limits::SERVICES_MAX
+        && let Some(service) = next(&scope, report)
+    {
+        services.push(service);
+    }
     let ipvs = file.table("ipvs", "[ipvs]", report);
     let ipvs = ipvs.map(|table| ipvs::ipvs(table, &instances, report)).unwrap_or_default();
-    let nothing = !["vrrp", "service", "static"].iter().any(|key| file.has(key));
+    let nothing = !["vrrp", "service", "static"].iter().any(|key| file.has(key)) && services.is_empty();
     let has_mail = file.has("mail");
     file.finish(report);
     whole::compare(&instances, &groups, &context.tracks, &fixed, &server_groups, &services, report);
@@ -224,6 +306,41 @@ mod tests {
         assert!(config.is_none());
         assert_eq!(diagnostics.errors(), 50_000, "all are counted");
         assert!(diagnostics.iter().all(|d| d.what.starts_with("unknown key `k")), "those kept are whole");
+    }
+
+    /// A large file must mean what a small one means, and its errors stand at the same places.
+    #[test]
+    fn what_is_read_apart_is_what_is_read_as_a_whole() {
+        let outside = Outside { key_file: NO_KEY_FILES };
+        let good = "[[vrrp]]\nname = \"VI\"\ninterface = \"eth0\"\nvrid = 1\naddresses = [\"10.0.0.9\"]\n\
+            [[service]]\nname = \"a\"\naddress = \"10.0.0.1:80\"\n\
+            [[service.server]]\naddress = \"10.1.0.1:80\"\n\
+            [ipvs]\nkeep = true\n\
+            [[service]]\nname = \"b\"\naddress = \"10.0.0.2:80\"\ncheck = {\n  type = \"tcp\" }\n\
+            [[service.server]]\naddress = \"10.1.0.2:80\"\n[[service.server]]\naddress = \"10.1.0.3:80\"\n\
+            [mail]\nserver = \"127.0.0.1:25\"\nfrom = \"a@b\"\nto = [\"c@d\"]\n";
+        let mut texts = vec![good.to_owned()];
+        let lines: Vec<&str> = good.split_inclusive('\n').collect();
+        for at in 0..lines.len() {
+            let with = |line: &str| [&lines[..at].concat(), line, &lines[at + 1..].concat()].concat();
+            texts.extend([
+                with(""),
+                with("zzz = 1\n"),
+                with(&lines[at].repeat(2)),
+                with("address = \"x\"\n"),
+            ]);
+            texts.extend([with("[[service]]\n"), with("]\n"), with("x = \"\"\"\n"), with("service = []\n")]);
+        }
+        let (mut apart, mut breaths) = (0, 0);
+        for text in &texts {
+            let (config, findings) = read_whole(text, "f", outside);
+            let Some(read) = read_apart(text, "f", outside, &mut || breaths += 1) else { continue };
+            apart += 1;
+            assert_eq!(read.0, config, "{text}");
+            let shown = |list: &Diagnostics| list.iter().map(|d| d.to_string()).collect::<Vec<_>>();
+            assert_eq!(shown(&read.1), shown(&findings), "{text}");
+        }
+        assert!(apart > texts.len() / 3 && breaths > 2 * apart, "{apart} of {}, {breaths}", texts.len());
     }
 
     /// The hint "belongs in ..." reads from `KEYS`; a key that is read but not listed there would never be

@@ -15,6 +15,8 @@ pub(super) struct Table<'t> {
     pub(super) name: &'static str,
     /// Byte offset of its header or its brace.
     pub(super) at: usize,
+    /// Byte offset of the part of the text from which the places of `entries` count.
+    base: usize,
     entries: &'t DeTable<'t>,
     asked: Vec<&'static str>,
     /// Keys that are given and refused with a reason of their own.
@@ -34,15 +36,19 @@ pub(super) struct Value<'t> {
     pub(super) key: &'static str,
     /// Byte offset of the value.
     pub(super) at: usize,
+    /// As [`Table::base`].
+    pub(super) base: usize,
     /// The value.
     pub(super) value: &'t DeValue<'t>,
 }
 
 impl<'t> Table<'t> {
-    pub(super) fn new(name: &'static str, at: usize, entries: &'t DeTable<'t>) -> Self {
+    /// A table whose places count from byte `base` of the text, where the part that was parsed begins.
+    pub(super) fn new(name: &'static str, at: usize, base: usize, entries: &'t DeTable<'t>) -> Self {
         Table {
             name,
             at,
+            base,
             entries,
             asked: Vec::new(),
             refused: Vec::new(),
@@ -56,7 +62,7 @@ impl<'t> Table<'t> {
     pub(super) fn get(&mut self, key: &'static str) -> Option<Value<'t>> {
         self.know(&[key]);
         let value = self.entries.get(key)?;
-        Some(Value { key, at: value.span().start, value: value.get_ref() })
+        Some(Value { key, at: self.base + value.span().start, base: self.base, value: value.get_ref() })
     }
 
     /// The value of `key`, without making it known.
@@ -66,7 +72,7 @@ impl<'t> Table<'t> {
 
     /// Byte offset of `key` itself, or that of the table where there is no such key.
     pub(super) fn key_at(&self, key: &str) -> usize {
-        self.entries.get_key_value(key).map_or(self.at, |(key, _)| key.span().start)
+        self.entries.get_key_value(key).map_or(self.at, |(key, _)| self.base + key.span().start)
     }
 
     /// Is the key there, readable or not?
@@ -168,14 +174,14 @@ impl<'t> Table<'t> {
         match value.value {
             DeValue::Array(list) => {
                 if let Some(first) = list.get(max) {
-                    report.error(first.span().start, format!("more than {max} {name}"), "");
+                    report.error(value.base + first.span().start, format!("more than {max} {name}"), "");
                 }
                 let tables = list.iter().take(max).filter_map(|item| {
-                    let at = item.span().start;
+                    let (at, base) = (value.base + item.span().start, value.base);
                     match item.get_ref() {
-                        DeValue::Table(entries) => Some(Table::new(name, at, entries)),
+                        DeValue::Table(entries) => Some(Table::new(name, at, base, entries)),
                         _ => {
-                            let item = Value { key, at, value: item.get_ref() };
+                            let item = Value { key, at, base, value: item.get_ref() };
                             item.wrong("tables", format!("Write {name}."), report);
                             None
                         }
@@ -191,7 +197,7 @@ impl<'t> Table<'t> {
                 let wrong = name.replace("[[", "[").replace("]]", "]");
                 let what = format!("{wrong} is a single table, {name} can be given several times");
                 report.error(value.at, what, format!("Did you mean {name}?"));
-                vec![Table::new(name, value.at, entries)]
+                vec![Table::new(name, value.at, value.base, entries)]
             }
             _ => {
                 value.wrong("tables", format!("Write {name}."), report);
@@ -205,8 +211,9 @@ impl<'t> Table<'t> {
     pub(super) fn entries(&self, name: &'static str) -> Vec<(At<&'t str>, Value<'t>)> {
         let entry = |(key, value): (&'t Spanned<_>, &'t Spanned<DeValue<'t>>)| {
             let word: &'t str = AsRef::<str>::as_ref(Spanned::get_ref(key));
-            let value = Value { key: name, at: value.span().start, value: value.get_ref() };
-            (At { at: key.span().start, value: word }, value)
+            let (at, base) = (self.base + value.span().start, self.base);
+            let value = Value { key: name, at, base, value: value.get_ref() };
+            (At { at: base + key.span().start, value: word }, value)
         };
         self.entries.iter().map(entry).collect()
     }
@@ -260,12 +267,12 @@ impl<'t> Table<'t> {
             let word: &str = key.get_ref();
             if !self.asked.contains(&word) && !self.refused.contains(&word) {
                 if report.is_full() {
-                    report.error(key.span().start, "", "");
+                    report.error(self.base + key.span().start, "", "");
                     continue;
                 }
                 let (what, hint) = unknown_key(word, self.name, &self.asked);
                 hints.push(hint.clone());
-                report.error(key.span().start, what, hint);
+                report.error(self.base + key.span().start, what, hint);
             }
         }
         for (name, at) in self.orphans {
@@ -413,7 +420,8 @@ impl<'t> Value<'t> {
             DeValue::Array(list) => {
                 let item = |item: &'t Spanned<DeValue<'t>>| Value {
                     key,
-                    at: item.span().start,
+                    at: self.base + item.span().start,
+                    base: self.base,
                     value: item.get_ref(),
                 };
                 Some(list.iter().map(item).collect())
@@ -436,7 +444,7 @@ impl<'t> Value<'t> {
     /// A table in one piece; reads the first where `[[key]]` was written for `[key]`.
     pub(super) fn table(self, name: &'static str, report: &mut Report<'_>) -> Option<Table<'t>> {
         match self.value {
-            DeValue::Table(entries) => Some(Table::new(name, self.at, entries)),
+            DeValue::Table(entries) => Some(Table::new(name, self.at, self.base, entries)),
             DeValue::Array(list) => {
                 let first = list.first()?;
                 let DeValue::Table(entries) = first.get_ref() else {
@@ -449,7 +457,7 @@ impl<'t> Value<'t> {
                     format!("`{bare}` can be given only once, this is a list of tables"),
                     format!("Did you mean [{bare}]?"),
                 );
-                Some(Table::new(name, first.span().start, entries))
+                Some(Table::new(name, self.base + first.span().start, self.base, entries))
             }
             _ => {
                 self.wrong("a table", format!("Write {} = {{ ... }}.", self.key), report);

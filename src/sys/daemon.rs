@@ -74,7 +74,7 @@ pub fn run(options: RunOptions) -> u8 {
 fn read(path: &Path) -> Result<Config, String> {
     let name = path.display().to_string();
     let bytes = read_config(path).map_err(|e| format!("{name}: error: cannot be read: {e}.\n"))?;
-    let (config, findings) = config::parse_file(&bytes, &name, &read_key);
+    let (config, findings) = config::parse_file(&bytes, &name, &read_key, &mut || {});
     let mut text = String::new();
     for finding in findings.iter() {
         text.push_str(&format!("{finding}\n"));
