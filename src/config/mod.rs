@@ -172,8 +172,8 @@ pub fn parse_bytes(bytes: &[u8], file: &str) -> (Option<Config>, Diagnostics) {
 }
 
 /// As [`parse_bytes`]; `key_file` reads the files that `auth_hmac` names, which the others refuse. A large
-/// text is read service by service, with a call of `breathe` before each, so that whoever reads it in a loop need
-/// not keep others waiting; one with errors of syntax is not.
+/// text is read service by service, with a call of `breathe` before each, so that whoever reads it in a loop
+/// need not keep others waiting; one with errors of syntax is not.
 pub fn parse_file(
     bytes: &[u8],
     file: &str,
