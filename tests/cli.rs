@@ -26,6 +26,11 @@ fn temporary(name: &str) -> PathBuf {
     path
 }
 
+/// All that the help lists, and not `help` itself.
+const COMMANDS: [&str; 11] = [
+    "run", "check", "status", "events", "reload", "resign", "restore", "drain", "undrain", "probe", "version",
+];
+
 const GOOD: &str = r#"
 [[vrrp]]
 name = "VI_1"
@@ -46,7 +51,7 @@ fn help_fits_80_columns_and_knows_every_command() {
     let all = vipd(&["help"]);
     assert_eq!(all.status.code(), Some(0));
     let mut texts = vec![out(&all)];
-    for command in ["run", "check", "status", "events", "reload", "version"] {
+    for command in COMMANDS {
         assert!(texts[0].contains(&format!("\n  {command} ")), "{command} is not in the list of commands");
         let help = vipd(&["help", command]);
         assert_eq!(help.status.code(), Some(0));
@@ -62,7 +67,7 @@ fn help_fits_80_columns_and_knows_every_command() {
 
 #[test]
 fn help_names_the_options_that_there_are() {
-    for command in ["run", "check", "status", "events", "reload", "version"] {
+    for command in COMMANDS {
         let help = out(&vipd(&["help", command]));
         let options =
             help.split(|c: char| !(c.is_ascii_lowercase() || c == '-')).filter(|w| w.starts_with("--"));
@@ -84,6 +89,9 @@ fn what_is_not_understood_exits_2_with_a_hint() {
         (&["status", "--jsno"], "Did you mean `--json`?"),
         (&["import", "keepalived.conf"], "not in this release"),
         (&["check", "vipd.toml"], "--config vipd.toml"),
+        (&["drain", "web"], "which server? vipd drain SERVICE SERVER"),
+        (&["undrian", "web", "10.0.0.11"], "Did you mean `undrain`?"),
+        (&["probe", "web", "10.0.0.11 :80"], "in one word"),
         (&[], "Usage: vipd COMMAND"),
     ] {
         let output = vipd(arguments);
@@ -140,8 +148,11 @@ fn check_tells_good_from_bad() {
 #[test]
 fn no_daemon_is_code_3() {
     let path = temporary("nobody.sock");
-    for command in ["status", "events", "reload"] {
-        let output = vipd(&[command, "--socket", path.to_str().unwrap()]);
+    let of_a_server = |command| [command, "web", "10.0.0.11:80"];
+    let commands = ["status", "events", "reload"].map(|command| vec![command]).into_iter();
+    for command in commands.chain(["drain", "undrain", "probe"].map(|c| of_a_server(c).to_vec())) {
+        let output = vipd(&[&command[..], &["--socket", path.to_str().unwrap()]].concat());
+        let command = command[0];
         assert_eq!(output.status.code(), Some(3), "`vipd {command}` must not look like a healthy daemon");
         assert!(err(&output).contains("not running"), "{}", err(&output));
     }
@@ -200,6 +211,27 @@ fn a_reply_is_printed_with_its_code() {
     assert_eq!(
         daemon.join().unwrap(),
         ["vipd1 status --json -- web\n"],
+        "the daemon was asked something else"
+    );
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_server_is_asked_for_by_the_words_of_the_user() {
+    let (path, daemon) = answering("probe.sock", b"vipd1 code=1 bytes=7\nFAILED\n", 3);
+    let socket = path.to_str().unwrap();
+    let probe = vipd(&["probe", "--json", "my site", "[2001:db8::1]:80", "--socket", socket]);
+    assert_eq!((probe.status.code(), out(&probe).as_str()), (Some(1), "FAILED\n"), "a result is an answer");
+    let drain = vipd(&["drain", "web", "www.example.org", "--socket", socket]);
+    assert_eq!(err(&drain), "FAILED\n", "what is refused is a complaint");
+    vipd(&["undrain", "--socket", socket, "web", "10.0.0.11"]);
+    assert_eq!(
+        daemon.join().unwrap(),
+        [
+            "vipd1 probe --json -- my site [2001:db8::1]:80\n",
+            "vipd1 drain -- web www.example.org\n",
+            "vipd1 undrain -- web 10.0.0.11\n"
+        ],
         "the daemon was asked something else"
     );
     std::fs::remove_file(path).unwrap();

@@ -2,7 +2,9 @@
 
 use super::help;
 use crate::config::nearest;
-use crate::control::{EventsRequest, Format, ResignRequest, StatusRequest, parse_span};
+use crate::control::{
+    EventsRequest, Format, ProbeRequest, ResignRequest, ServerRequest, ServerWord, StatusRequest, parse_span,
+};
 use crate::model::Name;
 use crate::sys::{RunOptions, log::LogTarget};
 use crate::time::Duration;
@@ -17,7 +19,7 @@ pub(super) const CONFIG: &str = "/etc/vipd.toml";
 pub(super) const SOCKET: &str = "/run/vipd/control.sock";
 
 /// Commands of design.md §5 that come with a later release.
-const LATER: [&str; 4] = ["import", "drain", "undrain", "probe"];
+const LATER: [&str; 1] = ["import"];
 const LEVELS: [(&str, LevelFilter); 5] = [
     ("error", LevelFilter::Error),
     ("warn", LevelFilter::Warn),
@@ -53,6 +55,18 @@ pub(super) enum Command {
         socket: PathBuf,
         name: Name,
     },
+    Drain {
+        socket: PathBuf,
+        request: ServerRequest,
+    },
+    Undrain {
+        socket: PathBuf,
+        request: ServerRequest,
+    },
+    Probe {
+        socket: PathBuf,
+        request: ProbeRequest,
+    },
     Version {
         socket: PathBuf,
     },
@@ -73,6 +87,9 @@ pub(super) enum Topic {
     Reload,
     Resign,
     Restore,
+    Drain,
+    Undrain,
+    Probe,
     Version,
 }
 
@@ -82,7 +99,7 @@ pub(super) struct Usage(pub(super) String);
 
 impl Topic {
     /// Every command with its name and its long options.
-    const COMMANDS: [(&str, Topic, &[&str]); 9] = [
+    const COMMANDS: [(&str, Topic, &[&str]); 12] = [
         ("run", Topic::Run, &["config", "socket", "log", "log-level"]),
         ("check", Topic::Check, &["config"]),
         ("status", Topic::Status, &["socket", "json", "metrics", "brief", "watch"]),
@@ -90,6 +107,9 @@ impl Topic {
         ("reload", Topic::Reload, &["socket"]),
         ("resign", Topic::Resign, &["socket", "for"]),
         ("restore", Topic::Restore, &["socket"]),
+        ("drain", Topic::Drain, &["socket"]),
+        ("undrain", Topic::Undrain, &["socket"]),
+        ("probe", Topic::Probe, &["socket", "json"]),
         ("version", Topic::Version, &["socket"]),
         ("help", Topic::All, &[]),
     ];
@@ -100,6 +120,15 @@ impl Topic {
 
     pub(super) fn name(self) -> &'static str {
         Self::COMMANDS.iter().find(|(_, topic, _)| *topic == self).map_or("help", |(name, _, _)| name)
+    }
+
+    /// How many words it takes that are no options.
+    const fn words(self) -> usize {
+        match self {
+            Topic::Status | Topic::Resign | Topic::Restore => 1,
+            Topic::Drain | Topic::Undrain | Topic::Probe => 2,
+            Topic::All | Topic::Run | Topic::Check | Topic::Events | Topic::Reload | Topic::Version => 0,
+        }
     }
 
     fn options(self) -> &'static [&'static str] {
@@ -139,6 +168,7 @@ struct Options {
     log: LogTarget,
     level: LevelFilter,
     status: StatusRequest,
+    server: Option<ServerWord>,
     forms: u32,
     json: bool,
     watch: bool,
@@ -152,6 +182,7 @@ fn parse_options(mut parser: Parser, topic: Topic) -> Result<Command, Usage> {
         log: LogTarget::Stderr,
         level: LevelFilter::Info,
         status: StatusRequest::default(),
+        server: None,
         forms: 0,
         json: false,
         watch: false,
@@ -164,11 +195,11 @@ fn parse_options(mut parser: Parser, topic: Topic) -> Result<Command, Usage> {
                 let option = (*option).to_owned();
                 o.take(&option, &mut parser)?;
             }
-            Arg::Value(word)
-                if matches!(topic, Topic::Status | Topic::Resign | Topic::Restore)
-                    && o.status.name.is_none() =>
-            {
-                o.status.name = Some(name(&word.to_string_lossy())?);
+            Arg::Value(word) if topic.words() >= 1 && o.status.name.is_none() => {
+                o.status.name = Some(name(topic, &word.to_string_lossy())?);
+            }
+            Arg::Value(word) if topic.words() >= 2 && o.server.is_none() => {
+                o.server = Some(server(topic, &word.to_string_lossy())?);
             }
             Arg::Long(option) => return Err(unknown_option(option, topic)),
             Arg::Short(_) | Arg::Value(_) => {
@@ -222,7 +253,7 @@ impl Options {
     }
 
     fn command(self, topic: Topic) -> Result<Command, Usage> {
-        let Options { config, socket, log, level, status, forms, json, watch, wanted_for } = self;
+        let Options { config, socket, log, level, status, server, forms, json, watch, wanted_for } = self;
         let instance = |name: Option<Name>| {
             let command = topic.name();
             let missing = || {
@@ -231,6 +262,16 @@ impl Options {
                 ))
             };
             name.ok_or_else(missing)
+        };
+        let server = |service: Option<Name>| {
+            let command = topic.name();
+            let missing = || {
+                Usage(format!(
+                    "vipd {command}: which server? vipd {command} SERVICE SERVER; \"vipd status SERVICE\" \
+                     lists them"
+                ))
+            };
+            service.zip(server).map(|(service, server)| ServerRequest { service, server }).ok_or_else(missing)
         };
         Ok(match topic {
             Topic::Run => Command::Run(RunOptions { config, socket, log, level }),
@@ -248,6 +289,11 @@ impl Options {
                 Command::Resign { socket, request }
             }
             Topic::Restore => Command::Restore { socket, name: instance(status.name)? },
+            Topic::Drain => Command::Drain { socket, request: server(status.name)? },
+            Topic::Undrain => Command::Undrain { socket, request: server(status.name)? },
+            Topic::Probe => {
+                Command::Probe { socket, request: ProbeRequest { server: server(status.name)?, json } }
+            }
             Topic::Version => Command::Version { socket },
             Topic::All => Command::Help { topic },
         })
@@ -265,11 +311,22 @@ fn parse_help(mut parser: Parser) -> Result<Command, Usage> {
     }
 }
 
-fn name(word: &str) -> Result<Name, Usage> {
+fn name(topic: Topic, word: &str) -> Result<Name, Usage> {
     let max = crate::limits::NAME_MAX;
     match Name::try_from(word) {
         Ok(name) if !name.is_empty() && !word.contains('\n') => Ok(name),
-        Ok(_) | Err(_) => Err(Usage(format!("vipd status: a name has 1 to {max} bytes"))),
+        Ok(_) | Err(_) => Err(Usage(format!("vipd {}: a name has 1 to {max} bytes", topic.name()))),
+    }
+}
+
+fn server(topic: Topic, word: &str) -> Result<ServerWord, Usage> {
+    match ServerWord::try_from(word) {
+        Ok(server) if !server.is_empty() && !word.contains(char::is_whitespace) => Ok(server),
+        Ok(_) | Err(_) => Err(Usage(format!(
+            "vipd {}: a server is its address or its name, with or without the port, in one word, not `{}`",
+            topic.name(),
+            clean(word)
+        ))),
     }
 }
 
@@ -384,6 +441,23 @@ mod tests {
         assert_eq!(words("resign VI_1 --for 10m"), Ok(Command::Resign { socket: socket(), request }));
         let name = "VI_1".try_into().unwrap();
         assert_eq!(words("restore VI_1"), Ok(Command::Restore { socket: socket(), name }));
+        let server = || ServerRequest {
+            service: "web".try_into().unwrap(),
+            server: "[2001:db8::1]:80".try_into().unwrap(),
+        };
+        let request = server();
+        assert_eq!(words("drain web [2001:db8::1]:80"), Ok(Command::Drain { socket: socket(), request }));
+        let request = server();
+        assert_eq!(words("undrain web [2001:db8::1]:80"), Ok(Command::Undrain { socket: socket(), request }));
+        let request = ProbeRequest { server: server(), json: true };
+        assert_eq!(
+            words("probe web --json [2001:db8::1]:80"),
+            Ok(Command::Probe { socket: socket(), request })
+        );
+        for odd in ["", "a b", "10.0.0.11:80\n", &"x".repeat(300)] {
+            let words = ["drain", "web", odd].map(OsString::from);
+            assert!(parse(words).is_err(), "law 4: {odd:?} is no server");
+        }
         assert_eq!(words("worker"), Ok(Command::Worker), "the daemon starts its workers so");
     }
 
@@ -392,7 +466,16 @@ mod tests {
         for (line, want) in [
             ("statsu", "Did you mean `status`?"),
             ("chekc", "Did you mean `check`?"),
-            ("drain web x", "not in this release"),
+            ("import x", "not in this release"),
+            ("drain", "which server? vipd drain SERVICE SERVER"),
+            ("drain web", "which server?"),
+            ("undrain 10.0.0.11:80", "\"vipd status SERVICE\" lists them"),
+            ("drain web 10.0.0.11 10.0.0.12", "unexpected `10.0.0.12`"),
+            ("drain web 10.0.0.11 --for 10m", "unknown option `--for`"),
+            ("dain web 10.0.0.11", "Did you mean `drain`?"),
+            ("probe web", "vipd probe SERVICE SERVER"),
+            ("probe web 10.0.0.11 --jsn", "Did you mean `--json`?"),
+            ("undrain web 10.0.0.11 --json", "unknown option `--json`"),
             ("frobnicate", "\"vipd help\" lists the commands"),
             ("status --jsno", "Did you mean `--json`?"),
             ("status --json --brief", "only one at a time"),

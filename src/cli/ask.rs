@@ -1,7 +1,9 @@
 //! Commands that ask the running daemon.
 
 use super::output::{complain, next_screen, print};
-use crate::control::{EventsRequest, Reply, Request, ResignRequest, StatusRequest};
+use crate::control::{
+    EventsRequest, ProbeRequest, Reply, Request, ResignRequest, ServerRequest, StatusRequest,
+};
 use crate::model::Name;
 use crate::sys::client;
 use crate::time::Duration;
@@ -9,6 +11,8 @@ use std::path::Path;
 
 /// Between two screens of `--watch`.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+/// The daemon answers a probe when all checks have ended, or after `control::PROBE_ANSWER_MAX`.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(65);
 /// Reading a large configuration takes a small router some seconds.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -35,6 +39,21 @@ pub(super) fn resign(socket: &Path, request: ResignRequest) -> u8 {
 /// `vipd restore`
 pub(super) fn restore(socket: &Path, name: Name) -> u8 {
     ask(socket, &Request::Restore(name), client::TIMEOUT)
+}
+
+/// `vipd drain`
+pub(super) fn drain(socket: &Path, request: ServerRequest) -> u8 {
+    ask(socket, &Request::Drain(request), client::TIMEOUT)
+}
+
+/// `vipd undrain`
+pub(super) fn undrain(socket: &Path, request: ServerRequest) -> u8 {
+    ask(socket, &Request::Undrain(request), client::TIMEOUT)
+}
+
+/// `vipd probe`
+pub(super) fn probe(socket: &Path, request: ProbeRequest) -> u8 {
+    ask(socket, &Request::Probe(request), PROBE_TIMEOUT)
 }
 
 /// `vipd version`: ours, and the daemon's where that is another one (it was not restarted after an upgrade).
@@ -70,11 +89,14 @@ fn ask(socket: &Path, request: &Request, timeout: Duration) -> u8 {
         Ok(reply) => {
             // A degraded status is an answer, a refused reload is a complaint.
             let is_answer = match request {
-                Request::Status(_) => reply.code < 2,
+                // So is the result of a probe.
+                Request::Status(_) | Request::Probe(_) => reply.code < 2,
                 Request::Events(_)
                 | Request::Reload
                 | Request::Resign(_)
                 | Request::Restore(_)
+                | Request::Drain(_)
+                | Request::Undrain(_)
                 | Request::Version => reply.code == 0,
             };
             if is_answer {

@@ -13,6 +13,9 @@ pub(super) fn text(topic: Topic) -> String {
         Topic::Reload => RELOAD,
         Topic::Resign => RESIGN,
         Topic::Restore => RESTORE,
+        Topic::Drain => DRAIN,
+        Topic::Undrain => UNDRAIN,
+        Topic::Probe => PROBE,
         Topic::Version => VERSION,
     };
     body.replace("{version}", env!("CARGO_PKG_VERSION"))
@@ -31,6 +34,9 @@ Usage: vipd COMMAND [OPTIONS]
   reload    make the daemon read its configuration file again
   resign    make an instance leave Active, for maintenance
   restore   let it take part again
+  drain     give a server no new connections, for maintenance
+  undrain   give it new ones again
+  probe     check a server now, and show every step with its time
   version   print the version
   help      help on a command: vipd help status
 
@@ -127,6 +133,51 @@ Lets an instance that was made to leave take part again.
 
 Exit codes: 0 done, 2 usage error or unknown INSTANCE, 3 not running, 4 does not
 answer.
+";
+
+const DRAIN: &str = "\
+Usage: vipd drain SERVICE SERVER
+
+Gives a server no new connections (weight 0); those that it has go on. \"vipd
+status SERVICE\" shows how many are left. It stays so until \"vipd undrain SERVICE
+SERVER\" or a restart of the daemon, whatever its checks say.
+
+SERVER is its address or its name as configured; the port may be left out where
+only one server has that address. Where persistence is configured, clients that
+stick to it come back unless the kernel's expire_quiescent_template is 1.
+
+  --socket PATH  the control socket (/run/vipd/control.sock)
+
+Exit codes: 0 done, 2 usage error or unknown SERVER, 3 not running, 4 does not
+answer.
+";
+
+const UNDRAIN: &str = "\
+Usage: vipd undrain SERVICE SERVER
+
+Gives a server that was drained new connections again, while it is up.
+
+  --socket PATH  the control socket (/run/vipd/control.sock)
+
+Exit codes: 0 done, 2 usage error or unknown SERVER, 3 not running, 4 does not
+answer.
+";
+
+const PROBE: &str = "\
+Usage: vipd probe [--json] SERVICE SERVER
+
+Makes one probe of each check of a server, now, and prints every step with its
+time; for a script its exit code. The server's state does not change by it.
+
+SERVER is its address or its name as configured; the port may be left out where
+only one server has that address. The answer comes when all checks have ended,
+within 60 s.
+
+  --json         as one JSON object; times in microseconds
+  --socket PATH  the control socket (/run/vipd/control.sock)
+
+Exit codes: 0 all passed, 1 not all, 2 usage error or unknown SERVER, 3 not
+running, 4 does not answer.
 ";
 
 const VERSION: &str = "\

@@ -32,6 +32,9 @@ pub fn main() -> u8 {
         Command::Reload { socket } => ask::reload(&socket),
         Command::Resign { socket, request } => ask::resign(&socket, request),
         Command::Restore { socket, name } => ask::restore(&socket, name),
+        Command::Drain { socket, request } => ask::drain(&socket, request),
+        Command::Undrain { socket, request } => ask::undrain(&socket, request),
+        Command::Probe { socket, request } => ask::probe(&socket, request),
         Command::Version { socket } => ask::version(&socket),
         Command::Help { topic } => {
             output::print(&help::text(topic));

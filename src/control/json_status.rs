@@ -3,12 +3,12 @@
 use super::age::Mac;
 use super::health;
 use super::json::{Json, SCHEMA};
-use crate::model::Family;
 use crate::model::status::{
     AddressStatus, GroupStatus, InstanceCounters, InstanceState, InstanceStatus, IpvsStatus, MailStatus,
     PeerStatus, RejectedPeer, RouteStatus, RunStatus, ServerStatus, ServiceStatus, Snapshot, Stalls,
     TrackerStatus,
 };
+use crate::model::{Family, Persistence};
 
 /// `{"schema":1,...}` on one line. The patterns below name every field, so that a new one cannot be
 /// forgotten.
@@ -287,6 +287,7 @@ fn service(json: &mut Json, service: &ServiceStatus) {
         protocol,
         front: _,
         scheduler,
+        persistence,
         sorry_active,
         sorry,
         installed,
@@ -303,6 +304,14 @@ fn service(json: &mut Json, service: &ServiceStatus) {
         json.key("protocol").shown(protocol);
         json.key("address").text(&service.front_text());
         json.key("scheduler").text(scheduler);
+        json.key("persistence").optional(persistence.as_ref(), |json, persistence| {
+            let Persistence { timeout, prefix_len, engine } = persistence;
+            json.object(|json| {
+                json.key("timeout_ms").millis(*timeout);
+                json.key("prefix").number(*prefix_len);
+                json.key("engine").optional(engine.as_ref(), |json, engine| json.text(engine));
+            });
+        });
         json.key("health").text(health::service(service).word());
         json.key("sorry_active").boolean(*sorry_active);
         json.key("sorry").optional(sorry.as_ref(), |json, sorry| json.shown(sorry));

@@ -8,8 +8,10 @@
 
 mod age;
 mod detail;
+mod drain;
 mod events;
 pub mod health;
+mod inquiry;
 mod json;
 mod json_status;
 mod metrics;
@@ -22,11 +24,15 @@ mod screen;
 mod section;
 mod service_rows;
 mod table;
+mod target;
 mod track_rows;
 
+pub use drain::Place;
+pub use inquiry::{Finding, Inquiry, Verdict};
 pub use reply::{Reply, Report, header, parse_header};
 pub use request::{
-    EventsRequest, FRAMED, Format, Refused, Request, ResignRequest, StatusRequest, parse_span,
+    EventsRequest, FRAMED, Format, ProbeRequest, Refused, Request, ResignRequest, ServerRequest, ServerWord,
+    StatusRequest, parse_span,
 };
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::age::Age;
 use super::request::{EventsRequest, Format, Refused, ResignRequest, StatusRequest};
 use super::table::ascii;
-use super::{events, health, json, json_status, metrics, render};
+use super::{events, health, json, json_status, metrics, render, target};
 use crate::model::status::{Happening, InstanceStatus, Snapshot, TrackerStatus};
 
 /// An answer.
@@ -100,9 +100,6 @@ impl Reply {
     }
 }
 
-/// Names in a list, before it says how many more there are.
-const NAMES_MAX: usize = 16;
-
 fn instance(name: &str, snapshot: &Snapshot) -> Result<usize, Reply> {
     if let Some(index) = snapshot.instances.iter().position(|instance| instance.name == name) {
         return Ok(index);
@@ -112,12 +109,8 @@ fn instance(name: &str, snapshot: &Snapshot) -> Result<usize, Reply> {
         body.push_str("There are none.\n");
         return Err(Reply { code: 2, body });
     }
-    let names: Vec<String> = snapshot.instances.iter().take(NAMES_MAX).map(|i| ascii(&i.name)).collect();
-    body.push_str(&format!("There are: {}", names.join(", ")));
-    match snapshot.instances.len().saturating_sub(NAMES_MAX) {
-        0 => body.push_str(".\n"),
-        more => body.push_str(&format!(" and {more} more.\n")),
-    }
+    let names = target::list(snapshot.instances.iter().map(|i| ascii(&i.name)));
+    body.push_str(&format!("There are: {names}.\n"));
     Err(Reply { code: 2, body })
 }
 

@@ -22,6 +22,12 @@ pub enum Request {
     Resign(ResignRequest),
     /// `restore INSTANCE`: take part again.
     Restore(Name),
+    /// `drain SERVICE SERVER`: no new connections to it.
+    Drain(ServerRequest),
+    /// `undrain SERVICE SERVER`: new ones again.
+    Undrain(ServerRequest),
+    /// `probe [--json] SERVICE SERVER`: one probe of each of its checks, now.
+    Probe(ProbeRequest),
     /// `version`: of the daemon, which may be older than the command.
     Version,
 }
@@ -44,6 +50,27 @@ pub struct ResignRequest {
     pub name: Name,
     /// `None`: until `restore`.
     pub wanted_for: Option<Duration>,
+}
+
+/// A server of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerRequest {
+    /// Name of the service.
+    pub service: Name,
+    /// Address or name of the server, with or without the port; one word.
+    pub server: ServerWord,
+}
+
+/// What a user writes for a server: one word, as long as an address with a host name and a port can be.
+pub type ServerWord = heapless::String<{ limits::HOST_NAME_MAX + 6 }>;
+
+/// Which server is probed, and how the answer looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeRequest {
+    /// Which.
+    pub server: ServerRequest,
+    /// JSON instead of text.
+    pub json: bool,
 }
 
 /// Form of a status reply.
@@ -72,7 +99,7 @@ pub enum Refused {
     Empty,
     /// More than [`limits::REQUEST_MAX`] bytes.
     TooLong,
-    /// Not one of `status`, `events`, `reload`, `resign`, `restore`, `version`.
+    /// None of the requests that there are.
     UnknownRequest,
     /// The request does not have this option.
     UnknownOption,
@@ -84,6 +111,10 @@ pub enum Refused {
     BadName,
     /// No name where one is needed.
     NoName,
+    /// A service, a server, or both are missing.
+    NoServer,
+    /// No server can be written so.
+    BadServer,
     /// `--for` without a length of time that can be meant.
     BadSpan,
 }
@@ -93,16 +124,21 @@ impl fmt::Display for Refused {
         match self {
             Refused::Empty => f.write_str("empty request; try \"status\""),
             Refused::TooLong => write!(f, "request of more than {} bytes", limits::REQUEST_MAX),
-            Refused::UnknownRequest => {
-                f.write_str("unknown request; there are status, events, reload, resign, restore, version")
-            }
+            Refused::UnknownRequest => f.write_str(
+                "unknown request; there are status, events, reload, resign, restore, drain, undrain, probe, \
+                 version",
+            ),
             Refused::UnknownOption => f.write_str(
-                "unknown option; status has --json, --metrics, --brief; events --json; resign --for",
+                "unknown option; status has --json, --metrics, --brief; events, probe --json; resign --for",
             ),
             Refused::Surplus => f.write_str("one word too many in this request"),
             Refused::Contradiction => f.write_str("of --json, --metrics and --brief only one at a time"),
             Refused::BadName => write!(f, "a name has at most {} bytes", limits::NAME_MAX),
             Refused::NoName => f.write_str("the name of an instance is missing"),
+            Refused::NoServer => f.write_str("a service and one of its servers are needed: SERVICE SERVER"),
+            Refused::BadServer => {
+                f.write_str("a server is its address or its name, with or without the port, in one word")
+            }
             Refused::BadSpan => f.write_str("--for takes a length of time: 90s, 10m or 2h, at most 365d"),
         }
     }
@@ -132,6 +168,9 @@ impl Request {
             "reload" => alone(rest, Request::Reload),
             "resign" => parse_resign(rest).map(Request::Resign),
             "restore" => parse_instance(rest).map(Request::Restore),
+            "drain" => parse_server(rest).map(Request::Drain),
+            "undrain" => parse_server(rest).map(Request::Undrain),
+            "probe" => parse_probe(rest).map(Request::Probe),
             "version" => alone(rest, Request::Version),
             _ => Err(Refused::UnknownRequest),
         }
@@ -164,6 +203,13 @@ impl fmt::Display for Request {
             }
             Request::Resign(ResignRequest { name, wanted_for: None }) => write!(f, "resign -- {name}"),
             Request::Restore(name) => write!(f, "restore -- {name}"),
+            Request::Drain(ServerRequest { service, server }) => write!(f, "drain -- {service} {server}"),
+            Request::Undrain(ServerRequest { service, server }) => {
+                write!(f, "undrain -- {service} {server}")
+            }
+            Request::Probe(ProbeRequest { server: ServerRequest { service, server }, json }) => {
+                write!(f, "probe{} -- {service} {server}", if *json { " --json" } else { "" })
+            }
             Request::Version => f.write_str("version"),
         }
     }
@@ -206,6 +252,31 @@ fn parse_resign(rest: &str) -> Result<ResignRequest, Refused> {
         _ => (None, rest),
     };
     Ok(ResignRequest { name: parse_instance(rest)?, wanted_for })
+}
+
+fn parse_probe(rest: &str) -> Result<ProbeRequest, Refused> {
+    let (json, rest) = match split_word(rest) {
+        ("--json", after) => (true, after),
+        _ => (false, rest),
+    };
+    Ok(ProbeRequest { server: parse_server(rest)?, json })
+}
+
+/// A service's name, after `--` where it begins with `-`, and a server: the last word, so that the name may
+/// hold spaces.
+fn parse_server(rest: &str) -> Result<ServerRequest, Refused> {
+    let rest = match split_word(rest) {
+        ("--", after) => after,
+        (word, _) if word.starts_with('-') => return Err(Refused::UnknownOption),
+        _ => rest,
+    };
+    let (service, server) = rest.rsplit_once(char::is_whitespace).ok_or(Refused::NoServer)?;
+    let service = service.trim_end();
+    if service.is_empty() {
+        return Err(Refused::NoServer);
+    }
+    let server = ServerWord::try_from(server).map_err(|_| Refused::BadServer)?;
+    Ok(ServerRequest { service: Name::try_from(service).map_err(|_| Refused::BadName)?, server })
 }
 
 /// A name, after `--` where it begins with `-`.
@@ -269,6 +340,10 @@ mod tests {
         Name::try_from(text).unwrap()
     }
 
+    fn server(service: &str, server: &str) -> ServerRequest {
+        ServerRequest { service: name(service), server: ServerWord::try_from(server).unwrap() }
+    }
+
     #[test]
     fn what_is_printed_is_read_back() {
         let requests = [
@@ -282,6 +357,10 @@ mod tests {
             Request::Resign(ResignRequest { name: name("VI 1"), wanted_for: None }),
             Request::Resign(ResignRequest { name: name("-x"), wanted_for: parse_span("10m") }),
             Request::Restore(name("--for")),
+            Request::Drain(server("web", "10.0.0.11:80")),
+            Request::Undrain(server("my web site", "[2001:db8::1]:80")),
+            Request::Probe(ProbeRequest { server: server("--json", "www.example.org"), json: false }),
+            Request::Probe(ProbeRequest { server: server(&"n".repeat(64), &"h".repeat(259)), json: true }),
             Request::Version,
         ];
         for request in requests {
@@ -303,6 +382,11 @@ mod tests {
         );
         assert_eq!(Request::parse("  status   web "), Ok(status(Format::Text, false, Some("web"))));
         assert_eq!(Request::parse("status --json VI 1"), Ok(status(Format::Json, false, Some("VI 1"))));
+        assert_eq!(
+            Request::parse("drain my  site   10.0.0.11 "),
+            Ok(Request::Drain(server("my  site", "10.0.0.11"))),
+            "the server is the last word"
+        );
     }
 
     #[test]
@@ -330,11 +414,24 @@ mod tests {
             ("restore", Refused::NoName),
             ("restore --", Refused::NoName),
             ("restore --now VI_1", Refused::UnknownOption),
+            ("drain", Refused::NoServer),
+            ("drain web", Refused::NoServer),
+            ("drain --", Refused::NoServer),
+            ("drain -- web", Refused::NoServer),
+            ("drain --json web 10.0.0.11", Refused::UnknownOption),
+            ("undrain", Refused::NoServer),
+            ("probe --json", Refused::NoServer),
+            ("probe --xml web 10.0.0.11", Refused::UnknownOption),
+            ("probe -v web 10.0.0.11", Refused::UnknownOption),
         ] {
             assert_eq!(Request::parse(line), Err(why), "law 4: {line:?} must be refused with its reason");
         }
         let long = format!("status {}", "x".repeat(limits::NAME_MAX + 1));
         assert_eq!(Request::parse(&long), Err(Refused::BadName), "a cut name would show another object");
+        let long = format!("drain {} 10.0.0.11", "x".repeat(limits::NAME_MAX + 1));
+        assert_eq!(Request::parse(&long), Err(Refused::BadName));
+        let long = format!("drain web {}", "x".repeat(limits::HOST_NAME_MAX + 7));
+        assert_eq!(Request::parse(&long), Err(Refused::BadServer), "a cut server would be another one");
         let longer = "x".repeat(limits::REQUEST_MAX + 1);
         assert_eq!(Request::parse(&longer), Err(Refused::TooLong), "the limit holds for every caller");
     }

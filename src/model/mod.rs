@@ -7,6 +7,7 @@
 mod address;
 mod balance;
 mod diagnostic;
+mod nearest;
 mod net;
 mod notify;
 pub mod status;
@@ -25,6 +26,7 @@ pub use balance::{
     UdpCheck,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
+pub use nearest::{nearest, slips};
 pub use net::{Cidr, IfName, Name, Reason, Text, cut};
 pub use notify::{Command, Fifo, FifoKind, Fifos, Notify, Realtime, Supervised};
 pub use track::{Track, TrackKind, TrackUse};

@@ -3,8 +3,8 @@
 //! Everything is an age or a length of time, never a date: these boxes have no clock worth the name.
 
 use super::{
-    Cidr, DaemonRole, Family, Front, IfName, Method, Name, Protocol, Reason, Scheduler, ServerAddress, Text,
-    Version, diagnostic::Level,
+    Cidr, DaemonRole, Family, Front, IfName, Method, Name, Persistence, Protocol, Reason, Scheduler,
+    ServerAddress, Text, Version, diagnostic::Level,
 };
 use crate::time::Duration;
 use std::net::{IpAddr, SocketAddr};
@@ -281,6 +281,8 @@ pub struct ServiceStatus {
     pub front: Front,
     /// Its scheduler.
     pub scheduler: Scheduler,
+    /// Clients stick to a server.
+    pub persistence: Option<Persistence>,
     /// Is the sorry server in the table in place of the servers?
     pub sorry_active: bool,
     /// The sorry server, where there is one.

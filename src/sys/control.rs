@@ -1,7 +1,8 @@
 //! The control socket: one request line in, one reply out, then the connection ends (`control`).
 //!
 //! Nothing here waits: a client that is slow to ask or to read has [`TIMEOUT`] for all of it, and there are
-//! at most [`limits::CONTROL_CONNECTIONS_MAX`] of them.
+//! at most [`limits::CONTROL_CONNECTIONS_MAX`] of them. An answer may come later than its question
+//! ([`Answer::Later`]); a client that hangs up meanwhile is forgotten.
 
 use super::poll::{Interest, PollSet};
 use crate::control::{FRAMED, Refused, Reply, Request, header};
@@ -28,13 +29,32 @@ pub struct ControlServer {
     slot: Option<usize>,
     paused_until: Option<Instant>,
     connections: heapless::Vec<Connection, { limits::CONTROL_CONNECTIONS_MAX }>,
+    /// The number of the next connection, wrapping.
+    next_ticket: u32,
     path: PathBuf,
     /// Device and inode of the socket's file: that of another daemon is not removed.
     identity: Option<(u64, u64)>,
 }
 
+/// A question that is answered later: the number of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(u32);
+
+/// When a question is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// At once.
+    Now(Reply),
+    /// By [`ControlServer::reply`], before `by`. After that the connection is closed without a word.
+    Later {
+        /// The last moment.
+        by: Instant,
+    },
+}
+
 #[derive(Debug)]
 struct Connection {
+    ticket: Ticket,
     stream: UnixStream,
     slot: Option<usize>,
     close_at: Instant,
@@ -43,8 +63,17 @@ struct Connection {
 
 #[derive(Debug)]
 enum State {
-    Asking { line: Vec<u8> },
-    Answering { bytes: Vec<u8>, sent: usize },
+    Asking {
+        line: Vec<u8>,
+    },
+    /// The answer comes later, with its header line or without.
+    Waiting {
+        framed: bool,
+    },
+    Answering {
+        bytes: Vec<u8>,
+        sent: usize,
+    },
 }
 
 /// What a connection's turn came to.
@@ -86,6 +115,7 @@ impl ControlServer {
             slot: None,
             paused_until: None,
             connections: heapless::Vec::new(),
+            next_ticket: 0,
             path: path.to_path_buf(),
             identity,
         })
@@ -100,6 +130,7 @@ impl ControlServer {
         for connection in &mut self.connections {
             let interest = match connection.state {
                 State::Asking { .. } => Interest::Read,
+                State::Waiting { .. } => Interest::HangUp,
                 State::Answering { .. } => Interest::Write,
             };
             connection.slot = Some(set.add(connection.stream.as_fd(), interest));
@@ -108,7 +139,12 @@ impl ControlServer {
 
     /// Does what `set` says is ready, and closes what is overdue. `answer` is called once for each whole
     /// request that is understood.
-    pub fn process(&mut self, now: Instant, set: &PollSet, answer: &mut dyn FnMut(Request) -> Reply) {
+    pub fn process(
+        &mut self,
+        now: Instant,
+        set: &PollSet,
+        answer: &mut dyn FnMut(Request, Ticket) -> Answer,
+    ) {
         self.connections.retain_mut(|connection| {
             let ready = connection.slot.take().is_some_and(|slot| set.is_ready(slot));
             let turn = if ready { connection.turn(answer) } else { Turn::Goes };
@@ -120,6 +156,25 @@ impl ControlServer {
         if self.slot.take().is_some_and(|slot| set.is_ready(slot)) {
             self.accept(now);
         }
+    }
+
+    /// The answer that was to come later; it is sent in the next turns. A client that is gone gets none.
+    pub fn reply(&mut self, now: Instant, ticket: Ticket, reply: &Reply) {
+        let Some(connection) = self.connections.iter_mut().find(|c| c.ticket == ticket) else { return };
+        if let State::Waiting { framed } = connection.state {
+            let bytes = if framed { self::framed(reply) } else { reply.body.clone().into_bytes() };
+            connection.state = State::Answering { bytes, sent: 0 };
+            connection.close_at = now + TIMEOUT;
+        }
+    }
+
+    /// Does somebody still wait for this answer?
+    pub fn is_awaited(&self, ticket: Ticket) -> bool {
+        let is_waiting = |state: &State| match state {
+            State::Waiting { .. } => true,
+            State::Asking { .. } | State::Answering { .. } => false,
+        };
+        self.connections.iter().any(|c| c.ticket == ticket && is_waiting(&c.state))
     }
 
     /// When [`ControlServer::process`] wants to be called although nothing is ready.
@@ -143,7 +198,10 @@ impl ControlServer {
             if stream.set_nonblocking(true).is_err() {
                 continue;
             }
+            let ticket = Ticket(self.next_ticket);
+            self.next_ticket = self.next_ticket.wrapping_add(1);
             let connection = Connection {
+                ticket,
                 stream,
                 slot: None,
                 close_at: now + TIMEOUT,
@@ -165,18 +223,33 @@ impl Drop for ControlServer {
 }
 
 impl Connection {
-    fn turn(&mut self, answer: &mut dyn FnMut(Request) -> Reply) -> Turn {
+    fn turn(&mut self, answer: &mut dyn FnMut(Request, Ticket) -> Answer) -> Turn {
         if let State::Asking { line } = &mut self.state {
-            let bytes = match read_line(&mut self.stream, line) {
+            let (framed, reply) = match read_line(&mut self.stream, line) {
                 Asked::Partial => return Turn::Goes,
                 Asked::Ended => return Turn::Over,
-                Asked::Line => answer_line(line, answer),
-                Asked::TooLong => answer_too_long(line),
+                Asked::Line => answer_line(line, self.ticket, answer),
+                Asked::TooLong => {
+                    let framed = line.starts_with(FRAMED.as_bytes());
+                    (framed, Answer::Now(Reply::refused(Refused::TooLong)))
+                }
             };
-            self.state = State::Answering { bytes, sent: 0 };
+            self.state = match reply {
+                Answer::Now(reply) if framed => State::Answering { bytes: self::framed(&reply), sent: 0 },
+                Answer::Now(reply) => State::Answering { bytes: reply.body.into_bytes(), sent: 0 },
+                Answer::Later { by } => {
+                    self.close_at = by;
+                    State::Waiting { framed }
+                }
+            };
+            if let State::Waiting { .. } = self.state {
+                return Turn::Goes;
+            }
         }
         match &mut self.state {
             State::Asking { .. } => Turn::Goes,
+            // Nothing else wakes it before its answer is there.
+            State::Waiting { .. } => Turn::Over,
             State::Answering { bytes, sent } => match write_rest(&mut self.stream, bytes, sent) {
                 Turn::Goes => Turn::Goes,
                 Turn::Over => {
@@ -222,20 +295,22 @@ fn read_line(stream: &mut UnixStream, line: &mut Vec<u8>) -> Asked {
     }
 }
 
-fn answer_line(line: &[u8], answer: &mut dyn FnMut(Request) -> Reply) -> Vec<u8> {
+/// With or without its header line, and what is answered.
+fn answer_line(
+    line: &[u8],
+    ticket: Ticket,
+    answer: &mut dyn FnMut(Request, Ticket) -> Answer,
+) -> (bool, Answer) {
     let text = String::from_utf8_lossy(line);
-    match text.strip_prefix(FRAMED) {
-        Some(request) => {
-            let reply = Request::parse(request).map_or_else(Reply::refused, answer);
-            framed(&reply)
-        }
-        None => Request::parse(&text).map_or_else(Reply::refused, answer).body.into_bytes(),
-    }
-}
-
-fn answer_too_long(line: &[u8]) -> Vec<u8> {
-    let reply = Reply::refused(Refused::TooLong);
-    if line.starts_with(FRAMED.as_bytes()) { framed(&reply) } else { reply.body.into_bytes() }
+    let (framed, request) = match text.strip_prefix(FRAMED) {
+        Some(request) => (true, request),
+        None => (false, text.as_ref()),
+    };
+    let answer = match Request::parse(request) {
+        Ok(request) => answer(request, ticket),
+        Err(why) => Answer::Now(Reply::refused(why)),
+    };
+    (framed, answer)
 }
 
 fn framed(reply: &Reply) -> Vec<u8> {
@@ -306,228 +381,4 @@ fn explain(error: &io::Error, what: &str) -> io::Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sys::client::{self, Failure};
-    use std::time::{Duration as StdDuration, Instant as StdInstant};
-
-    /// A directory of this test's own, gone with it.
-    struct Dir(PathBuf);
-
-    impl Dir {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("vipd-control-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&path);
-            Dir(path)
-        }
-
-        fn socket(&self) -> PathBuf {
-            self.0.join("run").join("control.sock")
-        }
-    }
-
-    impl Drop for Dir {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn t(seconds: i64) -> Instant {
-        Instant::from_secs(seconds)
-    }
-
-    /// One turn of the loop, at most 50 ms of waiting.
-    fn turn(server: &mut ControlServer, now: Instant, answer: &mut dyn FnMut(Request) -> Reply) {
-        let mut set = PollSet::new();
-        server.register(&mut set);
-        set.wait(Some(Duration::from_millis(50))).unwrap();
-        server.process(now, &set, answer);
-    }
-
-    fn version(request: Request) -> Reply {
-        assert_eq!(request, Request::Version, "another request was handed on than was asked");
-        Reply { code: 1, body: "vipd 1\n".into() }
-    }
-
-    /// Sends `bytes` and reads all there is until the daemon closes.
-    fn exchange(server: &mut ControlServer, path: &Path, bytes: &[u8]) -> String {
-        let mut stream = UnixStream::connect(path).unwrap();
-        stream.write_all(bytes).unwrap();
-        for _ in 0..5 {
-            turn(server, t(0), &mut version);
-        }
-        stream.set_read_timeout(Some(StdDuration::from_secs(2))).unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        text
-    }
-
-    #[test]
-    fn a_line_in_a_reply_out() {
-        let dir = Dir::new("line");
-        let mut server = ControlServer::bind(&dir.socket()).unwrap();
-        let mode = fs::metadata(dir.socket()).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o660, "everybody could make the router reload");
-        let got = exchange(&mut server, &dir.socket(), b"version\n");
-        assert_eq!(got, "vipd 1\n", "a person with nc wants the text alone");
-        let got = exchange(&mut server, &dir.socket(), b"vipd1 version\n");
-        assert_eq!(got, "vipd1 code=1 bytes=7\nvipd 1\n", "the command could not know its exit code");
-        let got = exchange(&mut server, &dir.socket(), b"vipd1 verson\n");
-        assert!(got.starts_with("vipd1 code=2 "), "law 4: not understood is said: {got}");
-        let got = exchange(&mut server, &dir.socket(), &[0xff, 0xfe, b'\n']);
-        assert!(got.starts_with("vipd: unknown request"), "bytes that are no text are answered, too: {got}");
-        assert!(server.connections.is_empty(), "an answered connection must be closed");
-        assert_eq!(server.next_deadline(), None, "the loop would wake for nobody");
-    }
-
-    #[test]
-    fn a_line_may_come_in_pieces_or_end_with_the_file() {
-        let dir = Dir::new("pieces");
-        let mut server = ControlServer::bind(&dir.socket()).unwrap();
-        let mut stream = UnixStream::connect(dir.socket()).unwrap();
-        for piece in ["ver", "si", "on"] {
-            stream.write_all(piece.as_bytes()).unwrap();
-            turn(&mut server, t(0), &mut version);
-            turn(&mut server, t(0), &mut version);
-        }
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
-        turn(&mut server, t(0), &mut version);
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "vipd 1\n", "`printf version | nc -U` must work, too");
-    }
-
-    #[test]
-    fn an_endless_line_is_refused() {
-        let dir = Dir::new("endless");
-        let mut server = ControlServer::bind(&dir.socket()).unwrap();
-        let got = exchange(&mut server, &dir.socket(), &[b'x'; 5000]);
-        assert!(got.contains("more than 512 bytes"), "no client may make us keep what it sends: {got}");
-    }
-
-    #[test]
-    fn slow_clients_go_and_too_many_are_turned_away() {
-        let dir = Dir::new("slow");
-        let mut server = ControlServer::bind(&dir.socket()).unwrap();
-        let silent: Vec<UnixStream> = (0..limits::CONTROL_CONNECTIONS_MAX)
-            .map(|_| {
-                let stream = UnixStream::connect(dir.socket()).unwrap();
-                turn(&mut server, t(0), &mut version);
-                stream
-            })
-            .collect();
-        assert_eq!(server.connections.len(), silent.len());
-        let failure = {
-            let mut one_more = UnixStream::connect(dir.socket()).unwrap();
-            turn(&mut server, t(1), &mut version);
-            let mut text = String::new();
-            one_more.read_to_string(&mut text).unwrap();
-            text
-        };
-        assert!(failure.contains("busy"), "limits.rs: more are closed at once: {failure}");
-        assert_eq!(server.next_deadline(), Some(t(5)), "the loop must wake to close them");
-        turn(&mut server, t(4), &mut version);
-        assert_eq!(server.connections.len(), silent.len(), "five seconds are theirs");
-        turn(&mut server, t(5), &mut version);
-        assert!(server.connections.is_empty(), "eight silent clients would lock the operator out");
-    }
-
-    #[test]
-    fn a_slow_reader_never_blocks() {
-        let dir = Dir::new("reader");
-        let mut server = ControlServer::bind(&dir.socket()).unwrap();
-        let mut stream = UnixStream::connect(dir.socket()).unwrap();
-        stream.write_all(b"version\n").unwrap();
-        let long = "x".repeat(4 << 20);
-        let begin = StdInstant::now();
-        for _ in 0..4 {
-            turn(&mut server, t(0), &mut |_| Reply::done(long.clone()));
-        }
-        assert!(begin.elapsed() < StdDuration::from_secs(1), "law 1: the loop must not wait for a reader");
-        assert_eq!(server.connections.len(), 1, "what is left is sent when there is room");
-        stream.set_nonblocking(true).unwrap();
-        let mut got = 0;
-        let mut buffer = vec![0; 1 << 20];
-        for _ in 0..200 {
-            while let Ok(n) = stream.read(&mut buffer) {
-                got += n;
-                if n == 0 {
-                    break;
-                }
-            }
-            if server.connections.is_empty() {
-                break;
-            }
-            turn(&mut server, t(1), &mut version);
-        }
-        assert_eq!(got, long.len(), "a slow reader gets all of it");
-    }
-
-    #[test]
-    fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
-        let dir = Dir::new("stale");
-        let path = dir.socket();
-        let server = ControlServer::bind(&path).unwrap();
-        let error = ControlServer::bind(&path).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::AddrInUse, "two daemons would fight over the addresses");
-        assert!(error.to_string().contains("another vipd listens on"), "{error}");
-        drop(server);
-        assert!(!path.exists(), "the file goes with the daemon");
-
-        drop(UnixListener::bind(&path).unwrap());
-        assert!(path.exists(), "std leaves the file: as a killed daemon does");
-        let server = ControlServer::bind(&path).unwrap();
-        fs::remove_file(&path).unwrap();
-        let other = ControlServer::bind(&path).unwrap();
-        drop(server);
-        assert!(path.exists(), "the socket of the daemon that came after us is not ours to remove");
-        drop(other);
-
-        fs::write(&path, "precious").unwrap();
-        let error = ControlServer::bind(&path).unwrap_err();
-        assert_eq!(
-            error.kind(),
-            ErrorKind::AlreadyExists,
-            "--socket /etc/vipd.toml must not eat the file: {error}"
-        );
-        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
-    }
-
-    #[test]
-    fn the_client_knows_why_there_is_no_answer() {
-        let dir = Dir::new("client");
-        let path = dir.socket();
-        let ask = |ms| client::ask(&path, "status", Duration::from_millis(ms));
-        let failure = ask(200).unwrap_err();
-        assert!(matches!(failure, Failure::NotRunning(_)), "no file: not running: {failure}");
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        drop(UnixListener::bind(&path).unwrap());
-        let failure = ask(200).unwrap_err();
-        assert_eq!(failure.code(), 3, "a file that nobody listens on: not running: {failure}");
-        fs::remove_file(&path).unwrap();
-
-        let silent = UnixListener::bind(&path).unwrap();
-        let begin = StdInstant::now();
-        let failure = ask(200).unwrap_err();
-        assert_eq!(failure.code(), 4, "a daemon that hangs is not one that is gone: {failure}");
-        assert!(begin.elapsed() < StdDuration::from_secs(1), "the deadline is one for all of it");
-        drop(silent);
-    }
-
-    #[test]
-    fn the_client_takes_no_half_reply() {
-        for (reply, want) in [
-            ("", "without an answer"),
-            ("vipd1 code=0 bytes=100\nhalf", "cut short"),
-            ("vipd: busy\n", "busy"),
-        ] {
-            let (mut ours, mut theirs) = UnixStream::pair().unwrap();
-            ours.set_nonblocking(true).unwrap();
-            theirs.write_all(reply.as_bytes()).unwrap();
-            theirs.shutdown(std::net::Shutdown::Write).unwrap();
-            let error = client::converse(&mut ours, "status", StdInstant::now() + StdDuration::from_secs(1));
-            let error = error.unwrap_err().to_string();
-            assert!(error.contains(want), "{reply:?} is not an answer; said: {error}");
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! `vipd run`: the loop. One thread, one `ppoll`, nothing that waits (law 1).
 
+mod answer;
+
 use super::clock;
 use super::control::ControlServer;
 use super::errands::Errands;
@@ -14,7 +16,6 @@ use super::rtnl::{Macvlan, Rtnl};
 use super::settings::Settings;
 use super::signals::{Signals, Wish};
 use crate::config;
-use crate::control::{Reply, Request};
 use crate::engine::{Action, Actions, Engine, Event, LinkName, Refusal};
 use crate::limits;
 use crate::model::{Config, Global, Level};
@@ -518,45 +519,6 @@ impl Daemon {
         self.hooks = config.global.clone();
         self.errands.configure(now, &config);
         self.feed(now, Event::Reload(Box::new(config)));
-    }
-
-    fn answer(&mut self, now: Instant) {
-        let mut new = None;
-        let engine = &self.engine;
-        let pending = &mut self.pending;
-        let path = &self.options.config;
-        self.control.process(now, &self.poll, &mut |request| match request {
-            Request::Status(status) => Reply::status(&status, &engine.snapshot(now)),
-            Request::Events(events) => Reply::events(&events, &engine.happenings(now)),
-            Request::Version => Reply::version(),
-            Request::Reload => match Self::reload(path) {
-                Ok(config) => {
-                    new = Some(config);
-                    Reply::done("reloaded\n")
-                }
-                Err(findings) => Reply::failed(findings),
-            },
-            Request::Resign(resign) => match Reply::resign(&resign, &engine.snapshot(now)) {
-                Ok((instance, reply)) => {
-                    let wanted_for = resign.wanted_for.unwrap_or(Duration::MAX);
-                    pending.push_back(Event::Resign { instance, wanted_for });
-                    reply
-                }
-                Err(reply) => reply,
-            },
-            Request::Restore(name) => match Reply::restore(&name, &engine.snapshot(now)) {
-                Ok((instance, reply)) => {
-                    pending.push_back(Event::Resign { instance, wanted_for: Duration::ZERO });
-                    reply
-                }
-                Err(reply) => reply,
-            },
-        });
-        // Before a reload, after which the numbers may be others'.
-        self.feed_pending(now);
-        if let Some(config) = new {
-            self.take_over(now, config);
-        }
     }
 }
 

@@ -12,6 +12,8 @@ pub enum Interest {
     Write,
     /// Either.
     Both,
+    /// That the other side is gone, or an error; both count for every interest.
+    HangUp,
 }
 
 /// The descriptors of one turn. Each component adds its own before the wait, keeps the slot numbers, and asks
@@ -38,6 +40,7 @@ impl PollSet {
             Interest::Read => libc::POLLIN,
             Interest::Write => libc::POLLOUT,
             Interest::Both => libc::POLLIN | libc::POLLOUT,
+            Interest::HangUp => 0,
         };
         let fd: RawFd = fd.as_raw_fd();
         self.fds.push(libc::pollfd { fd, events, revents: 0 });

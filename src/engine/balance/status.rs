@@ -29,6 +29,7 @@ impl Balancer {
             protocol: service.config.protocol,
             front: service.config.front.clone(),
             scheduler: service.config.scheduler.clone(),
+            persistence: service.config.persistence.clone(),
             sorry_active: service.sorry_active(),
             sorry: service.config.sorry.map(|sorry| sorry.address),
             installed: self.table.is_installed(&service.rows),

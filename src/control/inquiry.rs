@@ -1,0 +1,177 @@
+//! The answer to `probe`: one probe of each check of a server, step by step.
+
+use super::age::{Age, Span};
+use super::json::{Json, SCHEMA};
+use super::render::Screen;
+use super::reply::Reply;
+use super::request::ProbeRequest;
+use super::table::{ascii, wrap};
+use super::target::{find, name_of};
+use crate::model::status::Snapshot;
+use crate::model::{Name, Reason, Text, cut};
+use crate::time::Duration;
+
+/// What `vipd probe` has found so far. It counts for no checker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inquiry {
+    /// The service.
+    pub service: Name,
+    /// The server, as configured.
+    pub server: Text,
+    /// Index of the service in `Config::services`, of the server in its servers.
+    pub place: (usize, usize),
+    /// What its checkers say, before the probe: `up for 2h00m, weight 1`.
+    pub state: Text,
+    /// One for each of its checks, in the order of the configuration.
+    pub findings: Vec<Finding>,
+    json: bool,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// `tcp`, `http`, ...: as in [`crate::model::status::CheckStatus::kind`].
+    pub kind: &'static str,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// From its start to its end; `None` where there was nothing to wait for, or it goes on.
+    pub took: Option<Duration>,
+    /// What happened, and how long after the start.
+    pub steps: Vec<(Duration, Reason)>,
+}
+
+/// How a probe ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on.
+    Open,
+    /// As wanted.
+    Passed,
+    /// The server failed it.
+    Failed(Reason),
+    /// It could not be made: that says nothing of the server.
+    NotRun(Reason),
+}
+
+impl Verdict {
+    /// A stable word for programs.
+    const fn word(&self) -> &'static str {
+        match self {
+            Verdict::Open => "open",
+            Verdict::Passed => "passed",
+            Verdict::Failed(_) => "failed",
+            Verdict::NotRun(_) => "not_run",
+        }
+    }
+
+    fn reason(&self) -> &str {
+        match self {
+            Verdict::Open => "no result in time",
+            Verdict::Passed => "",
+            Verdict::Failed(reason) | Verdict::NotRun(reason) => reason,
+        }
+    }
+}
+
+impl Inquiry {
+    /// Begins: finds the server that is meant.
+    ///
+    /// # Errors
+    /// The reply where there is no such server, or more than one.
+    pub fn begin(request: &ProbeRequest, snapshot: &Snapshot) -> Result<Self, Reply> {
+        let target = find(&request.server, snapshot)?;
+        let s = target.server;
+        let up = match (s.up, s.known) {
+            (true, true) => "up",
+            (true, false) => "taken as up",
+            (false, true) => "down",
+            (false, false) => "not up yet",
+        };
+        let drained = if s.draining { ", drained" } else { "" };
+        let findings = s.checks.iter().map(|check| Finding {
+            kind: check.kind,
+            verdict: Verdict::Open,
+            took: None,
+            steps: Vec::new(),
+        });
+        Ok(Inquiry {
+            service: target.service.name.clone(),
+            server: cut(format_args!("{}", name_of(s))),
+            place: (target.service_at, target.server_at),
+            state: cut(format_args!("{up} for {}, weight {}{drained}", Age(s.since), s.weight)),
+            findings: findings.collect(),
+            json: request.json,
+        })
+    }
+
+    /// The reply, as far as things are known. Code 0: all passed; 1 otherwise.
+    pub fn reply(&self) -> Reply {
+        let all_passed = self.findings.iter().all(|finding| finding.verdict == Verdict::Passed);
+        Reply { code: u8::from(!all_passed), body: if self.json { self.to_json() } else { self.text() } }
+    }
+
+    fn text(&self) -> String {
+        let width = Screen::default().columns;
+        let mut lines = vec![format!("{} {}: {}", ascii(&self.service), ascii(&self.server), self.state)];
+        if self.findings.is_empty() {
+            lines.push("It has no check: it is always taken as up.".to_owned());
+        }
+        let is_one = self.findings.len() == 1;
+        for (number, finding) in (1..).zip(&self.findings) {
+            let number = if is_one { String::new() } else { format!(" {number}") };
+            let took = finding.took.map(|took| format!(" after {}", Micros(took))).unwrap_or_default();
+            let kind = finding.kind;
+            let verdict = match &finding.verdict {
+                Verdict::Open => format!("check{number}, {kind}: no result in time"),
+                Verdict::Passed => format!("check{number}, {kind}: passed{took}"),
+                Verdict::Failed(why) => format!("check{number}, {kind}: FAILED{took}: {}", ascii(why)),
+                Verdict::NotRun(why) => format!("check{number}, {kind}: could not be made: {}", ascii(why)),
+            };
+            lines.extend(wrap(&verdict, width, 2));
+            for (at, what) in &finding.steps {
+                lines.extend(wrap(&format!("{:>10}  {}", Micros(*at).to_string(), ascii(what)), width, 12));
+            }
+        }
+        lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+    }
+
+    fn to_json(&self) -> String {
+        let mut json = Json::default();
+        json.object(|json| {
+            json.key("schema").number(SCHEMA);
+            json.key("service").text(&self.service);
+            json.key("server").text(&self.server);
+            json.key("checks").array(&self.findings, |json, finding| {
+                let Finding { kind, verdict, took, steps } = finding;
+                json.object(|json| {
+                    json.key("kind").text(kind);
+                    json.key("result").text(verdict.word());
+                    json.key("reason").text(verdict.reason());
+                    json.key("took_us").optional(*took, |json, took| json.number(took.total_micros()));
+                    json.key("steps").array(steps, |json, (at, what)| {
+                        json.object(|json| {
+                            json.key("at_us").number(at.total_micros());
+                            json.key("what").text(what);
+                        });
+                    });
+                });
+            });
+        });
+        json.finish()
+    }
+}
+
+/// A time in which microseconds count: `0.412ms`, `12.3ms`, `1.204s`, and from ten seconds on as [`Span`].
+struct Micros(Duration);
+
+impl core::fmt::Display for Micros {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let micros = self.0.total_micros();
+        match micros {
+            0..10_000 => write!(f, "{}.{:03}ms", micros / 1000, micros % 1000),
+            10_000..1_000_000 => write!(f, "{}.{}ms", micros / 1000, micros % 1000 / 100),
+            1_000_000..10_000_000 => write!(f, "{}.{:03}s", micros / 1_000_000, micros % 1_000_000 / 1000),
+            _ => Span(self.0).fmt(f),
+        }
+    }
+}
