@@ -77,6 +77,7 @@ impl Epoll {
             Interest::Read => libc::EPOLLIN,
             Interest::Write => libc::EPOLLOUT,
             Interest::Both => libc::EPOLLIN | libc::EPOLLOUT,
+            Interest::HangUp => 0,
         };
         let mut event = libc::epoll_event { events: bits as u32, u64: key };
         // SAFETY: the event lives until the call is over.
@@ -91,6 +92,7 @@ pub(super) fn look(fd: BorrowedFd<'_>, interest: Interest) -> Option<Ready> {
         Interest::Read => libc::POLLIN,
         Interest::Write => libc::POLLOUT,
         Interest::Both => libc::POLLIN | libc::POLLOUT,
+        Interest::HangUp => 0,
     };
     let mut look = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
     // SAFETY: one descriptor, which is ours until the call is over.
