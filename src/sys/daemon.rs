@@ -6,7 +6,7 @@ use super::clock;
 use super::control::ControlServer;
 use super::errands::Errands;
 use super::file::{read_config, read_key};
-use super::ipvs::IpvsSocket;
+use super::ipvs::{IpvsSettings, IpvsSocket, OwnServices};
 use super::log::{self as lines, LogTarget};
 use super::packet::{PacketSockets, frame_buffer};
 use super::poll::PollSet;
@@ -18,7 +18,7 @@ use super::signals::{Signals, Wish};
 use crate::config;
 use crate::engine::{Action, Actions, Engine, Event, LinkName, Refusal};
 use crate::limits;
-use crate::model::{Config, Global, Level};
+use crate::model::{Config, Global, IpvsSetting, Level};
 use crate::time::{Duration, Instant};
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use std::collections::VecDeque;
@@ -115,6 +115,8 @@ struct Daemon {
     ipvs: IpvsSocket,
     packets: PacketSockets,
     settings: Settings,
+    ipvs_settings: IpvsSettings,
+    own_services: OwnServices,
     endings: VecDeque<Ending>,
     prober: Prober,
     errands: Errands,
@@ -152,6 +154,8 @@ impl Daemon {
             ipvs,
             packets,
             settings: Settings::open(Settings::beside(&options.socket)),
+            ipvs_settings: IpvsSettings::open(&options.socket),
+            own_services: OwnServices::beside(&options.socket),
             endings: VecDeque::new(),
             prober: Prober::new(),
             errands: Errands::open().map_err(|e| say("programs", &e))?,
@@ -176,6 +180,8 @@ impl Daemon {
             self.errands.shutdown(clock::now);
             return EXIT_DONE;
         }
+        self.ipvs_settings.settle(wanted_by(config));
+        self.feed(clock::now(), Event::ServicesLeft(self.own_services.read()));
         self.rtnl.start_dump();
         super::ready::notify("READY=1");
         // The file was read before the script ran.
@@ -197,6 +203,8 @@ impl Daemon {
         super::ready::notify("STOPPING=1");
         self.end_links(clock::now(), |_| true);
         self.settings.settle(&mut self.rtnl);
+        self.ipvs_settings.settle(|_| false);
+        self.own_services.store(self.engine.own_services());
         self.prober.shutdown();
         self.errands.shutdown(clock::now);
         if let Some(command) = &self.hooks.stop_script {
@@ -269,6 +277,7 @@ impl Daemon {
         self.feed_pending(now);
         // 8. The control socket.
         self.answer(now);
+        self.own_services.store(self.engine.own_services());
         Ok(())
     }
 
@@ -425,9 +434,9 @@ impl Daemon {
                     self.settings.release(&mut self.rtnl, index, setting);
                 }
                 Action::Resolve(_) => {}
-                Action::HoldIpvsSetting { name: _, value: _ } => {}
-                Action::ReleaseIpvsSetting { name: _ } => {}
-                Action::RememberServices => {}
+                Action::HoldIpvsSetting { name, value } => self.ipvs_settings.hold(&name, &value),
+                Action::ReleaseIpvsSetting { name } => self.ipvs_settings.release(&name),
+                Action::RememberServices => self.own_services.note_change(),
                 Action::SettingsSettled => self.settings.settle(&mut self.rtnl),
                 Action::Run(id) => {
                     self.flush_addresses(now);
@@ -513,6 +522,7 @@ impl Daemon {
     fn take_over(&mut self, now: Instant, config: Config) {
         self.ipvs.set_needs(needs(&config));
         self.ipvs.set_interface(config.ipvs.interface);
+        self.ipvs_settings.settle(wanted_by(&config));
         for finding in programs::findings(&config) {
             log::warn!("{finding}");
         }
@@ -539,4 +549,9 @@ fn needs(config: &Config) -> impl Iterator<Item = (&str, Option<&str>)> {
         let engine = service.persistence.as_ref().and_then(|persistence| persistence.engine.as_deref());
         (service.scheduler.as_str(), engine)
     })
+}
+
+/// Is it one of the configuration's settings of IPVS?
+fn wanted_by(config: &Config) -> impl Fn(&IpvsSetting) -> bool {
+    |name| config.ipvs.settings.iter().any(|(wanted, _)| wanted == name)
 }

@@ -7,7 +7,12 @@
 
 mod exchange;
 mod modules;
+mod services;
+mod settings;
 mod sockopt;
+
+pub use self::services::OwnServices;
+pub use self::settings::IpvsSettings;
 
 use self::exchange::{Exchange, Next};
 use self::modules::{Modules, Needs};

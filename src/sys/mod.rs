@@ -23,6 +23,7 @@ pub mod prober;
 pub mod programs;
 mod ready;
 pub mod realtime;
+mod record;
 pub mod rtnl;
 pub mod runner;
 mod sandbox;

@@ -3,23 +3,20 @@
 //! directory. A reboot takes the settings away, so the file says of which boot it is.
 
 use super::file;
+use super::record::Record;
 use super::rtnl::Rtnl;
 use crate::engine::{LinkName, Refusal, Setting};
 use crate::limits;
 use crate::wire::rtnetlink::ipv4_setting;
-use std::fs;
-use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// What is held, and what was there before.
 #[derive(Debug)]
 pub struct Settings {
-    file: PathBuf,
+    record: Record,
     held: Vec<Held>,
     /// Left by an earlier run, and not held again yet; or not put back, because the kernel refused.
     orphans: Vec<Saved>,
-    /// First line of the file: which boot it is.
-    head: String,
     is_warned: bool,
 }
 
@@ -65,19 +62,13 @@ impl Settings {
     /// Reads what an earlier run left in `file`. Lines that cannot be read are of no use to anybody, nor is a
     /// file of another boot: the indexes in it are those of other interfaces.
     pub fn open(file: PathBuf) -> Self {
-        let head = head();
-        let text = match file::read_own(&file, FILE_MAX) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(e) => {
-                if e.kind() != ErrorKind::NotFound {
-                    log::warn!("{}: {e}; settings that an earlier run left stay", file.display());
-                }
-                String::new()
-            }
-        };
-        let lines = text.strip_prefix(&head).unwrap_or_default().lines();
-        let orphans: Vec<Saved> = lines.filter_map(Saved::parse).take(limits::SETTINGS_MAX).collect();
-        Settings { file, held: Vec::new(), orphans, head, is_warned: false }
+        let record = Record::new(file);
+        let text = record.read(FILE_MAX).unwrap_or_else(|e| {
+            log::warn!("{}: {e}; settings that an earlier run left stay", record.path().display());
+            String::new()
+        });
+        let orphans: Vec<Saved> = text.lines().filter_map(Saved::parse).take(limits::SETTINGS_MAX).collect();
+        Settings { record, held: Vec::new(), orphans, is_warned: false }
     }
 
     /// Sets a setting to what its holders need; the first who does saves what was there. More than
@@ -195,33 +186,16 @@ impl Settings {
 
     /// Writes the file anew, in one step.
     fn store(&mut self) {
-        if let Err(e) = self.try_store()
+        let all = self.held.iter().map(|held| &held.saved).chain(&self.orphans);
+        let lines: String = all.map(Saved::line).collect();
+        if let Err(e) = self.record.write(&lines)
             && !self.is_warned
         {
             self.is_warned = true;
-            log::warn!("{}: {e}; after a crash, settings stay as they are then", self.file.display());
+            let file = self.record.path().display();
+            log::warn!("{file}: {e}; after a crash, settings stay as they are then");
         }
     }
-
-    fn try_store(&self) -> io::Result<()> {
-        let mut text = self.head.clone();
-        for saved in self.held.iter().map(|held| &held.saved).chain(&self.orphans) {
-            text.push_str(&saved.line());
-        }
-        if text == self.head {
-            return match fs::remove_file(&self.file) {
-                Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
-                Ok(()) | Err(_) => Ok(()),
-            };
-        }
-        file::replace_own(&self.file, text.as_bytes())
-    }
-}
-
-/// `boot ID`. Where the id cannot be read there is none, and files of all boots are taken for our own.
-fn head() -> String {
-    let id = file::read_small(Path::new("/proc/sys/kernel/random/boot_id"), 64).unwrap_or_default();
-    format!("boot {}\n", String::from_utf8_lossy(&id).trim_end())
 }
 
 /// Bytes of the file that are read: more than the first line and [`limits::SETTINGS_MAX`] others ever have.

@@ -1,5 +1,7 @@
 use super::*;
+use crate::sys::record::head;
 use std::collections::BTreeMap;
+use std::fs;
 
 /// A kernel with interfaces 3 (eth0) and 4 (eth1).
 #[derive(Default)]
@@ -270,7 +272,6 @@ fn a_file_of_another_boot_says_nothing_of_this_one() {
     }
     folder.write(line);
     assert_eq!(Settings::open(folder.file()).orphans.len(), 1);
-    assert_eq!(head().len(), "boot 00000000-0000-0000-0000-000000000000\n".len(), "{:?}", head());
 }
 
 #[test]
