@@ -186,6 +186,7 @@ pub(super) const IN_TABLE: &[(&str, &str, &str)] = &[
     ("[ipvs]", "sync_daemon", "`[ipvs.sync]`"),
     ("[ipvs]", "tcp", "`tcp_timeout`"),
     ("[ipvs]", "tcpfin", "`tcp_fin_timeout`"),
+    ("[ipvs]", "timeouts", "`tcp_timeout`, `tcp_fin_timeout` and `udp_timeout`"),
     ("[ipvs]", "udp", "`udp_timeout`"),
     ("[[vrrp]]", "notify_stop", "`notify = { stop = \"/path\" }`"),
     ("a command", "command", "`run`"),

@@ -284,7 +284,10 @@ impl<'t> Table<'t> {
         }
         for (key, example) in self.missing {
             let quoted = format!("`{key}`");
-            if !hints.iter().any(|hint| hint.contains(&quoted)) {
+            // The example may name other keys that would do as well.
+            let others = example.split('`').skip(1).step_by(2).map(|other| format!("`{other}`"));
+            let mut instead = others.chain([quoted.clone()]);
+            if !instead.any(|key| hints.iter().any(|hint| hint.contains(&key))) {
                 let what = format!("{} has no {quoted}", self.name);
                 report.missing(self.at, what, format!("Add: {example}"));
             }

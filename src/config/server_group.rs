@@ -7,6 +7,7 @@ use super::report::{At, Report};
 use super::values;
 use crate::limits;
 use crate::model::{Name, Protocol, ServiceKey};
+use core::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -18,14 +19,26 @@ pub(super) struct Draft {
     addresses: Vec<SocketAddr>,
     marks: Vec<u32>,
     ipv6_marks: bool,
+    /// Protocols of the services that have asked for its members.
+    asked: Cell<[bool; 3]>,
 }
 
 impl Draft {
     /// Its members as the services of a service with that protocol; none where the group could not be read.
+    /// A second service of one protocol is refused for the first member alone, and gets no others: thousands
+    /// of services may name one group of a thousand addresses.
     pub(super) fn keys(&self, protocol: Protocol) -> Vec<ServiceKey> {
         let address = |address: &SocketAddr| ServiceKey::Address { protocol, address: *address };
         let mark = |mark: &u32| ServiceKey::Mark { mark: *mark, ipv6: self.ipv6_marks };
-        self.addresses.iter().map(address).chain(self.marks.iter().map(mark)).collect()
+        let all = self.addresses.iter().map(address).chain(self.marks.iter().map(mark));
+        let [tcp, udp, sctp] = self.asked.get();
+        let (before, asked) = match protocol {
+            Protocol::Tcp => (tcp, [true, udp, sctp]),
+            Protocol::Udp => (udp, [tcp, true, sctp]),
+            Protocol::Sctp => (sctp, [tcp, udp, true]),
+        };
+        self.asked.set(asked);
+        all.take(if before { 1 } else { limits::GROUP_KEYS_MAX }).collect()
     }
 }
 
@@ -50,7 +63,14 @@ pub(super) fn group(mut table: Table<'_>, report: &mut Report<'_>) -> Draft {
         report.error(table.key_at("fwmarks"), what, "Split it, or take a mark for all of it.");
     }
     table.finish(report);
-    Draft { at, name, addresses, marks, ipv6_marks: family.is_some_and(|family| family.value) }
+    Draft {
+        at,
+        name,
+        addresses,
+        marks,
+        ipv6_marks: family.is_some_and(|family| family.value),
+        asked: Cell::default(),
+    }
 }
 
 fn addresses(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<SocketAddr> {

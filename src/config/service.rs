@@ -96,7 +96,8 @@ pub(super) fn service(mut table: Table<'_>, scope: &Scope<'_>, report: &mut Repo
         notify.finish(report);
     }
     let defaults = defaults(&mut table, method, scope, report);
-    let servers = server::servers(&mut table, &defaults, &face, scope, report);
+    let mut mails: Vec<usize> = mail.filter(|mail| mail.value).map(|mail| mail.at).into_iter().collect();
+    let servers = server::servers(&mut table, &defaults, &face, scope, &mut mails, report);
     let (quorum, hysteresis) = quorum(&mut table, &servers, report);
     unserved(&table, &servers, sorry.as_ref(), report);
     table.finish(report);
@@ -107,7 +108,7 @@ pub(super) fn service(mut table: Table<'_>, scope: &Scope<'_>, report: &mut Repo
             .filter(|read| read.value.engine.is_some())
             .map(|read| At { at: read.at, value: "a persistence engine" }),
     );
-    draft.mails.extend(mail.filter(|mail| mail.value).map(|mail| mail.at));
+    draft.mails = mails;
     let service = draft.name.as_ref().zip(front).map(|(name, front): (&At<Name>, Front)| Service {
         scheduler: scheduler.map_or_else(default_scheduler, |scheduler| scheduler.value),
         scheduler_flags: flags,
@@ -147,10 +148,10 @@ impl Draft {
                 ServerAddress::Ip(address) => address.is_ipv6(),
                 ServerAddress::Name { ipv6, .. } => *ipv6,
             };
-            if face.keys.iter().any(|key| key.is_ipv6() != ipv6) {
+            if method.forward == Forwarding::Tunnel && face.keys.iter().any(|key| key.is_ipv6() != ipv6) {
                 mixed.push(at);
             }
-            newer.extend(server::needs_netlink(&address, method).map(|value| At { at, value }));
+            newer.extend(method::newer(method, ipv6 && !face.has_ipv6()).map(|value| At { at, value }));
         }
         if face.keys.iter().any(ServiceKey::is_ipv6) {
             newer.push(At { at: face.at, value: "an IPv6 service" });
@@ -166,8 +167,7 @@ impl Draft {
             | CheckKind::Udp(_)
             | CheckKind::Script(_) => None,
         });
-        let mails = servers.iter().filter(|server| server.value.mail == Some(true)).map(|server| server.at);
-        Draft { tracks: tracks.collect(), mails: mails.collect(), name, face, mixed, newer, service: None }
+        Draft { tracks: tracks.collect(), mails: Vec::new(), name, face, mixed, newer, service: None }
     }
 }
 
@@ -191,6 +191,9 @@ fn defaults(table: &mut Table<'_>, method: Method, scope: &Scope<'_>, report: &m
 fn quorum(table: &mut Table<'_>, servers: &[At<Server>], report: &mut Report<'_>) -> (u32, u32) {
     let quorum = table.integer("quorum", 1..=WEIGHT_MAX, report);
     let hysteresis = table.integer("hysteresis", 0..=WEIGHT_MAX, report);
+    if quorum.is_none() && table.has("quorum") {
+        return (1, 0);
+    }
     let least = quorum.map_or(1, |quorum| quorum.value);
     let more = hysteresis.map_or(0, |hysteresis| hysteresis.value);
     if let Some(hysteresis) = hysteresis.filter(|hysteresis| hysteresis.value >= least) {
@@ -201,13 +204,16 @@ fn quorum(table: &mut Table<'_>, servers: &[At<Server>], report: &mut Report<'_>
     let all: u64 = servers.iter().map(|server| u64::from(server.value.weight)).sum();
     let fixed = !servers.iter().any(|server| server.value.checks.iter().any(weighs));
     let needed = u64::from(least) + u64::from(more);
-    if let Some(place) = quorum.or(hysteresis).filter(|_| fixed && !servers.is_empty() && needed > all) {
+    if let Some(place) =
+        quorum.or(hysteresis).filter(|_| fixed && !servers.is_empty() && needed > all && !report.has_errors())
+    {
         let (what, hint) = if u64::from(least) > all {
-            (format!("`quorum` ({least}) is above the weight of all servers ({all})"), "It is never reached.")
+            let what = format!("`quorum` ({least}) is above the weight of all servers ({all})");
+            (what, format!("It counts as {}.", all.max(1)))
         } else {
             let what =
                 format!("`quorum` and `hysteresis` ({needed}) are above the weight of all servers ({all})");
-            (what, "Once lost the quorum is never gained again.")
+            (what, "Once lost the quorum is never gained again.".to_owned())
         };
         report.warning_of_whole(place.at, what, hint);
     }

@@ -25,10 +25,12 @@ const CHECKSUMS: [(&str, TunnelChecksum); 3] =
 
 /// Both keys; what is not given is as `default` has it.
 pub(super) fn method(table: &mut Table<'_>, default: Method, report: &mut Report<'_>) -> Method {
-    let forward = table.choice("forward", &FORWARDS, report).map_or(default.forward, |read| read.value);
+    let given = table.choice("forward", &FORWARDS, report);
+    let forward = given.map_or(default.forward, |read| read.value);
     let own = table.get("tunnel").and_then(|value| tunnel(value, report));
     let is_tunnel = forward == Forwarding::Tunnel;
-    if !is_tunnel && table.has("tunnel") {
+    let known = given.is_some() || !table.has("forward");
+    if known && !is_tunnel && table.has("tunnel") {
         let says = format!("`forward = \"{}\"`", forward.word());
         table.contradict(&["tunnel"], &says, "Did you mean forward = \"tunnel\"?", report);
     }
@@ -128,8 +130,11 @@ pub(super) fn keeps_port(
     }
 }
 
-/// What the old interface of the kernel cannot be told of (IPVS-90).
-pub(super) fn newer(method: Method) -> Option<&'static str> {
+/// What the old interface of the kernel cannot be told of a destination (IPVS-90).
+pub(super) fn newer(method: Method, ipv6: bool) -> Option<&'static str> {
+    if method.forward == Forwarding::Tunnel && ipv6 {
+        return Some("an IPv6 server");
+    }
     match method.tunnel {
         Tunnel::Ipip => None,
         Tunnel::Gue { .. } => Some("a tunnel of type gue"),

@@ -22,8 +22,8 @@ pub(super) fn persistence(
     report: &mut Report<'_>,
 ) -> Option<At<Persistence>> {
     const DEFAULT: Duration = Duration::from_secs(360);
-    // The mask of a group of both families is told to the kernel as each has it, as long as it fits both.
-    let longest = if face.has_ipv4() { 32 } else { 128 };
+    // In a group of both families it is the one of IPv6; IPv4 addresses take it up to their 32.
+    let longest = if face.has_ipv4() && !face.has_ipv6() { 32 } else { 128 };
     let value = table.get("persistence")?;
     let DeValue::Table(_) = value.value else {
         if let DeValue::Boolean(_) = value.value {

@@ -1,7 +1,7 @@
 //! `[[service.server]]`.
 
 use super::front::Face;
-use super::method::{crosses, keeps_port, method, newer, reachable};
+use super::method::{crosses, keeps_port, method, reachable};
 use super::{Defaults, Scope, WEIGHT_MAX};
 use crate::config::check::{cannot_reach, checks, lacks_port};
 use crate::config::command::{self, Terms};
@@ -11,7 +11,7 @@ use crate::config::report::{At, Problem, Report};
 use crate::config::suggest::shown;
 use crate::config::values;
 use crate::limits;
-use crate::model::{Forwarding, Method, Server, ServerAddress};
+use crate::model::{Forwarding, Server, ServerAddress};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -32,18 +32,19 @@ pub(super) fn any_check(table: &mut Table<'_>, default: bool, report: &mut Repor
     table.choice("require", &[("all", false), ("any", true)], report).map_or(default, |read| read.value)
 }
 
-/// All servers of a service, each with the place of its address.
+/// All servers of a service, each with the place of its address; `mails` gets that of each `mail = true`.
 pub(super) fn servers(
     table: &mut Table<'_>,
     defaults: &Defaults,
     face: &Face,
     scope: &Scope<'_>,
+    mails: &mut Vec<usize>,
     report: &mut Report<'_>,
 ) -> Vec<At<Server>> {
     let mut seen = BTreeMap::new();
     let mut out = Vec::new();
     for item in table.tables("server", "[[service.server]]", limits::SERVERS_MAX, report) {
-        let Some(read) = server(item, defaults, face, scope, report) else { continue };
+        let Some(read) = server(item, defaults, face, scope, mails, report) else { continue };
         if let Some(first) = seen.insert(identity(&read.value, face), read.at) {
             let line = report.lines().place(first).0;
             let what = format!("`address`: {} is a server of this service already", read.value.address);
@@ -74,6 +75,7 @@ fn server(
     defaults: &Defaults,
     face: &Face,
     scope: &Scope<'_>,
+    mails: &mut Vec<usize>,
     report: &mut Report<'_>,
 ) -> Option<At<Server>> {
     let address = address(&mut table, face, report);
@@ -84,7 +86,8 @@ fn server(
     let any_check = any_check(&mut table, defaults.any_check, report);
     let inhibit = table.flag("inhibit", defaults.inhibit, report);
     let start_up = table.flag("start_up", defaults.start_up, report);
-    let mail = table.boolean("mail", report).map(|mail| mail.value);
+    let mail = table.boolean("mail", report);
+    mails.extend(mail.filter(|mail| mail.value).map(|mail| mail.at));
     let (mut up, mut down) = (None, None);
     if let Some(mut notify) = notify(&mut table, "a server's notify", report) {
         up = command::optional(&mut notify, "up", Terms::of(scope.owner), report);
@@ -112,7 +115,7 @@ fn server(
         start_up,
         checks,
         any_check,
-        mail,
+        mail: mail.map(|mail| mail.value),
         up,
         down,
     };
@@ -141,7 +144,8 @@ fn thresholds(table: &mut Table<'_>, report: &mut Report<'_>) -> (u32, u32) {
     let upper = table.integer("upper_threshold", 0..=WEIGHT_MAX, report);
     let lower = table.integer("lower_threshold", 0..=WEIGHT_MAX, report);
     let most = upper.map_or(0, |upper| upper.value);
-    if let Some(least) = lower.filter(|lower| lower.value > most) {
+    let known = upper.is_some() || !table.has("upper_threshold");
+    if let Some(least) = lower.filter(|lower| known && lower.value > most) {
         let (what, hint) = match most {
             0 if upper.is_none() => (
                 "`lower_threshold` is given without `upper_threshold`".to_owned(),
@@ -167,7 +171,7 @@ fn address(table: &mut Table<'_>, face: &Face, report: &mut Report<'_>) -> Optio
     let families = [("ipv4", false), ("ipv6", true)];
     let family = table.choice("family", &families, report).map(|read| read.value);
     let wanted = family.unwrap_or_else(|| face.prefers_ipv6());
-    let read = |text: &str| server_address(text, port, !face.keys.is_empty(), wanted);
+    let read = |text: &str| server_address(text, port, wanted);
     let address = table.parsed("address", read, report);
     table.require("address", format!("address = \"192.168.234.47:{}\"", port.unwrap_or(80)));
     if let Some(At { value: ServerAddress::Ip(_), .. }) = address {
@@ -178,11 +182,10 @@ fn address(table: &mut Table<'_>, face: &Face, report: &mut Report<'_>) -> Optio
 }
 
 /// `IP:port`, `[IPv6]:port`, `name:port`. The port may be left out where the front has no port of its own.
-fn server_address(text: &str, port: Option<u16>, known: bool, ipv6: bool) -> Result<ServerAddress, Problem> {
+fn server_address(text: &str, port: Option<u16>, ipv6: bool) -> Result<ServerAddress, Problem> {
     let (default, example) = match port {
         Some(port) => (None, port),
-        None if known => (Some(0), 0),
-        None => (None, 80),
+        None => (Some(0), 0),
     };
     let (host, after) = match text.rsplit_once(':') {
         Some((host, after)) => (host, Some(after)),
@@ -227,20 +230,12 @@ fn suits(at: usize, server: &Server, face: &Face, report: &mut Report<'_>) {
             (None, *port, *ipv6)
         }
     };
-    if face.port().is_none() && server.checks.iter().any(|check| lacks_port(check, port)) {
+    let known = !face.keys.is_empty();
+    if known && face.port().is_none() && server.checks.iter().any(|check| lacks_port(check, port)) {
         let hint = "Give the port, here or as `port` of the check, or set check = false.";
         report.error(at, "`address`: a check needs a port", hint);
     }
     if let Some(why) = server.checks.iter().find_map(|check| cannot_reach(check, ip, ipv6)) {
         report.error(at, format!("`address`: {} {why}", server.address), "Give this server its own check.");
     }
-}
-
-/// What of it needs the netlink interface (IPVS-90), and what it is called.
-pub(super) fn needs_netlink(address: &ServerAddress, method: Method) -> Option<&'static str> {
-    let ipv6 = match address {
-        ServerAddress::Ip(address) => address.is_ipv6(),
-        ServerAddress::Name { ipv6, .. } => *ipv6,
-    };
-    if ipv6 { Some("an IPv6 server") } else { newer(method) }
 }

@@ -17,7 +17,6 @@ pub(super) fn sorry(
 ) -> Option<At<Sorry>> {
     let (own, example) = match face.port() {
         Some(port) => (None, port),
-        None if face.keys.is_empty() => (None, 80),
         None => (Some(0), 0),
     };
     let read = |text: &str| values::socket(text, own, example);
