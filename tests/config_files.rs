@@ -38,6 +38,7 @@ fn every_shipped_file_is_without_a_remark() {
     for name in [
         "gateway.toml",
         "ipv6.toml",
+        "load-balancer.toml",
         "minimal.toml",
         "s1-router-27.toml",
         "s1-router-37.toml",

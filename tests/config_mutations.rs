@@ -13,6 +13,8 @@ const S1: &str = include_str!("../configs/s1-router-27.toml");
 const S2: &str = include_str!("../configs/s2-router-27.toml");
 /// Trackers, a group, routes, rules and commands.
 const GATEWAY: &str = include_str!("../configs/gateway.toml");
+/// Groups, marks, names, tunnels, checks of many types.
+const BALANCER: &str = include_str!("../configs/load-balancer.toml");
 const ROUNDS: u64 = 10_000;
 
 /// What mistakes are made of.
@@ -65,6 +67,11 @@ const PIECES: &[&str] = &[
     "priority",
     "weight = -0\n",
     "\"255.255.255.255:0\"",
+    "10.0.0.1-20:80",
+    "fwmark = 0\n",
+    "type = \"https\"",
+    "type = \"file\"",
+    "checks = [{}]\n",
     "\u{202e}",
     "\u{feff}",
 ];
@@ -113,6 +120,11 @@ fn a_damaged_s2_is_refused_or_right_but_never_silent() {
 #[test]
 fn a_damaged_gateway_is_refused_or_right_but_never_silent() {
     damage(GATEWAY, 336, ROUNDS / 2);
+}
+
+#[test]
+fn a_damaged_load_balancer_is_refused_or_right_but_never_silent() {
+    damage(BALANCER, 448, ROUNDS / 2);
 }
 
 fn damage(right: &str, seed: u64, rounds: u64) {

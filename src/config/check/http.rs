@@ -1,16 +1,20 @@
 //! `type = "http"` and `"https"`: pages, version, header fields.
 
-use super::page::{PAGE_KEYS, page};
+use super::page::page;
 use super::tls::tls;
 use crate::config::reader::{Table, Value};
 use crate::config::report::{Problem, Report};
 use crate::config::suggest::shown;
+use crate::config::values;
 use crate::limits;
 use crate::model::{HttpCheck, HttpPage, HttpVersion};
 use toml::de::DeValue;
 
 const VERSIONS: [(&str, HttpVersion); 3] =
     [("1.1", HttpVersion::Http11), ("1.0", HttpVersion::Http10), ("1.0C", HttpVersion::Http10Close)];
+
+/// Keys of a page that say nothing for several.
+const OF_ONE_PAGE: [&str; 5] = ["path", "status", "digest", "raw_body", "regex"];
 
 /// The keys of an HTTP check; `secure` with those of TLS.
 pub(super) fn http(table: &mut Table<'_>, secure: bool, report: &mut Report<'_>) -> HttpCheck {
@@ -21,12 +25,14 @@ pub(super) fn http(table: &mut Table<'_>, secure: bool, report: &mut Report<'_>)
     HttpCheck { pages, version, headers, tls }
 }
 
-/// `pages`, or the one page whose keys stand in the check itself.
+/// `pages`, or the one page whose keys stand in the check itself. `virtual_host` is for all pages that name
+/// none (HC-10).
 fn pages(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<HttpPage> {
     if !table.has("pages") {
         return vec![page(table, report)];
     }
-    table.contradict(&PAGE_KEYS, "`pages`", "Put it into each of `pages` that it is meant for.", report);
+    let host = table.parsed("virtual_host", values::host, report).map(|host| host.value);
+    table.contradict(&OF_ONE_PAGE, "`pages`", "Put it into each of `pages` that it is meant for.", report);
     let list = table.list("pages", report).unwrap_or_default();
     if list.is_empty() && matches!(table.peek("pages"), Some(DeValue::Array(_))) {
         report.error(table.key_at("pages"), "`pages` is empty", "Write pages = [{ path = \"/\" }].");
@@ -42,7 +48,8 @@ fn pages(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<HttpPage> {
             continue;
         }
         let Some(mut table) = item.table("pages", report) else { continue };
-        out.push(page(&mut table, report));
+        let page = page(&mut table, report);
+        out.push(HttpPage { virtual_host: page.virtual_host.or_else(|| host.clone()), ..page });
         table.finish(report);
     }
     out

@@ -9,10 +9,7 @@ use crate::limits;
 use crate::model::{HttpPage, StatusRange};
 use toml::de::DeValue;
 
-/// The keys of a page; they stand in the check itself where it has one page only.
-pub(super) const PAGE_KEYS: [&str; 6] = ["path", "virtual_host", "status", "digest", "raw_body", "regex"];
-
-/// A page; `virtual_host` is the one that it has where it names none.
+/// A page.
 pub(super) fn page(table: &mut Table<'_>, report: &mut Report<'_>) -> HttpPage {
     let path = table.parsed("path", path, report);
     let virtual_host = table.parsed("virtual_host", values::host, report);
