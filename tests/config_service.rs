@@ -314,7 +314,8 @@ fn every_key_of_ipvs() {
 #[test]
 fn every_check_says_when_and_whence() {
     let read = check(
-        "type = \"tcp\", interval = \"1m\", timeout = \"2s\", retry_interval = \"500ms\", rise = 2, fall = 5, \
+        "type = \"tcp\", interval = \"1m\", timeout = \"2s\", retry_interval = \"500ms\", rise = 2, \
+         fall = 5, \
          warmup = \"0s\", address = \"10.0.1.1\", port = 81, source = \"10.0.1.2\", source_port = 1025, \
          interface = \"eth1\", mark = 4294967295",
     );
@@ -362,7 +363,8 @@ fn pages_of_an_http_check() {
     assert_eq!(headers, [("User-Agent", ""), ("X-Probe", "a b")].map(|(n, v)| (n.to_owned(), v.to_owned())));
     let several = http(
         "type = \"http\", version = \"1.0C\", virtual_host = \"h\", pages = [{}, { path = \"/b\", \
-         regex = \"(?i)ok\" }, { virtual_host = \"i\", regex = { pattern = 'e', not = true, first = 1, last = 9 } }]",
+         regex = \"(?i)ok\" }, \
+         { virtual_host = \"i\", regex = { pattern = 'e', not = true, first = 1, last = 9 } }]",
     );
     assert_eq!(several.version, HttpVersion::Http10Close);
     let regex = |pattern: &str, negated, first, last| {
