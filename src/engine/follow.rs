@@ -3,6 +3,7 @@
 
 use super::group::{Group, mix};
 use super::standing::{Case, Standing, hurts};
+use super::vrrp::Instance;
 use super::{Action, Actions, Engine, Phase};
 use crate::model::SyncGroup;
 use crate::model::status::{GroupStatus, InstanceState, TrackerStatus};
@@ -67,6 +68,10 @@ impl Engine {
         let mut cx = self.desk.cx(&self.links, actions);
         for group in &mut self.groups {
             group.follow(now, self.salt, &mut self.instances, &mut cx);
+        }
+        if let Some(followed) = self.balancer.followed_instance() {
+            let state = self.instances.get(followed).map(Instance::state);
+            self.balancer.follow_instance(now, state == Some(InstanceState::Active), &mut cx);
         }
     }
 

@@ -16,13 +16,15 @@ mod refusal;
 mod reload;
 mod service;
 mod status;
+mod sync;
 mod table;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use self::checker::Due;
-use self::reconcile::{Family, Reconciler};
+use self::reconcile::Reconciler;
 use self::service::Service;
 use super::{
     Action, Ctx, IpvsEvent, NameId, NameSpec, Outcome, ProbeId, ProbeSpec, RunId, RunSpec, event::earlier,
@@ -249,19 +251,26 @@ impl Balancer {
         self.table.keys()
     }
 
+    /// The instance whose state decides the role of the sync daemon: index in `Config::instances`.
+    pub(super) fn followed_instance(&self) -> Option<usize> {
+        self.table.whole.followed()
+    }
+
+    /// How that instance stands; at every event, since only a change has any effect.
+    pub(super) fn follow_instance(&mut self, now: Instant, is_active: bool, cx: &mut Ctx<'_>) {
+        if self.table.whole.follow(is_active) && self.phase == Phase::Running {
+            self.table.run(now, cx);
+        }
+    }
+
     /// Ends: no more probes; our services leave the table, unless it is to be kept.
     pub(super) fn shutdown(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         match self.phase {
             Phase::New => self.phase = Phase::Left,
             Phase::Running => {
                 self.stop_probes(cx);
-                if self.keep || self.table.family != Family::Ready {
-                    self.phase = Phase::Left;
-                    return;
-                }
                 self.phase = Phase::Leaving { give_up_at: now + SHUTDOWN_TIMEOUT };
-                self.table.unwant_all();
-                self.table.retry_all_now(now);
+                self.table.leave(now, self.keep);
                 self.table.run(now, cx);
                 self.look_if_left(now, cx);
             }
@@ -279,9 +288,9 @@ impl Balancer {
 
     fn look_if_left(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         if let Phase::Leaving { give_up_at } = self.phase
-            && (now >= give_up_at || self.table.is_empty() || self.table.family != Family::Ready)
+            && (now >= give_up_at || self.table.has_left())
         {
-            self.table.remember_at_end(cx);
+            self.table.release(cx);
             self.phase = Phase::Left;
         }
     }

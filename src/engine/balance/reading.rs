@@ -152,7 +152,8 @@ impl Reconciler {
             services |= row.knowledge == Knowledge::Nothing && row.wanted.is_some();
         }
         if services {
-            let token = self.ask(now, IpvsRequest::DumpServices, cx);
+            self.dump_told_at = now;
+            let token = self.ask(IpvsRequest::DumpServices, cx);
             self.reader.state = State::Services { token };
         } else {
             self.read_destinations(now, 0, cx);
@@ -269,7 +270,8 @@ impl Reconciler {
             row.disturbed = false;
             row.entries.iter_mut().for_each(|entry| entry.seen = false);
             let key = row.key;
-            let token = self.ask(now, IpvsRequest::DumpDestinations(key), cx);
+            self.dump_told_at = now;
+            let token = self.ask(IpvsRequest::DumpDestinations(key), cx);
             self.reader.state = State::Destinations { token, row: number, key };
             return;
         }

@@ -10,6 +10,7 @@ mod rows;
 use super::destination::{Actual, Params};
 use super::reading::Reader;
 use super::table::{Knowledge, Planned, Row};
+use super::whole::Whole;
 use crate::engine::{Action, Ctx, IpvsEvent, IpvsRequest, Refusal, event::earlier};
 use crate::limits;
 use crate::model::{Level, Text};
@@ -27,7 +28,7 @@ const RESOLVE_MAX: Duration = Duration::from_secs(60);
 /// Loading modules from slow flash takes its time; after this the question is asked again.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Nothing of what is on its way was answered for so long: it is taken as lost.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Contradictory answers for one row until they count as a refusal, with its pause.
 pub(super) const SURPRISES_MAX: u8 = 8;
 
@@ -76,13 +77,19 @@ pub(super) struct Reconciler {
     has_grown: bool,
     /// Keys have gone since then.
     has_shrunk: bool,
+    /// The table is kept at the end.
+    is_kept: bool,
     flights: VecDeque<Flight>,
     pub(super) family: Family,
+    /// It is talked to by socket options (IPVS-90).
+    pub(super) sockopt: bool,
     resolve_pause: Duration,
     pub(super) reader: Reader,
+    /// Timeouts, daemons, settings.
+    pub(super) whole: Whole,
     next_token: u32,
     /// When the dump that is under way last told something.
-    dump_told_at: Instant,
+    pub(super) dump_told_at: Instant,
     /// The earliest `retry_at` of the rows, or earlier.
     pub(super) retry_at: Option<Instant>,
     /// Rows with a fault.
@@ -110,10 +117,13 @@ impl Reconciler {
             more_at: None,
             has_grown: false,
             has_shrunk: false,
+            is_kept: false,
             flights: VecDeque::with_capacity(limits::IPVS_WINDOW),
             family: Family::Unneeded,
+            sockopt: false,
             resolve_pause: RESOLVE_MIN,
             reader: Reader::new(now, watch_interval),
+            whole: Whole::new(now),
             next_token: 1,
             dump_told_at: now,
             retry_at: None,
@@ -127,7 +137,7 @@ impl Reconciler {
     /// Something from the kernel.
     pub(super) fn handle(&mut self, now: Instant, event: IpvsEvent, cx: &mut Ctx<'_>) {
         match event {
-            IpvsEvent::Ready { sockopt: _ } => self.ready(now, cx),
+            IpvsEvent::Ready { sockopt } => self.ready(now, sockopt, cx),
             IpvsEvent::Absent { why } => self.absent(now, why, cx),
             IpvsEvent::Service(service) => {
                 self.dump_told_at = now;
@@ -137,11 +147,14 @@ impl Reconciler {
                 self.dump_told_at = now;
                 self.told_destination(now, key, &entry, cx);
             }
-            IpvsEvent::Timeouts(_) | IpvsEvent::Daemon(..) => {}
+            IpvsEvent::Timeouts(timeouts) => self.whole.told_timeouts(now, timeouts, cx),
+            IpvsEvent::Daemon(role, daemon) => self.whole.told_daemon(role, daemon),
             IpvsEvent::Done { token, result } => {
                 if self.reader.token() == Some(token) {
                     self.dump_told_at = now;
                     self.finish_dump(now, result, cx);
+                } else if self.whole.token() == Some(token) {
+                    self.whole.finish(now, result, cx);
                 } else {
                     self.answered(now, token, result, cx);
                 }
@@ -157,11 +170,11 @@ impl Reconciler {
         }
         match &self.family {
             Family::Unneeded => {
-                if !self.is_empty() {
+                if !self.is_empty() || self.whole.is_needed() {
                     self.resolve(now, cx);
                 }
             }
-            Family::Absent { .. } if !self.wants_any() => self.drop_all(),
+            Family::Absent { .. } if !self.wants_any() && !self.whole.is_needed() => self.drop_all(),
             Family::Resolving { ask_at } | Family::Absent { ask_at, .. } => {
                 if now >= *ask_at {
                     self.resolve(now, cx);
@@ -174,11 +187,44 @@ impl Reconciler {
                 if self.retry_at.is_some_and(|at| now >= at) {
                     self.retry(now);
                 }
+                self.run_whole(now, cx);
                 self.start_reading(now, cx);
                 self.pump(now, cx);
             }
         }
         if self.has_shrunk && self.by_key.len() == self.wanted as usize {
+            self.remember(cx);
+        }
+    }
+
+    fn run_whole(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        if let Some(request) = self.whole.run(now, cx) {
+            let token = self.ask(IpvsRequest::Whole(request.clone()), cx);
+            self.whole.sent(now, token, request);
+        }
+        self.repaired = self.repaired.saturating_add(core::mem::take(&mut self.whole.repaired));
+        self.refused = self.refused.saturating_add(core::mem::take(&mut self.whole.refused));
+    }
+
+    /// The end: nothing is wanted any more, but for the table where it is to be kept.
+    pub(super) fn leave(&mut self, now: Instant, keep: bool) {
+        self.is_kept = keep;
+        if !keep {
+            self.unwant_all();
+            self.retry_all_now(now);
+        }
+        self.whole.leave();
+    }
+
+    /// Is nothing of ours left, or nothing to be done about it?
+    pub(super) fn has_left(&self) -> bool {
+        self.family != Family::Ready || ((self.is_kept || self.is_empty()) && self.whole.is_clean())
+    }
+
+    /// The last that is done.
+    pub(super) fn release(&mut self, cx: &mut Ctx<'_>) {
+        self.whole.release(cx);
+        if self.has_grown || self.has_shrunk {
             self.remember(cx);
         }
     }
@@ -189,13 +235,6 @@ impl Reconciler {
         cx.actions.push(Action::RememberServices);
     }
 
-    /// As `remember`, where something has changed: nothing more will.
-    pub(super) fn remember_at_end(&mut self, cx: &mut Ctx<'_>) {
-        if self.has_grown || self.has_shrunk {
-            self.remember(cx);
-        }
-    }
-
     /// When `run` has something to do.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         match &self.family {
@@ -203,7 +242,8 @@ impl Reconciler {
             Family::Resolving { ask_at } | Family::Absent { ask_at, .. } => Some(*ask_at),
             Family::Ready => {
                 let reading = self.reader.next_deadline().filter(|_| self.wants_any());
-                earlier(earlier(self.answer_by(), self.retry_at), earlier(reading, self.more_at))
+                let table = earlier(earlier(self.answer_by(), self.retry_at), earlier(reading, self.more_at));
+                earlier(table, self.whole.next_deadline())
             }
         }
     }
@@ -222,8 +262,7 @@ impl Reconciler {
     }
 
     /// Gives a question out.
-    pub(super) fn ask(&mut self, now: Instant, request: IpvsRequest, cx: &mut Ctx<'_>) -> u32 {
-        self.dump_told_at = now;
+    pub(super) fn ask(&mut self, request: IpvsRequest, cx: &mut Ctx<'_>) -> u32 {
         let token = self.next_token;
         self.next_token = self.next_token.wrapping_add(1);
         cx.actions.push(Action::Ipvs { token, request });
@@ -233,7 +272,7 @@ impl Reconciler {
     // ---- the family
 
     fn resolve(&mut self, now: Instant, cx: &mut Ctx<'_>) {
-        self.ask(now, IpvsRequest::Resolve, cx);
+        self.ask(IpvsRequest::Resolve, cx);
         // `Absent` stays, with its reason, until the answer is there.
         match &mut self.family {
             Family::Absent { ask_at, .. } => *ask_at = now + RESOLVE_TIMEOUT,
@@ -241,14 +280,16 @@ impl Reconciler {
         }
     }
 
-    fn ready(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+    fn ready(&mut self, now: Instant, sockopt: bool, cx: &mut Ctx<'_>) {
         if let Family::Absent { .. } = self.family {
             cx.note(now, Level::Note, "ipvs", "", format_args!("the kernel's IPVS answers"));
         }
         self.family = Family::Ready;
+        self.sockopt = sockopt;
         self.resolve_pause = RESOLVE_MIN;
         self.forget_all();
         self.reader.read_all_now();
+        self.whole.ready(now, sockopt);
     }
 
     fn absent(&mut self, now: Instant, why: Text, cx: &mut Ctx<'_>) {
@@ -259,6 +300,7 @@ impl Reconciler {
             }
         }
         self.forget_all();
+        self.whole.absent();
         self.family = Family::Absent { why, ask_at: now + self.resolve_pause };
         self.resolve_pause = (self.resolve_pause + self.resolve_pause).min(RESOLVE_MAX);
     }

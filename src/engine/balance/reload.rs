@@ -38,6 +38,7 @@ impl Balancer {
     pub(super) fn take_over(&mut self, now: Instant, config: &Config) -> Vec<usize> {
         self.keep = config.ipvs.keep;
         self.table.reader.set_watch_interval(now, config.ipvs.watch_interval);
+        self.table.whole.reconfigure(now, &config.ipvs);
         let mut old: Vec<Option<Service>> = self.services.drain(..).map(Some).collect();
         let keys = |(at, service): (usize, &Option<Service>)| {
             let keys: Vec<ServiceKey> = service.iter().flat_map(|s| s.config.keys()).collect();

@@ -17,7 +17,7 @@ impl Balancer {
     /// Puts services, the state of the kernel's IPVS and problems into the snapshot.
     pub(in crate::engine) fn fill(&self, now: Instant, snapshot: &mut Snapshot) {
         snapshot.services.extend(self.services.iter().map(|service| self.service_status(now, service)));
-        if !self.services.is_empty() {
+        if !self.services.is_empty() || self.table.whole.is_needed() {
             snapshot.ipvs = Some(self.ipvs_status());
         }
         self.problems(now, &mut snapshot.problems);
@@ -89,8 +89,8 @@ impl Balancer {
             },
             repaired: self.table.repaired,
             refused: self.table.refused,
-            sockopt: false,
-            sync: Vec::new(),
+            sockopt: self.table.sockopt,
+            sync: self.table.whole.roles(),
         }
     }
 
@@ -101,6 +101,7 @@ impl Balancer {
         if let Some(refusal) = self.table.reader.refusal {
             problems.push(cut(format_args!("the IPVS table cannot be read: {refusal}")));
         }
+        self.table.whole.problems(problems);
         let mut faults = self.table.rows.iter().flatten().filter_map(|row| row.explain());
         problems.extend(faults.by_ref().take(FAULTS_SHOWN));
         let more = faults.count();

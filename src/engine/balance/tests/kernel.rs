@@ -1,13 +1,21 @@
 //! A model of the kernel's IPVS: one table, the errors of spec/protocols.md §5.3.
 
-use crate::engine::{IpvsEvent, IpvsRequest, Refusal};
+use crate::engine::{IpvsEvent, IpvsRequest, Refusal, WholeRequest};
 use crate::model::cut;
-use crate::wire::ipvs::{Destination, DestinationEntry, Forwarding, Service, ServiceKey};
+use crate::wire::ipvs::{
+    Daemon, DaemonRole, Destination, DestinationEntry, Forwarding, PersistenceEngine, Service, ServiceKey,
+    Timeouts, Tunnel,
+};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-#[derive(Default)]
 pub(super) struct Kernel {
+    pub(super) timeouts: Timeouts,
+    pub(super) daemons: BTreeMap<DaemonRole, Daemon>,
+    /// It is talked to by socket options.
+    pub(super) sockopt: bool,
+    /// Knows neither tunnels but IP in IP nor persistence engines, and takes no notice of them.
+    pub(super) is_old: bool,
     pub(super) table: BTreeMap<ServiceKey, (Service, BTreeMap<SocketAddr, Destination>)>,
     /// No such scheduler.
     pub(super) lacks: Option<&'static str>,
@@ -21,6 +29,23 @@ pub(super) struct Kernel {
     pub(super) tells_local: bool,
 }
 
+impl Default for Kernel {
+    fn default() -> Self {
+        Kernel {
+            timeouts: Timeouts { tcp: 900, tcp_fin: 120, udp: 300 },
+            daemons: BTreeMap::new(),
+            sockopt: false,
+            is_old: false,
+            table: BTreeMap::new(),
+            lacks: None,
+            absent: false,
+            refuse: Vec::new(),
+            mute: false,
+            tells_local: false,
+        }
+    }
+}
+
 impl Kernel {
     /// Does what is asked; the events that come of it.
     pub(super) fn answer(&mut self, token: u32, request: &IpvsRequest) -> Vec<IpvsEvent> {
@@ -30,7 +55,7 @@ impl Kernel {
         if *request == IpvsRequest::Resolve {
             return vec![match self.absent {
                 true => IpvsEvent::Absent { why: cut(format_args!("install kmod-nf-ipvs")) },
-                false => IpvsEvent::Ready { sockopt: false },
+                false => IpvsEvent::Ready { sockopt: self.sockopt },
             }];
         }
         let short = super::brief(request);
@@ -47,12 +72,22 @@ impl Kernel {
     fn told(&self, request: &IpvsRequest) -> Vec<IpvsEvent> {
         match request {
             IpvsRequest::DumpServices => {
-                self.table.values().map(|(s, _)| IpvsEvent::Service(s.clone())).collect()
+                let told = self.table.values().map(|(s, _)| {
+                    let mut service = s.clone();
+                    if self.is_old {
+                        service.engine = PersistenceEngine::new();
+                    }
+                    IpvsEvent::Service(service)
+                });
+                told.collect()
             }
             IpvsRequest::DumpDestinations(key) => {
                 let destinations = self.table.get(key).map(|(_, d)| d.values());
                 let told = destinations.into_iter().flatten().map(|d| {
                     let mut destination = *d;
+                    if self.is_old {
+                        destination.tunnel = Tunnel::Ipip;
+                    }
                     if self.tells_local && d.address.ip().is_loopback() {
                         destination.forward = Forwarding::Local;
                     }
@@ -62,6 +97,10 @@ impl Kernel {
                 });
                 told.collect() // IPVS-45: nothing of a missing service, and no error
             }
+            IpvsRequest::Whole(WholeRequest::GetTimeouts) => vec![IpvsEvent::Timeouts(self.timeouts)],
+            IpvsRequest::Whole(WholeRequest::DumpDaemons) => {
+                self.daemons.iter().map(|(role, daemon)| IpvsEvent::Daemon(*role, daemon.clone())).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -69,10 +108,8 @@ impl Kernel {
     /// Does a command, with the errors of IPVS-40 to IPVS-42.
     pub(super) fn execute(&mut self, request: &IpvsRequest) -> Result<(), Refusal> {
         match request {
-            IpvsRequest::Resolve
-            | IpvsRequest::DumpServices
-            | IpvsRequest::DumpDestinations(_)
-            | IpvsRequest::Whole(_) => Ok(()),
+            IpvsRequest::Resolve | IpvsRequest::DumpServices | IpvsRequest::DumpDestinations(_) => Ok(()),
+            IpvsRequest::Whole(request) => self.change_whole(request),
             IpvsRequest::NewService(s) => {
                 if self.table.contains_key(&s.key) {
                     return Err(Refusal::Exists);
@@ -109,6 +146,46 @@ impl Kernel {
                 let (_, destinations) = self.table.get_mut(key).ok_or(Refusal::NotFound)?;
                 destinations.remove(&d.address).map(|_| ()).ok_or(Refusal::NotFound)
             }
+        }
+    }
+
+    /// IPVS-44, IPVS-45b.
+    fn change_whole(&mut self, request: &WholeRequest) -> Result<(), Refusal> {
+        match request {
+            WholeRequest::GetTimeouts | WholeRequest::DumpDaemons => Ok(()),
+            WholeRequest::SetTimeouts(set) => {
+                let Timeouts { tcp, tcp_fin, udp } = &mut self.timeouts;
+                for (there, set) in [(tcp, set.tcp), (tcp_fin, set.tcp_fin), (udp, set.udp)] {
+                    if set != 0 {
+                        *there = set;
+                    }
+                }
+                Ok(())
+            }
+            WholeRequest::NewDaemon(role, daemon) => {
+                if self.daemons.contains_key(role) {
+                    return Err(Refusal::Exists);
+                }
+                if !daemon.interface.starts_with("eth") {
+                    return Err(Refusal::NoDevice);
+                }
+                // What is not said is the kernel's choice; a backup reads at least 1024 bytes.
+                let mut told = daemon.clone();
+                if told.max_len == 0 {
+                    told.max_len = 1472;
+                } else if *role == DaemonRole::Backup {
+                    told.max_len = told.max_len.max(1024);
+                }
+                told.group = told.group.or(Some("224.0.0.81".parse().unwrap()));
+                told.port = if told.port == 0 { 8848 } else { told.port };
+                told.ttl = told.ttl.max(1);
+                if self.sockopt || self.is_old {
+                    (told.max_len, told.group, told.port, told.ttl) = (0, None, 0, 0);
+                }
+                self.daemons.insert(*role, told);
+                Ok(())
+            }
+            WholeRequest::DelDaemon(role) => self.daemons.remove(role).map(|_| ()).ok_or(Refusal::NotFound),
         }
     }
 

@@ -8,6 +8,7 @@ mod left;
 mod random;
 mod reload;
 mod script;
+mod whole;
 
 use self::kernel::Kernel;
 use super::Balancer;
@@ -15,13 +16,14 @@ use crate::engine::history::History;
 use crate::engine::links::Links;
 use crate::engine::mail::Mailer;
 use crate::engine::notify::Notifier;
-use crate::engine::{Action, Actions, Ctx, IpvsEvent, IpvsRequest, Outcome, ProbeId};
+use crate::engine::{Action, Actions, Ctx, IpvsEvent, IpvsRequest, Outcome, ProbeId, WholeRequest};
 use crate::model::status::Snapshot;
 use crate::model::{
     Check, CheckKind, Config, Forwarding, Front, HttpCheck, HttpPage, Mail, Method, Name, Protocol,
     Scheduler, Server, ServerAddress, Service, ServiceKey, Sorry, StatusRange, Tunnel, cut,
 };
 use crate::time::{Duration, Instant};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// A balancer, the parts of the engine around it, a clock and a kernel.
@@ -37,6 +39,8 @@ struct Bed {
     log: Vec<String>,
     /// What the run-time directory says is ours.
     recorded: Vec<ServiceKey>,
+    /// Settings that are held.
+    settings: BTreeMap<String, String>,
     /// Probes started and not ended.
     probes: Vec<ProbeId>,
     stopped: Vec<ProbeId>,
@@ -56,6 +60,7 @@ impl Bed {
             kernel: Kernel::default(),
             log: Vec::new(),
             recorded: Vec::new(),
+            settings: BTreeMap::new(),
             probes: Vec::new(),
             stopped: Vec::new(),
         }
@@ -114,6 +119,14 @@ impl Bed {
                     }
                     requests.push((token, request));
                 }
+                Action::HoldIpvsSetting { name, value } => {
+                    self.log.push(format!("{name} = {value}"));
+                    self.settings.insert(name.to_string(), value.to_string());
+                }
+                Action::ReleaseIpvsSetting { name } => {
+                    self.log.push(format!("{name} back"));
+                    assert!(self.settings.remove(name.as_str()).is_some(), "{name} is not held");
+                }
                 Action::RememberServices => self.recorded = self.balancer.own_services().collect(),
                 Action::StartProbe(id) => self.probes.push(id),
                 Action::StopProbe(id) => {
@@ -141,7 +154,7 @@ impl Bed {
                 return;
             }
             for (token, request) in requests {
-                if !matches!(request, IpvsRequest::DumpServices | IpvsRequest::DumpDestinations(_)) {
+                if !is_reading(&request) {
                     self.log.push(brief(&request));
                 }
                 for event in self.kernel.answer(token, &request) {
@@ -210,6 +223,17 @@ fn failed(reason: &str) -> Outcome {
     Outcome::Failed(cut(format_args!("{reason}")))
 }
 
+/// Does it change nothing?
+fn is_reading(request: &IpvsRequest) -> bool {
+    use crate::engine::WholeRequest::{DumpDaemons, GetTimeouts};
+    matches!(
+        request,
+        IpvsRequest::DumpServices
+            | IpvsRequest::DumpDestinations(_)
+            | IpvsRequest::Whole(GetTimeouts | DumpDaemons)
+    )
+}
+
 /// A request in few characters: `+` new, `~` set, `-` delete.
 fn brief(request: &IpvsRequest) -> String {
     let vip = |key: &ServiceKey| match key {
@@ -220,13 +244,23 @@ fn brief(request: &IpvsRequest) -> String {
         IpvsRequest::Resolve => "resolve".into(),
         IpvsRequest::DumpServices => "services".into(),
         IpvsRequest::DumpDestinations(key) => format!("destinations {}", vip(key)),
-        IpvsRequest::Whole(request) => format!("{request:?}"),
+        IpvsRequest::Whole(request) => brief_whole(request),
         IpvsRequest::NewService(s) => format!("+{} {}", vip(&s.key), s.scheduler),
         IpvsRequest::SetService(s) => format!("~{} {}", vip(&s.key), s.scheduler),
         IpvsRequest::DelService(key) => format!("-{}", vip(key)),
         IpvsRequest::NewDestination(_, d) => format!("+ {} {}", d.address, d.weight),
         IpvsRequest::SetDestination(_, d) => format!("~ {} {}", d.address, d.weight),
         IpvsRequest::DelDestination(_, d) => format!("- {}", d.address),
+    }
+}
+
+fn brief_whole(request: &WholeRequest) -> String {
+    match request {
+        WholeRequest::GetTimeouts => "timeouts".into(),
+        WholeRequest::SetTimeouts(t) => format!("timeouts {} {} {}", t.tcp, t.tcp_fin, t.udp),
+        WholeRequest::DumpDaemons => "daemons".into(),
+        WholeRequest::NewDaemon(role, d) => format!("+{role:?} {} {}", d.interface, d.id),
+        WholeRequest::DelDaemon(role) => format!("-{role:?}"),
     }
 }
 

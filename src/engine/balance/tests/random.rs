@@ -5,7 +5,7 @@
 use super::*;
 use crate::engine::Refusal;
 use crate::wire::ipvs::Destination;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// xorshift: the same numbers on every machine.
 struct Dice(u32);
@@ -226,8 +226,7 @@ impl Life {
         for _ in 0..100_000 {
             self.collect();
             if let Some((_, request)) = self.requests.front() {
-                let reading = matches!(request, IpvsRequest::DumpServices | IpvsRequest::DumpDestinations(_));
-                if !reading {
+                if !is_reading(request) {
                     commands.push(brief(request));
                 }
                 self.execute();
