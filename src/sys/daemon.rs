@@ -1,11 +1,11 @@
 //! `vipd run`: the loop. One thread, one `ppoll`, nothing that waits (law 1).
 
 mod answer;
+mod reload;
 
 use super::clock;
 use super::control::ControlServer;
 use super::errands::Errands;
-use super::file::{read_config, read_key};
 use super::ipvs::{IpvsSettings, IpvsSocket, OwnServices};
 use super::log::{self as lines, LogTarget};
 use super::packet::{PacketSockets, frame_buffer};
@@ -15,14 +15,13 @@ use super::programs;
 use super::rtnl::{Macvlan, Rtnl};
 use super::settings::Settings;
 use super::signals::{Signals, Wish};
-use crate::config;
 use crate::engine::{Action, Actions, Engine, Event, LinkName, Refusal};
 use crate::limits;
-use crate::model::{Config, Global, IpvsSetting, Level};
+use crate::model::{Config, Global, Level};
 use crate::time::{Duration, Instant};
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What `vipd run` was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +51,7 @@ const STALL_LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// needs, 2 the configuration is refused.
 pub fn run(options: RunOptions) -> u8 {
     lines::start(options.log, options.level);
-    let config = match read(&options.config) {
+    let config = match reload::read(&options.config, &mut || {}) {
         Ok(config) => config,
         Err(findings) => {
             eprint!("{findings}");
@@ -68,29 +67,6 @@ pub fn run(options: RunOptions) -> u8 {
             log::error!("{why}");
             EXIT_FAILED
         }
-    }
-}
-
-/// Reads and checks the configuration; what is wrong, one line each, otherwise.
-fn read(path: &Path) -> Result<Config, String> {
-    let name = path.display().to_string();
-    let bytes = read_config(path).map_err(|e| format!("{name}: error: cannot be read: {e}.\n"))?;
-    let (config, findings) = config::parse_file(&bytes, &name, &read_key, &mut || {});
-    let mut text = String::new();
-    for finding in findings.iter() {
-        text.push_str(&format!("{finding}\n"));
-    }
-    if findings.left_out() > 0 {
-        text.push_str(&format!("{name}: {} more findings not shown.\n", findings.left_out()));
-    }
-    match config {
-        Some(config) => {
-            for line in text.lines() {
-                log::warn!("{line}");
-            }
-            Ok(config)
-        }
-        None => Err(text),
     }
 }
 
@@ -125,6 +101,8 @@ struct Daemon {
     control: ControlServer,
     frame: Box<[u8]>,
     stall_logged_at: Option<Instant>,
+    /// The descriptors of a breath in the middle of something long, and when the last one was.
+    breath: (PollSet, Instant),
     finished: bool,
 }
 
@@ -142,7 +120,7 @@ impl Daemon {
         // The process id differs between routers that boot together, so their probes do not fall together.
         let seed = std::process::id() ^ now.total_micros() as u32;
         let mut ipvs = IpvsSocket::new();
-        ipvs.set_needs(needs(config));
+        ipvs.set_needs(reload::needs(config));
         ipvs.set_interface(config.ipvs.interface);
         Ok(Daemon {
             engine: Engine::new(config, &host, seed, now),
@@ -163,6 +141,7 @@ impl Daemon {
             control,
             frame: frame_buffer(),
             stall_logged_at: None,
+            breath: (PollSet::new(), Instant::ZERO),
             finished: false,
             options,
         })
@@ -180,13 +159,13 @@ impl Daemon {
             self.errands.shutdown(clock::now);
             return EXIT_DONE;
         }
-        self.ipvs_settings.settle(wanted_by(config));
+        self.ipvs_settings.settle(reload::wanted_by(config));
         self.feed(clock::now(), Event::ServicesLeft(self.own_services.read()));
         self.rtnl.start_dump();
         super::ready::notify("READY=1");
         // The file was read before the script ran.
         if wish == Some(Wish::Reload)
-            && let Ok(config) = Self::reload(&self.options.config)
+            && let Ok(config) = self.reload()
         {
             self.take_over(clock::now(), config);
         }
@@ -231,7 +210,7 @@ impl Daemon {
         let timeout = deadline.map(|at| if at > before { at - before } else { Duration::ZERO });
         self.poll.wait(timeout)?;
         // 2. The clock, once.
-        let now = clock::now();
+        let mut now = clock::now();
         self.watch_stall(deadline, before, now);
         if self.engine.wants_clock() {
             self.engine.set_unix_time(clock::unix());
@@ -260,7 +239,10 @@ impl Daemon {
                     self.feed(now, Event::Shutdown);
                 }
                 Wish::Reload => {
-                    if let Ok(config) = Self::reload(&self.options.config) {
+                    let config = self.reload();
+                    // It breathed meanwhile: time must not go back.
+                    now = clock::now();
+                    if let Ok(config) = config {
                         self.take_over(now, config);
                     }
                 }
@@ -504,32 +486,6 @@ impl Daemon {
             log::log!(level, "{} {}: {}", note.kind, note.subject, note.text);
         }
     }
-
-    /// Reads the file again. With an error in it everything goes on as it is (law 4).
-    fn reload(path: &Path) -> Result<Config, String> {
-        super::ready::notify("RELOADING=1");
-        let result = read(path);
-        super::ready::notify("READY=1");
-        if let Err(findings) = &result {
-            for line in findings.lines() {
-                log::error!("{line}");
-            }
-            log::error!("reload refused; the running configuration stays");
-        }
-        result
-    }
-
-    fn take_over(&mut self, now: Instant, config: Config) {
-        self.ipvs.set_needs(needs(&config));
-        self.ipvs.set_interface(config.ipvs.interface);
-        self.ipvs_settings.settle(wanted_by(&config));
-        for finding in programs::findings(&config) {
-            log::warn!("{finding}");
-        }
-        self.hooks = config.global.clone();
-        self.errands.configure(now, &config);
-        self.feed(now, Event::Reload(Box::new(config)));
-    }
 }
 
 /// A probe that is on its way holds a descriptor, and there may be thousands; the usual soft limit is 1024.
@@ -541,17 +497,4 @@ fn raise_descriptor_limit() {
     {
         log::warn!("only {soft} descriptors: {e}");
     }
-}
-
-/// Scheduler and persistence engine of each service.
-fn needs(config: &Config) -> impl Iterator<Item = (&str, Option<&str>)> {
-    config.services.iter().map(|service| {
-        let engine = service.persistence.as_ref().and_then(|persistence| persistence.engine.as_deref());
-        (service.scheduler.as_str(), engine)
-    })
-}
-
-/// Is it one of the configuration's settings of IPVS?
-fn wanted_by(config: &Config) -> impl Fn(&IpvsSetting) -> bool {
-    |name| config.ipvs.settings.iter().any(|(wanted, _)| wanted == name)
 }

@@ -1,5 +1,6 @@
 //! What is asked over the control socket, and what comes of it.
 
+use super::super::clock;
 use super::super::control::Answer;
 use super::Daemon;
 use crate::control::{Place, Reply, Request};
@@ -49,7 +50,9 @@ impl Daemon {
         // Before a reload, after which the numbers may be others'.
         self.feed_pending(now);
         for ticket in reloads {
-            let reply = match Self::reload(&self.options.config) {
+            let config = self.reload();
+            let now = clock::now();
+            let reply = match config {
                 Ok(config) => {
                     self.take_over(now, config);
                     Reply::done("reloaded\n")
