@@ -75,9 +75,9 @@ pub const CONVERSATIONS_MAX: usize = 4096;
 /// rest waits for the next turn.
 pub const PROBES_PER_TURN: usize = 16;
 /// Bytes of one job for a worker. A job that does not fit could not have been configured.
-pub const JOB_MAX: usize = 8192;
-/// Bytes of a page that are read (HC-2). More: a probe with a digest fails, "page larger than 1 MiB"; for one
-/// without, the status has decided already.
+pub const JOB_MAX: usize = 28 << 10;
+/// Bytes of a page that are read (HC-2). More: a probe with a digest or a regex fails, "page larger than
+/// 1 MiB"; for one without, the status has decided already.
 pub const BODY_MAX: usize = 1 << 20;
 /// Bytes of a reply's header (HC-2). More: the probe fails.
 pub const HEADER_MAX: usize = 16 << 10;

@@ -81,7 +81,7 @@ fn steady_probing_allocates_nothing() {
                 interface,
                 mark: 0,
             };
-            prober.start(now(), id, &spec);
+            prober.start(now(), id, &spec, "gw");
         }
         let mut ended = 0;
         while ended < CHECKERS {

@@ -66,7 +66,7 @@ const WORDS: &[(&[&str], &[&str], &str)] = &[
     (&["println", "print"], &["cli"], "only cli writes to standard output"),
     (&["eprintln", "eprint"], &["cli", "sys"], "only cli and the log of sys write to standard error"),
     (&["log"], &["sys", "cli"], "the lower rooms return values, sys logs them"),
-    (&["ureq", "md5"], &["probe"], "conversations belong to probe (law 6)"),
+    (&["ureq_proto", "rustls", "md5"], &["probe"], "conversations belong to probe (law 6)"),
     (&["regex_lite"], &["config", "probe"], "config compiles to find mistakes, probe to use it"),
     (&["toml"], &["config"], "only config knows the text format"),
     (&["lexopt"], &["cli"], "only cli reads arguments"),

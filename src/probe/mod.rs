@@ -12,6 +12,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::job::{Job, Report, Task, Verdict};
 use core::fmt;
 use std::net::TcpStream;
+use talk::{Plain, Stop};
 
 /// When a conversation has to be over, and the clock to ask. The clock is the caller's: this room has none.
 #[derive(Debug, Clone, Copy)]
@@ -38,13 +39,31 @@ impl Deadline {
     }
 }
 
+/// What a conversation has besides its socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Means<'a> {
+    /// Monotonic time.
+    pub clock: fn() -> Instant,
+    /// Time since 1970 (UTC), for the dates of certificates and nothing else.
+    pub wall: fn() -> Duration,
+    /// Are there random numbers, without waiting for them?
+    pub has_random: fn() -> bool,
+    /// Contents of the files that the job names, in its order.
+    pub files: &'a [Vec<u8>],
+}
+
 /// Holds one conversation, within `job.left`.
-pub fn run(job: &Job<'_>, stream: TcpStream, clock: fn() -> Instant) -> Report {
+pub fn run(job: &Job<'_>, stream: TcpStream, means: &Means<'_>) -> Report {
+    let clock = means.clock;
     let start = clock();
     let deadline = Deadline::new(job.left, clock);
     let ending = match job.task {
-        Task::Http(task) => http::get(&task, job.timeout, stream, deadline),
-        Task::Smtp(task) => smtp::send(&task, job.timeout, &stream, deadline),
+        Task::Http(task) => match task.tls {
+            None => http::get(&task, job.timeout, &mut Plain { stream, deadline }),
+            Some(_) => Ending::not_run(format_args!("no TLS")),
+        },
+        Task::Smtp(task) => smtp::greet(&task, job.timeout, &stream, deadline),
+        Task::Mail(task) => smtp::send(&task, job.timeout, &stream, deadline),
     };
     let took = clock() - start;
     Report {
@@ -91,6 +110,17 @@ impl Ending {
 
     fn not_run(why: fmt::Arguments<'_>) -> Self {
         Ending { verdict: Verdict::NotRun, status: 0, digest: None, reason: cut(why) }
+    }
+
+    /// The conversation was stopped: by the other end, or (HC-4) by this host. `what` is what was not there
+    /// in time, `place` where the end came.
+    fn stopped(status: u16, stop: Stop, what: &'static str, place: &'static str, timeout: Duration) -> Self {
+        let is_ours = matches!(stop, Stop::Local(_));
+        let words = stop.words(what, place, timeout);
+        match is_ours {
+            true => Ending::not_run(format_args!("{words}")),
+            false => Ending::failed(status, format_args!("{words}")),
+        }
     }
 }
 

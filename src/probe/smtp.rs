@@ -1,4 +1,4 @@
-//! Handing one mail over (RFC 5321), on a connected socket.
+//! SMTP (RFC 5321) on a connected socket: greeting a mail server (HC-25), and handing one mail over.
 //!
 //! Plain SMTP without authentication or TLS, one command at a time. A recipient that is refused does not
 //! lose the mail for the others.
@@ -8,7 +8,7 @@ use super::{Deadline, Ending};
 use crate::limits::{MAIL_ADDRESS_MAX, SMTP_LINE_MAX};
 use crate::model::{Reason, cut};
 use crate::time::Duration;
-use crate::wire::job::SmtpTask;
+use crate::wire::job::{MailTask, SmtpTask};
 use core::fmt::Write;
 use std::net::TcpStream;
 
@@ -19,37 +19,69 @@ const MAIL_LINE_MAX: usize = 900;
 /// How long the answer to QUIT is waited for: the mail is on its way already.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Greets the server: 220 and 250 are wanted, and what it says to QUIT is of no matter. `timeout` is for the
+/// words of the reason only.
+pub(super) fn greet(
+    task: &SmtpTask<'_>,
+    timeout: Duration,
+    stream: &TcpStream,
+    deadline: Deadline,
+) -> Ending {
+    if !is_name(task.helo) {
+        return Ending::not_run(format_args!("{NO_NAME}"));
+    }
+    let mut talk = Talk::new(stream, deadline);
+    let greeted = talk.greet(task.helo).and_then(|reply| match reply.code {
+        250 => Ok(Reason::new()),
+        _ => Err(Trouble { step: "HELO", kind: Kind::Answer(reply) }),
+    });
+    ending(greeted, &mut talk, timeout)
+}
+
 /// Hands the mail over. `timeout` is for the words of the reason only.
-pub(super) fn send(task: &SmtpTask<'_>, timeout: Duration, stream: &TcpStream, deadline: Deadline) -> Ending {
+pub(super) fn send(task: &MailTask<'_>, timeout: Duration, stream: &TcpStream, deadline: Deadline) -> Ending {
     if let Err(why) = check(task) {
         return Ending::not_run(format_args!("{why}"));
     }
-    let mut talk = Talk { stream, deadline, buffer: [0; SMTP_LINE_MAX], begin: 0, end: 0 };
-    match deliver(task, &mut talk) {
-        Ok(refused) => {
-            quit(&mut talk);
-            Ending { reason: refused, ..Ending::passed(250) }
+    let mut talk = Talk::new(stream, deadline);
+    let delivered = deliver(task, &mut talk);
+    ending(delivered, &mut talk, timeout)
+}
+
+/// Takes leave, where the server listens, and says how it was.
+fn ending(result: Result<Reason, Trouble>, talk: &mut Talk<'_>, timeout: Duration) -> Ending {
+    match result {
+        Ok(reason) => {
+            quit(talk);
+            Ending { reason, ..Ending::passed(250) }
         }
         Err(Trouble { step, kind: Kind::Stopped(stop) }) => {
-            let words = stop.words("no answer", "in the middle", timeout);
-            Ending::failed(0, format_args!("{step}: {words}"))
+            let ending = Ending::stopped(0, stop, "no answer", "in the middle", timeout);
+            Ending { reason: cut(format_args!("{step}: {}", ending.reason)), ..ending }
         }
         Err(Trouble { step, kind: Kind::Answer(reply) }) => {
-            quit(&mut talk);
+            quit(talk);
             Ending::failed(reply.code, format_args!("{step}: {} {}", reply.code, reply.text))
         }
         Err(Trouble { step, kind: Kind::Nonsense(why) }) => Ending::failed(0, format_args!("{step}: {why}")),
     }
 }
 
+const NO_NAME: &str = "the HELO name is empty or has white space in it";
+
+/// May this follow HELO, and write no command of its own?
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
 /// What would let a name or a text write SMTP commands or headers of its own is refused.
-fn check(task: &SmtpTask<'_>) -> Result<(), &'static str> {
+fn check(task: &MailTask<'_>) -> Result<(), &'static str> {
     let has_control = |text: &str| text.chars().any(char::is_control);
     if [task.subject, task.date, task.message_id].into_iter().any(has_control) {
         return Err("a header of the mail has a line break in it");
     }
-    if task.helo.is_empty() || task.helo.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err("the HELO name is empty or has white space in it");
+    if !is_name(task.helo) {
+        return Err(NO_NAME);
     }
     if !is_address(task.from) {
         return Err("the sender is no mail address");
@@ -68,12 +100,8 @@ fn is_address(text: &str) -> bool {
 }
 
 /// The dialogue up to the point where the mail is the server's. Tells which recipients were refused, if any.
-fn deliver(task: &SmtpTask<'_>, talk: &mut Talk<'_>) -> Result<Reason, Trouble> {
-    match talk.reply("banner")? {
-        Reply { code: 220, .. } => {}
-        reply => return Err(Trouble { step: "banner", kind: Kind::Answer(reply) }),
-    }
-    talk.command("HELO", format_args!("HELO {}", task.helo), 2)?;
+fn deliver(task: &MailTask<'_>, talk: &mut Talk<'_>) -> Result<Reason, Trouble> {
+    talk.greet(task.helo)?;
     talk.command("MAIL FROM", format_args!("MAIL FROM:<{}>", task.from), 2)?;
     let (mut accepted, mut refused, mut last) = (0u32, 0u32, None);
     for to in task.to.iter() {
@@ -117,7 +145,7 @@ fn quit(talk: &mut Talk<'_>) {
 }
 
 /// Header and body with CRLF line ends, dot-stuffed, and the final dot (RFC 5321 §4.5.2).
-fn mail(task: &SmtpTask<'_>) -> Vec<u8> {
+fn mail(task: &MailTask<'_>) -> Vec<u8> {
     let mut text = String::with_capacity(task.body.len() + 1024);
     let _ = write!(text, "Date: {}\r\nFrom: {}\r\nTo: ", task.date, task.from);
     for (i, to) in task.to.iter().filter(|to| is_address(to)).enumerate() {
@@ -184,7 +212,19 @@ struct Talk<'s> {
     end: usize,
 }
 
-impl Talk<'_> {
+impl<'s> Talk<'s> {
+    fn new(stream: &'s TcpStream, deadline: Deadline) -> Self {
+        Talk { stream, deadline, buffer: [0; SMTP_LINE_MAX], begin: 0, end: 0 }
+    }
+
+    /// The banner, and the answer to HELO.
+    fn greet(&mut self, name: &str) -> Result<Reply, Trouble> {
+        match self.reply("banner")? {
+            Reply { code: 220, .. } => self.command("HELO", format_args!("HELO {name}"), 2),
+            reply => Err(Trouble { step: "banner", kind: Kind::Answer(reply) }),
+        }
+    }
+
     /// Sends a line and wants an answer whose first digit is `class`.
     fn command(
         &mut self,

@@ -49,6 +49,37 @@ impl Stop {
     }
 }
 
+/// What a conversation is held over.
+pub(super) trait Line {
+    /// Reads something, at most `buffer`.
+    ///
+    /// # Errors
+    /// Where there is nothing to read.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stop>;
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// Where not all could be written.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Stop>;
+}
+
+/// The socket itself.
+pub(super) struct Plain {
+    pub(super) stream: TcpStream,
+    pub(super) deadline: Deadline,
+}
+
+impl Line for Plain {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stop> {
+        read(&self.stream, self.deadline, buffer)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        write(&self.stream, self.deadline, bytes)
+    }
+}
+
 /// Reads something, at most `buffer`.
 pub(super) fn read(mut stream: &TcpStream, deadline: Deadline, buffer: &mut [u8]) -> Result<usize, Stop> {
     loop {

@@ -1,16 +1,17 @@
 //! The workers as the loop sees them: started on demand, given one conversation at a time, killed when
 //! they do not come back and when there is nothing to do.
 
-use super::pair;
 use super::poll::{Interest, PollSet};
-use crate::limits::WORKERS_MAX;
+use super::{file, pair};
+use crate::limits::{PEM_MAX, WORKERS_MAX};
 use crate::model::{Reason, cut};
 use crate::time::{Duration, Instant};
-use crate::wire::job::{self, REPORT_LEN, Report, ReportText, Verdict};
+use crate::wire::job::{self, FILES_MAX, HttpTask, Job, REPORT_LEN, Report, ReportText, Task, Verdict};
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A worker that has not said hello this long after its start is killed.
@@ -82,8 +83,8 @@ enum State<W> {
 pub(super) enum NotTaken {
     /// All are busy, or none may be started now. Later.
     Busy,
-    /// This conversation cannot be given to any.
-    Refused(io::Error),
+    /// This conversation cannot be given to any, and why.
+    Refused(Reason),
 }
 
 impl<W: Copy + PartialEq> Crew<W> {
@@ -118,10 +119,18 @@ impl<W: Copy + PartialEq> Crew<W> {
         let token = self.next_token;
         let left = if now < deadline { deadline - now } else { Duration::ZERO };
         job::stamp(job, token, left - HEAD_START.min(left / 8));
+        let mut files = None;
         // Idle workers may turn out to be dead, each once.
         while let Some(index) = self.idle() {
+            // Opened when a worker takes them and not before: conversations may wait by the thousand.
+            let files = match &files {
+                Some(files) => files,
+                None => files.insert(open_files(job).map_err(NotTaken::Refused)?),
+            };
+            let passed: heapless::Vec<BorrowedFd<'_>, { pair::PASSED_MAX }> =
+                core::iter::once(socket).chain(files.iter().map(AsFd::as_fd)).collect();
             let Some(worker) = self.workers.get_mut(index).and_then(Option::as_mut) else { break };
-            match pair::send(worker.pair.as_fd(), job, Some(socket)) {
+            match pair::send(worker.pair.as_fd(), job, &passed) {
                 Ok(()) => {
                     worker.state = State::Talking { token, whose, rank };
                     // 0 is the token of a hello.
@@ -131,7 +140,9 @@ impl<W: Copy + PartialEq> Crew<W> {
                 Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
                     self.died(now, index);
                 }
-                Err(error) => return Err(NotTaken::Refused(error)),
+                Err(error) => {
+                    return Err(NotTaken::Refused(cut(format_args!("no worker takes it: {error}"))));
+                }
             }
         }
         self.start(now);
@@ -324,6 +335,35 @@ fn spawn(program: &Program) -> io::Result<(Child, OwnedFd)> {
         .stderr(Stdio::null())
         .spawn()?;
     Ok((child, ours))
+}
+
+/// Opens the files that a job names; its worker, which may not, reads them.
+///
+/// # Errors
+/// Why one cannot be read, with its path.
+fn open_files(job: &[u8]) -> Result<heapless::Vec<File, FILES_MAX>, Reason> {
+    let mut files = heapless::Vec::new();
+    let Ok(Job { task: Task::Http(HttpTask { tls: Some(tls), .. }), .. }) = Job::parse(job) else {
+        return Ok(files);
+    };
+    for path in tls.files() {
+        let file = file::open_regular(Path::new(path)).map_err(|error| unreadable(path, &error))?;
+        let len = file.metadata().map_err(|error| unreadable(path, &error))?.len();
+        if len > PEM_MAX as u64 {
+            return Err(cut(format_args!("larger than {} MiB: {path}", PEM_MAX >> 20)));
+        }
+        // A job names no more of them.
+        drop(files.push(file));
+    }
+    Ok(files)
+}
+
+/// The error first: a long path is cut.
+fn unreadable(path: &str, error: &io::Error) -> Reason {
+    match error.raw_os_error() {
+        Some(errno) => cut(format_args!("{}: {path}", nix::Error::from_raw(errno).desc())),
+        None => cut(format_args!("not a file: {path}")),
+    }
 }
 
 /// Logs what a worker's confinement lacks, when it is news.

@@ -341,7 +341,7 @@ impl Daemon {
                 }
                 Action::StartProbe(id) => {
                     if let Some(spec) = self.engine.probe_spec(id) {
-                        self.prober.start(now, id, &spec);
+                        self.prober.start(now, id, &spec, self.engine.router_name());
                     }
                     continue;
                 }

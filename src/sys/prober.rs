@@ -100,8 +100,9 @@ impl Prober {
     }
 
     /// Has a probe begun in the next turn. Its outcome comes from a later `process`, also where it is known
-    /// at once. An earlier probe of the same checker is stopped.
-    pub fn start(&mut self, now: Instant, id: ProbeId, spec: &ProbeSpec<'_>) {
+    /// at once. An earlier probe of the same checker is stopped. `router_name`: for servers that want to be
+    /// greeted.
+    pub fn start(&mut self, now: Instant, id: ProbeId, spec: &ProbeSpec<'_>, router_name: &str) {
         let given = self.given;
         let Some(checker) = self.checkers.make(id, given) else { return };
         let (earlier, passed) = (checker.key, checker.passed);
@@ -120,7 +121,7 @@ impl Prober {
             interface: spec.interface.map(|name| LinkName::new(name)),
             mark: spec.mark,
         };
-        let task = self.task(spec);
+        let task = self.task(spec, router_name);
         let key = self.take_slot(now, Owner::Probe(id), target, spec.timeout, class, task);
         if let Some(checker) = self.checkers.get_mut(id) {
             checker.key = Some(key);
@@ -190,7 +191,7 @@ impl Prober {
     }
 
     /// How far a probe goes, and its jobs or its question in `writer`; or why it cannot be made.
-    fn task(&mut self, spec: &ProbeSpec<'_>) -> Result<Task, Outcome> {
+    fn task(&mut self, spec: &ProbeSpec<'_>, router_name: &str) -> Result<Task, Outcome> {
         let not_run = |why: core::fmt::Arguments<'_>| Outcome::NotRun(cut(why));
         match spec.kind {
             CheckKind::Tcp => {
@@ -214,7 +215,7 @@ impl Prober {
                 Ok(Task::Ask(ask::udp(check)))
             }
             CheckKind::Http(check) => self.writer.http(spec, check).map(Task::Converse),
-            CheckKind::Smtp(_) => Err(not_run(format_args!("no such probe yet"))),
+            CheckKind::Smtp(check) => self.writer.greeting(spec, check, router_name).map(Task::Converse),
             // The engine runs programs and reads files by other actions.
             CheckKind::Script(_) | CheckKind::File(_) => {
                 Err(not_run(format_args!("it is no probe of the network")))
@@ -378,9 +379,8 @@ impl Prober {
                     }
                 }
                 Err(NotTaken::Busy) => return,
-                Err(NotTaken::Refused(error)) => {
-                    let outcome = Outcome::NotRun(cut(format_args!("no worker takes it: {error}")));
-                    self.end_with(now, key, Some(outcome), sink);
+                Err(NotTaken::Refused(why)) => {
+                    self.end_with(now, key, Some(Outcome::NotRun(why)), sink);
                 }
             }
         }

@@ -17,8 +17,8 @@ const EMPTY_ROOT: &str = "/run/vipd/empty";
 const NOBODY: u32 = 65534;
 /// Bytes of address space: a page of the limit, ureq's buffers, and the binary many times over.
 const ADDRESS_SPACE: u64 = 128 << 20;
-/// Descriptors: 0 to 2, the socket of a conversation, and one to spare.
-const DESCRIPTORS: u64 = 5;
+/// Descriptors: 0 to 2, the socket of a conversation and its files, and one to spare.
+const DESCRIPTORS: u64 = 3 + super::pair::PASSED_MAX as u64 + 1;
 
 /// Confines this process, step by step; a step that fails does not keep the next ones from being taken.
 /// What could not be done is told, empty when all is well.

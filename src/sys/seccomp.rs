@@ -17,6 +17,7 @@ const UNIFORM: c_long = libc::SYS_close_range - 436;
 const ALLOWED: &[c_long] = &[
     libc::SYS_read,
     libc::SYS_write,
+    libc::SYS_pread64,
     libc::SYS_readv,
     libc::SYS_writev,
     libc::SYS_recvmsg,

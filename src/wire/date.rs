@@ -1,4 +1,4 @@
-//! The `Date` header of a mail (RFC 5322 §3.3), in UTC.
+//! Dates in UTC: the `Date` header of a mail (RFC 5322 §3.3), and days as people write them.
 
 use core::fmt::Write;
 
@@ -19,6 +19,24 @@ pub fn rfc5322(seconds: i64) -> heapless::String<32> {
     // 31 bytes at most, so this fits.
     let _ = write!(text, "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000");
     text
+}
+
+/// `2026-11-22`, from seconds since 1970-01-01 00:00 UTC; cut as by [`rfc5322`].
+pub fn day(seconds: i64) -> heapless::String<10> {
+    let (year, month, day) = civil(seconds.clamp(0, 253_402_300_799) / 86_400);
+    let mut text = heapless::String::new();
+    let _ = write!(text, "{year:04}-{:02}-{day:02}", month + 1);
+    text
+}
+
+/// Days since 1970-01-01 of a year, a month from 1 and a day from 1; they may be any numbers up to 9999.
+pub fn days(year: u16, month: u8, day: u8) -> i64 {
+    // As in `civil`: years begin in March.
+    let from_march = (i64::from(month) + 9) % 12;
+    let year = i64::from(year) - i64::from(month < 3);
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * from_march + 2) / 5 + i64::from(day) - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 /// Year, month from 0, and day from 1. Counted in years that begin in March, so that the leap day is
@@ -53,5 +71,21 @@ mod tests {
         ] {
             assert_eq!(rfc5322(seconds), want, "mail would be sorted wrong, or taken for spam");
         }
+    }
+
+    #[test]
+    fn days_there_and_back() {
+        for (date, text) in [
+            ((1970, 1, 1), "1970-01-01"),
+            ((2000, 2, 29), "2000-02-29"),
+            ((2024, 12, 31), "2024-12-31"),
+            ((2100, 3, 1), "2100-03-01"),
+            ((9999, 12, 31), "9999-12-31"),
+        ] {
+            let (year, month, date) = date;
+            assert_eq!(day(days(year, month, date) * 86_400), text, "a certificate would expire another day");
+        }
+        assert_eq!(days(1969, 12, 31), -1);
+        assert_eq!(day(i64::MIN), "1970-01-01");
     }
 }

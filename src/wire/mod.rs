@@ -21,3 +21,4 @@ pub mod netlink;
 pub mod rtnetlink;
 mod rung;
 pub mod vrrp;
+pub mod x509;

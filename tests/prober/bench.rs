@@ -87,7 +87,7 @@ impl Bench {
         let id = ProbeId { checker, serial: self.serial };
         self.ids.retain(|(other, _)| *other != checker);
         self.ids.push((checker, self.serial));
-        self.prober.start(self.now(), id, spec);
+        self.prober.start(self.now(), id, spec, "gw a");
     }
 
     pub(crate) fn stop(&mut self, checker: u32) {

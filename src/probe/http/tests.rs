@@ -2,17 +2,19 @@
 
 use super::*;
 use crate::limits;
-use crate::probe::run;
+use crate::probe::{Means, run, talk};
 use crate::time::Instant;
 use crate::wire::http::{HttpVersion, emit_request};
-use crate::wire::job::{Job, Report, Verdict, emit_http, mark_sent, request, stamp};
-use std::io::Write;
-use std::net::{Shutdown, TcpListener};
+use crate::wire::job::{Body, Job, Pattern, Report, Verdict, emit_http, mark_sent, request, stamp};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
 fn clock() -> Instant {
     Instant::now()
 }
+
+const MEANS: Means<'static> = Means { clock, wall: || Duration::ZERO, has_random: || true, files: &[] };
 
 /// MD5 of `hello\n`.
 const HELLO: [u8; 16] =
@@ -23,6 +25,15 @@ const HELLO: [u8; 16] =
 fn probe_path(
     path: &str,
     digest: Option<[u8; 16]>,
+    serve: impl FnOnce(&mut TcpStream) + Send + 'static,
+) -> (String, Report) {
+    probe_body(path, &Body { digest, ..Body::default() }, serve)
+}
+
+/// As `probe_path`, with more that is wanted of the body.
+fn probe_body(
+    path: &str,
+    body: &Body<'_>,
     serve: impl FnOnce(&mut TcpStream) + Send + 'static,
 ) -> (String, Report) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -42,10 +53,10 @@ fn probe_path(
     let ranges = [(200, 200), (301, 302)].into_iter();
     let ask =
         |room: &mut [u8]| emit_request(HttpVersion::Http11, "127.0.0.1:80", path, core::iter::empty(), room);
-    let len = emit_http(&mut buffer, timeout, ask, ranges, digest.as_ref()).unwrap();
+    let len = emit_http(&mut buffer, timeout, ask, None, body, ranges).unwrap();
     stamp(&mut buffer[..len], 9, timeout);
     let start = clock();
-    let report = run(&Job::parse(&buffer[..len]).unwrap(), TcpStream::connect(address).unwrap(), clock);
+    let report = run(&Job::parse(&buffer[..len]).unwrap(), TcpStream::connect(address).unwrap(), &MEANS);
     let took = clock() - start;
     assert!(took < Duration::from_millis(1500), "HC-1: {took} for a deadline of 400 ms");
     assert_eq!(report.token, 9, "the report would be taken for another probe's");
@@ -97,7 +108,7 @@ fn the_request_is_the_jobs() {
     let mut want = [0; 512];
     let none = core::iter::empty();
     let len = emit_request(HttpVersion::Http11, "127.0.0.1:80", "/a b", none, &mut want).unwrap();
-    assert_eq!(asked.as_bytes(), &want[..len], "HC-10: and nothing of ureq's");
+    assert_eq!(asked.as_bytes(), &want[..len], "HC-10: and nothing else");
 }
 
 /// The loop has sent it: the worker reads, and sends nothing.
@@ -107,7 +118,7 @@ fn a_request_that_is_out_is_not_sent_again() {
     let mut buffer = [0; limits::JOB_MAX];
     let timeout = Duration::from_millis(400);
     let ask = |room: &mut [u8]| emit_request(HttpVersion::Http10, "h", "/", core::iter::empty(), room);
-    let len = emit_http(&mut buffer, timeout, ask, [(200, 200)].into_iter(), None).unwrap();
+    let len = emit_http(&mut buffer, timeout, ask, None, &Body::default(), [(200, 200)].into_iter()).unwrap();
     stamp(&mut buffer[..len], 9, timeout);
     mark_sent(&mut buffer[..len]);
     let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -120,7 +131,7 @@ fn a_request_that_is_out_is_not_sent_again() {
         stream.read_to_string(&mut asked).unwrap();
         asked
     });
-    let report = run(&Job::parse(&buffer[..len]).unwrap(), stream, clock);
+    let report = run(&Job::parse(&buffer[..len]).unwrap(), stream, &MEANS);
     assert_eq!(report.verdict, Verdict::Passed, "{}", report.reason);
     assert_eq!(server.join().unwrap().matches("GET").count(), 1);
 }
@@ -156,10 +167,10 @@ fn what_this_host_refuses_is_no_verdict_on_the_server_hc4() {
     let mut buffer = [0; limits::JOB_MAX];
     let timeout = Duration::from_millis(400);
     let ranges = [(200, 200)].into_iter();
-    let len = emit_http(&mut buffer, timeout, |_| Some(1), ranges, None).unwrap();
+    let len = emit_http(&mut buffer, timeout, |_| Some(1), None, &Body::default(), ranges).unwrap();
     stamp(&mut buffer[..len], 9, timeout);
     let no_socket: std::os::fd::OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
-    let report = run(&Job::parse(&buffer[..len]).unwrap(), no_socket.into(), clock);
+    let report = run(&Job::parse(&buffer[..len]).unwrap(), no_socket.into(), &MEANS);
     assert_eq!(report.verdict, Verdict::NotRun, "all servers would go down: {}", report.reason);
     assert!(report.reason.starts_with("cannot talk: "), "{}", report.reason);
     for kind in [ErrorKind::PermissionDenied, ErrorKind::OutOfMemory, ErrorKind::Unsupported] {
@@ -331,4 +342,125 @@ fn b116_bytes_that_do_not_belong() {
     fails(None, b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n", "malformed reply: invalid header value");
     passes(None, b"HTTP/1.1 200 OK\r\nX: \xe9\xff\r\nContent-Length: 0\r\n\r\n");
     fails(None, b"HTTP/1.1 200 OK\r\nX: a\r\n folded\r\n\r\n", "malformed reply: invalid header name");
+}
+
+/// A reply with this body, and what is wanted of it; the report.
+fn look(body: &Body<'_>, reply: &'static [u8]) -> Report {
+    probe_body("/", body, move |stream| {
+        let _ = stream.write_all(reply);
+    })
+    .1
+}
+
+#[track_caller]
+fn regex(pattern: Pattern<'_>, reply: &'static [u8]) -> String {
+    let report = look(&Body { regex: Some(pattern), ..Body::default() }, reply);
+    match report.verdict {
+        Verdict::Passed => "passed".to_owned(),
+        Verdict::Failed | Verdict::NotRun | Verdict::Hello => {
+            format!("{:?}: {}", report.verdict, report.reason)
+        }
+    }
+}
+
+const OK: Pattern<'static> = Pattern { pattern: "status: (ok|fine)", negated: false, first: 0, last: 0 };
+
+#[test]
+fn a_text_in_the_page_hc11() {
+    let good = b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\nthe status: ok\n";
+    let bad = b"HTTP/1.1 200 OK\r\n\r\nthe status: dying\n";
+    let chunked =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nstatus\r\n4\r\n: ok\r\n0\r\n\r\n";
+    assert_eq!(regex(OK, good), "passed");
+    assert_eq!(regex(OK, chunked), "passed", "HC-12: the text is that of the decoded page");
+    assert_eq!(regex(OK, bad), "Failed: the regex does not match the page");
+    let not = Pattern { negated: true, ..OK };
+    assert_eq!(regex(not, good), "Failed: the regex matches the page");
+    assert_eq!(regex(not, bad), "passed");
+    assert_eq!(regex(OK, b"HTTP/1.1 503 Busy\r\n\r\nstatus: ok"), "Failed: HTTP 503, want 200, 301-302");
+    assert_eq!(regex(Pattern { pattern: "(?i)STATUS", ..OK }, good), "passed", "flags stand in the pattern");
+    let broken = regex(Pattern { pattern: "a(", ..OK }, good);
+    assert!(broken.starts_with("NotRun: regex: "), "HC-4: no server is to blame: {broken}");
+}
+
+#[test]
+fn a_match_begins_where_it_may() {
+    let page = b"HTTP/1.1 200 OK\r\n\r\nabc abc \xff\xc3 abc \xc3\xa9";
+    let at = |pattern, first, last| regex(Pattern { pattern, negated: false, first, last }, page) == "passed";
+    assert!(at("abc", 0, 1) && at("abc", 1, 5) && at("abc", 4, 5) && at("abc", 5, 12));
+    assert!(!at("abc", 1, 4), "the first one begins before, the second one after");
+    assert!(!at("abc", 12, 0) && at("abc", 11, 0), "bytes that are no text count one each");
+    assert!(!at("abc", u32::MAX, 0) && !at("^", 16, 0), "beyond the page there is nothing");
+    assert!(at("é", 15, 0) && !at("é", 16, 0), "a beginning within a letter is after it");
+    assert!(!at("x", 0, 0) && at("(?s)c.*é", 7, 14) && !at("(?s)c.*é", 14, 0));
+}
+
+/// B-118, SEC-12: the engine is linear, and what a pattern may cost is bounded.
+#[test]
+fn b118_a_pattern_cannot_run_away() {
+    let page = |stream: &mut TcpStream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        let _ = stream.write_all(&[b'a'; 20_000]);
+    };
+    for pattern in ["(a+)+$b", "(a|aa)+$b", "(.*)(.*)(.*)(.*)x"] {
+        let body = Body { regex: Some(Pattern { pattern, ..OK }), ..Body::default() };
+        let (_, report) = probe_body("/", &body, page);
+        assert_eq!(report.reason, "the regex does not match the page", "{pattern}");
+    }
+    let large = regex(Pattern { pattern: "((a{0,100}){0,100}){0,100}", ..OK }, b"");
+    assert!(large.starts_with("NotRun: regex: "), "{large}");
+}
+
+#[test]
+fn a_page_that_is_not_whole_fails_a_regex_hc15() {
+    let early = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nstatus: ok\n";
+    assert_eq!(regex(OK, early), "Failed: closed in the middle of the page");
+    let body = Body { regex: Some(OK), ..Body::default() };
+    let (_, report) = probe_body("/", &body, |stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nstatus: ok\n");
+        pour(stream, &[b'x'; 4096]);
+    });
+    assert_eq!(report.reason, "page larger than 1 MiB", "HC-2");
+}
+
+/// HC-12: as keepalived's genhash, which does not decode chunks.
+#[test]
+fn a_digest_of_the_bytes_on_the_wire() {
+    use md5::{Digest, Md5};
+    let digest = |bytes: &[u8]| Some(Md5::digest(bytes).into());
+    let framed = b"2;x\r\nhe\r\n4\r\nllo\n\r\n0\r\nTrailer: x\r\n\r\n";
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+        2;x\r\nhe\r\n4\r\nllo\n\r\n0\r\nTrailer: x\r\n\r\n";
+    let raw = Body { digest: digest(framed), raw: true, regex: None };
+    assert_eq!(look(&raw, chunked).verdict, Verdict::Passed, "{}", look(&raw, chunked).reason);
+    assert_eq!(look(&raw, chunked).digest, digest(framed));
+    assert_eq!(look(&Body { raw: false, ..raw }, chunked).verdict, Verdict::Failed);
+    let both = Body { regex: Some(Pattern { pattern: "^hello$", ..OK }), ..raw };
+    assert_eq!(look(&Body { regex: None, ..both }, chunked).verdict, Verdict::Passed);
+    let text = Pattern { pattern: "^hello\n$", ..OK };
+    assert_eq!(
+        look(&Body { regex: Some(text), ..both }, chunked).verdict,
+        Verdict::Passed,
+        "of what is said"
+    );
+    let plain = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\nmore";
+    let raw = Body { digest: Some(HELLO), raw: true, regex: None };
+    assert_eq!(look(&raw, plain).verdict, Verdict::Passed, "up to Content-Length");
+}
+
+/// B-114, B-115: replies that end where no bytes do.
+#[test]
+fn b115_informational_replies_may_have_fields() {
+    passes(None, b"HTTP/1.1 100 Continue\r\nServer: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    passes(None, b"HTTP/1.1 100 Continue\nServer: x\n\nHTTP/1.1 200 OK\nContent-Length: 0\n\n");
+    let (_, report) = probe_path("/", None, |stream| {
+        for piece in
+            [&b"HTTP/1.1 100 Continue\r\nA: b\r"[..], b"\n", b"\r", b"\nHTTP/1.1 200 OK\r\n", b"\r\n"]
+        {
+            let _ = stream.write_all(piece);
+            thread::sleep(core::time::Duration::from_millis(20));
+        }
+    });
+    assert_eq!(report.verdict, Verdict::Passed, "piece by piece: {}", report.reason);
+    fails_with("header larger than 16 KiB", |stream| pour(stream, b"HTTP/1.1 100 Continue\r\nA: b\r\n\r\n"));
 }

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::limits;
-use crate::probe::run;
+use crate::probe::{Means, run};
 use crate::time::Instant;
-use crate::wire::job::{Envelope, Job, Report, Verdict, emit_smtp, stamp};
+use crate::wire::job::{Envelope, Job, Report, Verdict, emit_mail, emit_smtp, stamp};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::thread;
@@ -12,6 +12,10 @@ use std::thread;
 fn clock() -> Instant {
     Instant::now()
 }
+
+const MEANS: Means<'static> = Means { clock, wall: || Duration::ZERO, has_random: || true, files: &[] };
+
+const TIMEOUT: Duration = Duration::from_millis(400);
 
 const BODY: &str = "first\n.dot\n..two\nline with\rcarriage return\nlast";
 
@@ -22,6 +26,30 @@ fn hand_over(
     subject: &str,
     banner: &'static [u8],
     answer: impl Fn(&str) -> Vec<u8> + Send + 'static,
+) -> (Vec<String>, Report) {
+    let mut buffer = [0; limits::JOB_MAX];
+    let envelope = Envelope {
+        helo: "gw-a",
+        from: "vipd@gw-a",
+        subject,
+        date: "Thu, 01 Jan 1970 00:00:00 +0000",
+        message_id: "<1@gw-a>",
+    };
+    let len = emit_mail(&mut buffer, TIMEOUT, envelope, to.iter().copied(), BODY).unwrap();
+    talk_to(banner, answer, &mut buffer[..len])
+}
+
+/// Greets such a server (HC-25).
+fn greet(banner: &'static [u8], answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> (Vec<String>, Report) {
+    let mut buffer = [0; limits::JOB_MAX];
+    let len = emit_smtp(&mut buffer, TIMEOUT, "gw-a").unwrap();
+    talk_to(banner, answer, &mut buffer[..len])
+}
+
+fn talk_to(
+    banner: &'static [u8],
+    answer: impl Fn(&str) -> Vec<u8> + Send + 'static,
+    job: &mut [u8],
 ) -> (Vec<String>, Report) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -50,19 +78,9 @@ fn hand_over(
         }
         lines
     });
-    let mut buffer = [0; limits::JOB_MAX];
-    let timeout = Duration::from_millis(400);
-    let envelope = Envelope {
-        helo: "gw-a",
-        from: "vipd@gw-a",
-        subject,
-        date: "Thu, 01 Jan 1970 00:00:00 +0000",
-        message_id: "<1@gw-a>",
-    };
-    let len = emit_smtp(&mut buffer, timeout, envelope, to.iter().copied(), BODY).unwrap();
-    stamp(&mut buffer[..len], 3, timeout);
+    stamp(job, 3, TIMEOUT);
     let start = clock();
-    let report = run(&Job::parse(&buffer[..len]).unwrap(), TcpStream::connect(address).unwrap(), clock);
+    let report = run(&Job::parse(job).unwrap(), TcpStream::connect(address).unwrap(), &MEANS);
     assert!(clock() - start < Duration::from_millis(1500), "a mail server must not hold a worker");
     (server.join().unwrap(), report)
 }
@@ -195,4 +213,58 @@ fn b121_a_mail_that_was_taken_is_sent_whatever_follows() {
     };
     let (_, report) = hand_over(&["a@x"], "S", b"220 hi\r\n", closes);
     assert_eq!(report.verdict, Verdict::Passed, "it would be sent twice: {}", report.reason);
+}
+
+#[test]
+fn a_mail_server_is_greeted_hc25() {
+    let (lines, report) = greet(b"220 hi\r\n", polite);
+    assert_eq!((report.verdict, report.reason.as_str()), (Verdict::Passed, ""));
+    assert_eq!(lines, ["HELO gw-a", "QUIT"], "HC-25: and no mail");
+
+    let many = |_: &str| b"250-one\n250-two\n250\n".to_vec();
+    let (_, report) = greet(b"220-welcome\r\n220-to\r\n220 us\r\n", many);
+    assert_eq!(report.verdict, Verdict::Passed, "HC-26: keepalived fails here: {}", report.reason);
+}
+
+#[test]
+fn what_is_said_to_quit_decides_nothing() {
+    for last in [&b""[..], b"500 what\r\n", b"nonsense\r\n"] {
+        let (_, report) =
+            greet(b"220 hi\r\n", move |line| if line == "QUIT" { last.to_vec() } else { polite(line) });
+        assert_eq!(report.verdict, Verdict::Passed, "HC-25: any line: {}", report.reason);
+    }
+}
+
+/// A greeting that begins with this banner and must fail with this reason.
+#[track_caller]
+fn greeting_fails(banner: &'static [u8], hello: &'static [u8], reason: &str) {
+    let (_, report) = greet(banner, |_| hello.to_vec());
+    assert_eq!((report.verdict, report.reason.as_str()), (Verdict::Failed, reason));
+}
+
+#[test]
+fn b121_bad_greetings() {
+    greeting_fails(b"421 busy\r\n", b"", "banner: 421 busy");
+    greeting_fails(b"250 hi\r\n", b"", "banner: 250 hi");
+    greeting_fails(b"", b"", "banner: closed in the middle");
+    greeting_fails(b"220 no line end", b"", "banner: no answer within 400ms");
+    greeting_fails(b"HTTP/1.1 400 Bad Request\r\n", b"", "banner: a line without a code");
+    greeting_fails(b"220 hi\r\n", b"354 what\r\n", "HELO: 354 what");
+    greeting_fails(b"220 hi\r\n", b"252 well\r\n", "HELO: 252 well");
+    greeting_fails(b"220 hi\r\n", b"", "HELO: closed in the middle");
+    greeting_fails(b"220 hi\r\n", b"250-more\r\n251 other\r\n", "HELO: two codes in one answer");
+    let (_, report) = greet(b"220 hi\r\n", |_| vec![b'2'; 1 << 20]);
+    assert_eq!(report.reason, "HELO: a line longer than 512 bytes", "HC-2");
+    let (_, report) = greet(b"220\r\n", |_| b"250\r\n".to_vec());
+    assert_eq!(report.verdict, Verdict::Passed, "bare codes are answers: {}", report.reason);
+}
+
+#[test]
+fn a_name_cannot_write_commands_of_its_own() {
+    for name in ["", "a b", "gw\r\nMAIL FROM:<x@y>"] {
+        let mut buffer = [0; limits::JOB_MAX];
+        let len = emit_smtp(&mut buffer, TIMEOUT, name).unwrap();
+        let (lines, report) = talk_to(b"220 hi\r\n", polite, &mut buffer[..len]);
+        assert_eq!((report.verdict, lines.len()), (Verdict::NotRun, 0), "{name:?}: {lines:?}");
+    }
 }

@@ -175,6 +175,7 @@ impl Slot {
                     Task::Connect | Task::Ask(_) => return Err(Outcome::Passed),
                     Task::Converse(First::Request) => self.send(epoll, key, socket, 0)?,
                     Task::Converse(First::Banner) => await_answer(epoll, key, socket)?,
+                    Task::Converse(First::Worker) => State::Waiting(socket),
                 }
             }
             // An answer before the whole request is out: a refusal, which is for a worker to read.
