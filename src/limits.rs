@@ -110,6 +110,8 @@ pub const IPVS_LACKING_MAX: usize = 64;
 pub const IPVS_REMEMBERED_MAX: usize = 65_536;
 /// Control connections at one time. More: closed at once.
 pub const CONTROL_CONNECTIONS_MAX: usize = 8;
+/// Steps of one probe that `vipd probe` shows. More: left out.
+pub const PROBE_STEPS_MAX: usize = 64;
 /// Bytes of one control request line. Longer: refused, connection closed.
 pub const REQUEST_MAX: usize = 512;
 /// Recipients of mails. More: the configuration is refused.

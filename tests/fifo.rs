@@ -69,7 +69,7 @@ impl Bench {
             let (now, fifos) = (self.now(), &mut self.fifos);
             self.runner.process(now, &PollSet::new(), true, &mut |ended| match ended.owner {
                 Owner::Reader(kind) => fifos.handle_ended(now, kind, ended),
-                Owner::Engine(_) | Owner::Hook => panic!("{ended:?}"),
+                Owner::Engine(_) | Owner::Hook | Owner::Asked(_) => panic!("{ended:?}"),
             });
             self.fifos.tick(now, &mut self.runner);
         }

@@ -7,9 +7,12 @@ use super::reply::Reply;
 use super::request::ProbeRequest;
 use super::table::{ascii, wrap};
 use super::target::{find, name_of};
-use crate::model::status::Snapshot;
+use crate::model::status::{CheckStatus, Snapshot};
 use crate::model::{Name, Reason, Text, cut};
 use crate::time::Duration;
+
+/// The kind of a check without probes.
+const FILE: &str = "file";
 
 /// What `vipd probe` has found so far. It counts for no checker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,22 @@ pub struct Finding {
     pub took: Option<Duration>,
     /// What happened, and how long after the start.
     pub steps: Vec<(Duration, Reason)>,
+}
+
+impl Finding {
+    /// A tracked file has no probe: what it says now is the result.
+    fn begin(check: &CheckStatus) -> Self {
+        let is_file = check.kind == FILE;
+        let verdict = match (is_file, check.up, check.known) {
+            (false, ..) => Verdict::Open,
+            (true, true, _) => Verdict::Passed,
+            (true, false, true) => Verdict::Failed(check.reason.clone()),
+            (true, false, false) => Verdict::NotRun(cut(format_args!("it has not been read yet"))),
+        };
+        let weight = cut(format_args!("as its tracker says; it makes {:+} of weight", check.weight));
+        let steps = if is_file { vec![(Duration::ZERO, weight)] } else { Vec::new() };
+        Finding { kind: check.kind, verdict, took: None, steps }
+    }
 }
 
 /// How a probe ended.
@@ -88,18 +107,12 @@ impl Inquiry {
             (false, false) => "not up yet",
         };
         let drained = if s.draining { ", drained" } else { "" };
-        let findings = s.checks.iter().map(|check| Finding {
-            kind: check.kind,
-            verdict: Verdict::Open,
-            took: None,
-            steps: Vec::new(),
-        });
         Ok(Inquiry {
             service: target.service.name.clone(),
             server: cut(format_args!("{}", name_of(s))),
             place: (target.service_at, target.server_at),
             state: cut(format_args!("{up} for {}, weight {}{drained}", Age(s.since), s.weight)),
-            findings: findings.collect(),
+            findings: s.checks.iter().map(Finding::begin).collect(),
             json: request.json,
         })
     }

@@ -484,6 +484,9 @@ pub struct ProbeId {
 impl ProbeId {
     /// Path trackers' checkers begin here.
     pub const PATH: u32 = 1 << 30;
+    /// Those that somebody asks for (`vipd probe`) begin here: as many as there can be control connections,
+    /// times the checks of a server. The engine knows nothing of them.
+    pub const ASKED: u32 = 1 << 31;
 }
 
 /// What a probe is to do; `Engine::probe_spec` builds it from current parameters.

@@ -32,6 +32,7 @@ mod track;
 mod vrrp;
 
 pub use action::{Action, Actions, IpvsRequest, WholeRequest};
+pub use balance::AskedCheck;
 pub use event::{
     AddressChange, AddressOp, Ear, Event, IpvsEvent, KernelRoute, Letter, Link, LinkKind, LinkName, NameId,
     NameSpec, Outcome, ProbeId, ProbeSpec, Refusal, RunId, RunOutcome, RunOwner, RunSpec, Setting,
@@ -354,6 +355,18 @@ impl Engine {
     /// What a probe is to do; `None` once its server is gone.
     pub fn probe_spec(&self, id: ProbeId) -> Option<ProbeSpec<'_>> {
         if id.checker >= ProbeId::PATH { self.trackers.probe_spec(id) } else { self.balancer.probe_spec(id) }
+    }
+
+    /// Check number `check` of a server, by its place in the configuration, for somebody who asks for it now
+    /// (`vipd probe`); `None`: there is none.
+    pub fn asked_check(&self, server: (usize, usize), check: usize) -> Option<AskedCheck<'_>> {
+        self.balancer.asked_check(server, check)
+    }
+
+    /// What the end of a check's script says of the server, and the weight that it tells with `dynamic`
+    /// (HC-45).
+    pub fn script_result(outcome: RunOutcome, dynamic: bool) -> (Outcome, Option<u8>) {
+        balance::script_result(outcome, dynamic)
     }
 
     /// The name of an [`Action::Resolve`]; `None` once it is gone.

@@ -6,6 +6,7 @@ mod reload;
 use super::clock;
 use super::control::ControlServer;
 use super::errands::Errands;
+use super::inquiry::Inquiries;
 use super::ipvs::{IpvsSettings, IpvsSocket, OwnServices};
 use super::log::{self as lines, LogTarget};
 use super::packet::{PacketSockets, frame_buffer};
@@ -15,7 +16,7 @@ use super::programs;
 use super::rtnl::{Macvlan, Rtnl};
 use super::settings::Settings;
 use super::signals::{Signals, Wish};
-use crate::engine::{Action, Actions, Engine, Event, LinkName, Refusal};
+use crate::engine::{Action, Actions, Engine, Event, LinkName, ProbeId, Refusal};
 use crate::limits;
 use crate::model::{Config, Global, Level};
 use crate::time::{Duration, Instant};
@@ -99,6 +100,7 @@ struct Daemon {
     /// Programs that run before the loop and after it.
     hooks: Global,
     control: ControlServer,
+    inquiries: Inquiries,
     frame: Box<[u8]>,
     stall_logged_at: Option<Instant>,
     /// The descriptors of a breath in the middle of something long, and when the last one was.
@@ -139,6 +141,7 @@ impl Daemon {
             errands: Errands::open().map_err(|e| say("programs", &e))?,
             hooks: Global::default(),
             control,
+            inquiries: Inquiries::default(),
             frame: frame_buffer(),
             stall_logged_at: None,
             breath: (PollSet::new(), Instant::ZERO),
@@ -251,11 +254,28 @@ impl Daemon {
             }
         }
         let pending = &mut self.pending;
-        self.errands.process(now, &self.poll, child, &self.engine, &mut |event| pending.push_back(event));
+        let inquiries = &mut self.inquiries;
+        self.errands.process(
+            now,
+            &self.poll,
+            child,
+            &self.engine,
+            &mut |event| pending.push_back(event),
+            &mut |id, ended| inquiries.handle_ran(id, ended.outcome, ended.took),
+        );
         self.feed_pending(now);
         // 7. Probes and workers.
         let pending = &mut self.pending;
-        self.prober.process(now, &self.poll, &mut |event| pending.push_back(event));
+        let inquiries = &mut self.inquiries;
+        self.prober.process(now, &self.poll, &mut |event| match event {
+            Event::Probe { id, outcome, took } if id.checker >= ProbeId::ASKED => {
+                inquiries.handle_probe(id, outcome, took);
+            }
+            event => pending.push_back(event),
+        });
+        while let Some((at, id, what)) = self.prober.take_step() {
+            self.inquiries.step(at, id, what);
+        }
         self.feed_pending(now);
         // 8. The control socket.
         self.answer(now);
@@ -271,6 +291,7 @@ impl Daemon {
             self.prober.next_deadline(),
             self.errands.next_deadline(),
             self.control.next_deadline(),
+            self.inquiries.next_deadline(),
             self.endings.front().map(|_| Instant::ZERO),
         ]
         .into_iter()

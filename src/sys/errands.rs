@@ -7,7 +7,7 @@ use super::realtime;
 use super::runner::{Ended, GRACE, Owner, Runner};
 use super::signals::{Signals, Wish};
 use super::watch::Watch;
-use crate::engine::{Engine, Event, RunId};
+use crate::engine::{Engine, Event, ProbeId, RunId};
 use crate::model::{Command, Config, FifoKind};
 use crate::time::{Duration, Instant};
 use std::io;
@@ -79,8 +79,8 @@ impl Errands {
             self.runner.process(now, &set, true, &mut |ended: Ended| match ended.owner {
                 Owner::Hook => result = Some(ended.outcome),
                 Owner::Reader(kind) => fifos.handle_ended(now, kind, ended),
-                // The engine has no program on its way before the loop or after it.
-                Owner::Engine(_) => {}
+                // The engine and the control socket have none on their way before the loop or after it.
+                Owner::Engine(_) | Owner::Asked(_) => {}
             });
             self.fifos.tick(now, &mut self.runner);
         }
@@ -97,6 +97,16 @@ impl Errands {
         if let Some(spec) = engine.run_spec(id) {
             self.runner.start(now, id, &spec);
         }
+    }
+
+    /// Starts the script of a check because somebody asks for it.
+    pub(super) fn run_asked(&mut self, now: Instant, id: ProbeId, command: &Command) {
+        self.runner.start_asked(now, id, command);
+    }
+
+    /// Ends it; no end is told of it.
+    pub(super) fn stop_asked(&mut self, now: Instant, id: ProbeId) {
+        self.runner.stop(now, Owner::Asked(id));
     }
 
     /// Ends a program of the engine.
@@ -121,7 +131,8 @@ impl Errands {
         [self.runner.next_deadline(), self.fifos.next_deadline(), watch].into_iter().flatten().min()
     }
 
-    /// Looks after everything. `child`: SIGCHLD has come. `sink` gets what the engine has to know.
+    /// Looks after everything. `child`: SIGCHLD has come. `sink` gets what the engine has to know, `asked`
+    /// the ends of scripts that somebody asked for.
     pub(super) fn process(
         &mut self,
         now: Instant,
@@ -129,11 +140,13 @@ impl Errands {
         child: bool,
         engine: &Engine,
         sink: &mut dyn FnMut(Event<'static>),
+        asked: &mut dyn FnMut(ProbeId, Ended),
     ) {
         let fifos = &mut self.fifos;
         self.runner.process(now, set, child, &mut |ended| match ended.owner {
             Owner::Engine(id) => sink(Event::Ran { id, outcome: ended.outcome, took: ended.took }),
             Owner::Reader(kind) => fifos.handle_ended(now, kind, ended),
+            Owner::Asked(id) => asked(id, ended),
             Owner::Hook => {}
         });
         self.fifos.tick(now, &mut self.runner);

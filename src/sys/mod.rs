@@ -13,6 +13,7 @@ pub mod errno;
 pub mod fifo;
 pub mod file;
 mod heap;
+mod inquiry;
 pub mod ipvs;
 pub mod log;
 mod netlink;

@@ -17,6 +17,7 @@
 mod checkers;
 mod jobs;
 mod slot;
+mod steps;
 
 use super::ask;
 use super::crew::{Crew, NotTaken, Program};
@@ -27,7 +28,7 @@ use super::poll::{Interest, PollSet};
 use super::worker;
 use crate::engine::{Event, Letter, LinkName, Outcome, ProbeId, ProbeSpec};
 use crate::limits::{CONVERSATIONS_MAX, PROBES_PER_TURN, WORKERS_MAX};
-use crate::model::{CheckKind, Mail, cut};
+use crate::model::{CheckKind, Mail, Reason, cut};
 use crate::time::{Duration, Instant};
 use crate::wire::job::{Report, Verdict};
 use checkers::Checkers;
@@ -36,6 +37,7 @@ use slot::{Class, Key, Owner, Slot, State, Task};
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use steps::Steps;
 
 /// All probes and mails on their way. What is needed for one is kept for the next: once as many have been
 /// under way together as ever will be, nothing is allocated.
@@ -62,6 +64,8 @@ pub struct Prober {
     /// Sequence number of the last ping, wrapping (HC-40).
     sequence: u16,
     writer: Writer,
+    /// Of the probes that somebody asks for.
+    steps: Steps,
 }
 
 /// Whose turn it is, the least first.
@@ -96,6 +100,7 @@ impl Prober {
             given: 0,
             sequence: 0,
             writer: Writer::new(),
+            steps: Steps::default(),
         }
     }
 
@@ -122,6 +127,7 @@ impl Prober {
             mark: spec.mark,
         };
         let task = self.task(spec, router_name);
+        self.steps.note(now, Owner::Probe(id), format_args!("to {}{}", spec.address, Way(spec)));
         let key = self.take_slot(now, Owner::Probe(id), target, spec.timeout, class, task);
         if let Some(checker) = self.checkers.get_mut(id) {
             checker.key = Some(key);
@@ -136,6 +142,11 @@ impl Prober {
         {
             self.abandon(now, key);
         }
+    }
+
+    /// What has happened in a probe that somebody asks for ([`ProbeId::ASKED`]), in order.
+    pub fn take_step(&mut self) -> Option<(Instant, ProbeId, Reason)> {
+        self.steps.take()
     }
 
     /// Has a mail handed over, from the next turn on. What became of it comes from a later `process`.
@@ -472,5 +483,27 @@ fn outcome(owner: Owner, report: Report) -> Outcome {
         }
         Verdict::Failed => Outcome::Failed(report.reason),
         Verdict::NotRun | Verdict::Hello => Outcome::NotRun(report.reason),
+    }
+}
+
+/// ` from 10.0.0.2:9 by eth1 with mark 7`, as far as it is not the kernel's choice.
+struct Way<'a>(&'a ProbeSpec<'a>);
+
+impl core::fmt::Display for Way<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let spec = self.0;
+        match (spec.source, spec.source_port) {
+            (Some(source), 0) => write!(f, " from {source}")?,
+            (Some(source), port) => write!(f, " from {source}, port {port}")?,
+            (None, 0) => {}
+            (None, port) => write!(f, " from port {port}")?,
+        }
+        if let Some(name) = spec.interface {
+            write!(f, " by {name}")?;
+        }
+        if spec.mark != 0 {
+            write!(f, " with mark {}", spec.mark)?;
+        }
+        Ok(())
     }
 }

@@ -13,7 +13,7 @@ mod tap;
 
 use super::poll::PollSet;
 use super::programs::{Account, Accounts, NoAccount};
-use crate::engine::{RunId, RunOutcome, RunOwner, RunSpec};
+use crate::engine::{ProbeId, RunId, RunOutcome, RunOwner, RunSpec};
 use crate::limits;
 use crate::model::{Command, Config, FifoKind, Reason, cut};
 use crate::time::{Duration, Instant};
@@ -41,6 +41,8 @@ pub enum Owner {
     Reader(FifoKind),
     /// `start_script` or `stop_script`.
     Hook,
+    /// The script of a check, because somebody asks for it (`vipd probe`).
+    Asked(ProbeId),
 }
 
 /// How a program ended.
@@ -143,6 +145,16 @@ impl Runner {
     /// Starts the reader of a FIFO.
     pub(super) fn start_reader(&mut self, now: Instant, kind: FifoKind, command: &Command, path: &str) {
         self.launch(now, Owner::Reader(kind), command, core::iter::once(path), None);
+    }
+
+    /// Starts the script of a check because somebody asks for it. There are few of them, and they wait for no
+    /// place; where too many programs run it is refused.
+    pub(super) fn start_asked(&mut self, now: Instant, id: ProbeId, command: &Command) {
+        if self.runs.len() < limits::RUNS_MAX {
+            self.launch(now, Owner::Asked(id), command, core::iter::empty(), Some(command.timeout));
+        } else {
+            self.refuse(Owner::Asked(id), Errno::EAGAIN);
+        }
     }
 
     /// Starts a program that its caller waits for, to its deadline.
@@ -258,7 +270,10 @@ impl Runner {
                 pid,
                 started: now,
                 state: State::Running { end_at: timeout.map(|timeout| now + timeout) },
-                alone: matches!(owner, Owner::Engine(RunId { owner: RunOwner::Track(_), .. })),
+                alone: matches!(
+                    owner,
+                    Owner::Engine(RunId { owner: RunOwner::Track(_), .. }) | Owner::Asked(_)
+                ),
                 failure: None,
             }),
             Err(errno) => self.refuse(owner, errno),

@@ -8,6 +8,7 @@
 //! A service is known by its keys (protocol, address and port, or a mark), a server by its address; both keep
 //! their state over a reload. A service has one row for each key, all with the same destinations.
 
+mod asked;
 mod checker;
 mod destination;
 mod reading;
@@ -22,6 +23,9 @@ mod tell;
 #[cfg(test)]
 mod tests;
 mod whole;
+
+pub use self::asked::AskedCheck;
+pub(super) use self::asked::script_result;
 
 use self::checker::Due;
 use self::reconcile::Reconciler;

@@ -2,6 +2,7 @@
 
 use super::super::clock;
 use super::super::control::Answer;
+use super::super::inquiry::{self, Question};
 use super::Daemon;
 use crate::control::{Place, Reply, Request};
 use crate::engine::Event;
@@ -13,7 +14,7 @@ const RELOAD_ANSWER_MAX: Duration = Duration::from_secs(20);
 impl Daemon {
     /// Answers what has been asked.
     pub(super) fn answer(&mut self, now: Instant) {
-        let mut reloads = Vec::new();
+        let (mut reloads, mut probes) = (Vec::new(), Vec::new());
         let engine = &self.engine;
         let pending = &mut self.pending;
         self.control.process(now, &self.poll, &mut |request, ticket| {
@@ -42,13 +43,23 @@ impl Daemon {
                 }
                 Request::Drain(server) => drain(Reply::drain(&server, &engine.snapshot(now)), true),
                 Request::Undrain(server) => drain(Reply::undrain(&server, &engine.snapshot(now)), false),
-                Request::Probe(_) => (None, Reply::failed("vipd: not yet\n")),
+                Request::Probe(request) => {
+                    probes.push((ticket, request));
+                    return Answer::Later { by: now + inquiry::ANSWER_MAX + inquiry::ANSWER_MARGIN };
+                }
             };
             pending.extend(event);
             Answer::Now(reply)
         });
         // Before a reload, after which the numbers may be others'.
         self.feed_pending(now);
+        self.inquiries.settle(now, &mut self.control, &mut self.prober, &mut self.errands);
+        for (ticket, request) in &probes {
+            let snapshot = &self.engine.snapshot(now);
+            let question = Question { ticket: *ticket, request, snapshot };
+            let hands = (&mut self.prober, &mut self.errands);
+            self.inquiries.begin(now, &question, &self.engine, hands, &mut self.control);
+        }
         for ticket in reloads {
             let config = self.reload();
             let now = clock::now();

@@ -3,11 +3,13 @@
 use super::slot::Key;
 use crate::engine::ProbeId;
 
-/// By `ProbeId::checker`: servers, and from [`ProbeId::PATH`] on, paths.
+/// By `ProbeId::checker`: servers, from [`ProbeId::PATH`] on paths, from [`ProbeId::ASKED`] on those that
+/// somebody asks for.
 #[derive(Default)]
 pub(super) struct Checkers {
     servers: Vec<Checker>,
     paths: Vec<Checker>,
+    asked: Vec<Checker>,
 }
 
 /// One of them.
@@ -23,28 +25,46 @@ pub(super) struct Checker {
 
 impl Checkers {
     pub(super) fn get(&self, id: ProbeId) -> Option<&Checker> {
-        match id.checker.checked_sub(ProbeId::PATH) {
-            Some(path) => self.paths.get(path as usize),
-            None => self.servers.get(id.checker as usize),
+        match place(id) {
+            (List::Servers, at) => self.servers.get(at),
+            (List::Paths, at) => self.paths.get(at),
+            (List::Asked, at) => self.asked.get(at),
         }
     }
 
     pub(super) fn get_mut(&mut self, id: ProbeId) -> Option<&mut Checker> {
-        match id.checker.checked_sub(ProbeId::PATH) {
-            Some(path) => self.paths.get_mut(path as usize),
-            None => self.servers.get_mut(id.checker as usize),
-        }
+        let (list, at) = self.list(id);
+        list.get_mut(at)
     }
 
     /// As `get_mut`, and makes it where it is not there: one that has just had its turn.
     pub(super) fn make(&mut self, id: ProbeId, given: u64) -> Option<&mut Checker> {
-        let (list, index) = match id.checker.checked_sub(ProbeId::PATH) {
-            Some(path) => (&mut self.paths, path as usize),
-            None => (&mut self.servers, id.checker as usize),
-        };
-        if list.len() <= index {
-            list.resize(index + 1, Checker { key: None, given, passed: None });
+        let (list, at) = self.list(id);
+        if list.len() <= at {
+            list.resize(at + 1, Checker { key: None, given, passed: None });
         }
-        list.get_mut(index)
+        list.get_mut(at)
+    }
+
+    fn list(&mut self, id: ProbeId) -> (&mut Vec<Checker>, usize) {
+        match place(id) {
+            (List::Servers, at) => (&mut self.servers, at),
+            (List::Paths, at) => (&mut self.paths, at),
+            (List::Asked, at) => (&mut self.asked, at),
+        }
+    }
+}
+
+enum List {
+    Servers,
+    Paths,
+    Asked,
+}
+
+fn place(id: ProbeId) -> (List, usize) {
+    match (id.checker.checked_sub(ProbeId::ASKED), id.checker.checked_sub(ProbeId::PATH)) {
+        (Some(at), _) => (List::Asked, at as usize),
+        (None, Some(at)) => (List::Paths, at as usize),
+        (None, None) => (List::Servers, id.checker as usize),
     }
 }
