@@ -1,21 +1,21 @@
-//! Ping and DNS probes, and probes that leave by a certain way (B-120, B-123, HC-30 to HC-40).
+//! Ping and DNS probes (B-120, B-123, HC-30 to HC-40).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 #[path = "prober/bench.rs"]
 #[allow(dead_code, reason = "shared with the tests of conversations")]
 mod bench;
+#[path = "prober/network.rs"]
+mod network;
 
 use bench::Bench;
-use nix::sched::{CloneFlags, unshare};
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
-use std::process::Command;
+use network::{in_network, ip, set};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use vipd::engine::{Outcome, ProbeId, ProbeSpec};
-use vipd::model::{CheckKind, DnsCheck, IfName};
-use vipd::time as vt;
+use vipd::engine::ProbeId;
+use vipd::model::{CheckKind, DnsCheck};
 
 fn dns() -> CheckKind {
     CheckKind::Dns(DnsCheck { name: "example.com".into(), kind: 6, ..DnsCheck::default() })
@@ -68,6 +68,58 @@ fn dns_answers_pass_and_errors_fail_b120() {
     bench.assert_failed(3, "DNS error 2 SERVFAIL");
     bench.assert_failed(4, "DNS error 3 NXDOMAIN");
     bench.assert_failed(5, "DNS error 5 REFUSED");
+}
+
+fn dns_wanting(rcode: u8, address: Option<&str>) -> CheckKind {
+    let address = address.map(|address| address.parse().unwrap());
+    CheckKind::Dns(DnsCheck { name: "example.com".into(), kind: 1, rcode, address })
+}
+
+#[test]
+fn another_rcode_may_be_wanted() {
+    let mut bench = Bench::new();
+    let (missing, _) = name_server(|query, _| vec![answer(query, |b| b[3] |= 3)]);
+    let (plain, _) = name_server(|query, _| vec![answer(query, |_| {})]);
+    let (odd, _) = name_server(|query, _| vec![answer(query, |b| b[3] |= 12)]);
+    bench.start(0, missing, &dns_wanting(3, None), 2000, true);
+    bench.start(1, plain, &dns_wanting(3, None), 2000, true);
+    bench.start(2, odd, &dns_wanting(0, None), 2000, true);
+    bench.until_ended(3);
+    bench.assert_passed(0);
+    bench.assert_failed(1, "DNS says 0 NOERROR, want 3 NXDOMAIN");
+    bench.assert_failed(2, "DNS error 12");
+}
+
+#[test]
+fn a_wanted_address_must_be_among_the_answers_b120() {
+    // One A record, whose name points to the question.
+    let with = |query: &[u8], last: u8, cut: bool| {
+        answer(query, |b| {
+            b[2] |= if cut { 2 } else { 0 };
+            b[7] = 1;
+            b.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, last]);
+        })
+    };
+    let mut bench = Bench::new();
+    let (right, _) = name_server(move |query, _| vec![with(query, 1, false)]);
+    let (wrong, _) = name_server(move |query, _| vec![with(query, 2, false)]);
+    let (cut, _) = name_server(move |query, _| vec![with(query, 2, true)]);
+    let (found, _) = name_server(move |query, _| vec![with(query, 1, true)]);
+    let (looped, _) = name_server(|query, _| {
+        vec![answer(query, |b| {
+            b[6..8].fill(0xff);
+            b.extend([0xc0; 900]);
+        })]
+    });
+    for (checker, address) in (0..).zip([right, wrong, cut, found, looped]) {
+        bench.start(checker, address, &dns_wanting(0, Some("192.0.2.1")), 2000, true);
+    }
+    bench.until_ended(5);
+    bench.assert_passed(0);
+    bench.assert_failed(1, "192.0.2.1 is not among the answers");
+    bench.assert_failed(2, "the answer is cut short, without 192.0.2.1");
+    bench.assert_passed(3);
+    bench.assert_failed(4, "192.0.2.1 is not among the answers");
 }
 
 #[test]
@@ -158,34 +210,6 @@ fn paths_have_a_table_of_their_own() {
     assert!(bench::descriptors() <= before, "its socket is closed");
 }
 
-/// Runs a test on a thread with a network of its own: `lo`, and `v0` - `v1` between here and another one.
-fn in_network(test: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::Builder::new().name("network".into()).spawn(|| {
-        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
-            assert!(std::env::var_os("VIPD_TESTS_MUST_RUN").is_none(), "only root has namespaces: {error}");
-            eprintln!("SKIPPED: only root has namespaces: {error}");
-            return;
-        }
-        ip("link set lo up");
-        // The other end has no address: whoever asks for one gets no answer.
-        ip("link add v0 type veth peer name v1");
-        ip("link set v0 up");
-        ip("link set v1 up");
-        ip("addr add 10.77.0.1/24 dev v0");
-        test();
-    });
-    thread.unwrap().join().unwrap();
-}
-
-fn ip(words: &str) {
-    let output = Command::new("ip").args(words.split(' ')).output().unwrap();
-    assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn set(name: &str, value: &str) {
-    std::fs::write(format!("/proc/sys/net/{name}"), value).unwrap();
-}
-
 fn at(address: &str) -> SocketAddr {
     SocketAddr::new(address.parse::<IpAddr>().unwrap(), 0)
 }
@@ -272,6 +296,44 @@ fn only_the_right_reply_counts_b123() {
     });
 }
 
+/// The right answer from the wrong host: the kernel looks at the identifier alone where the socket is no raw
+/// one.
+#[test]
+fn a_reply_of_a_stranger_does_not_count_hc40() {
+    in_network(|| {
+        set("ipv4/icmp_echo_ignore_all", "1");
+        for range in ["1 0", "0 2147483647"] {
+            set("ipv4/ping_group_range", range);
+            let mut bench = Bench::new();
+            // SAFETY: numbers only.
+            let raw = unsafe { libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP) };
+            // SAFETY: likewise.
+            let stranger = unsafe { libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP) };
+            assert!(raw >= 0 && stranger >= 0);
+            bind(stranger, [127, 0, 0, 2]);
+            bench.start(0, at("127.0.0.1"), &CheckKind::Ping, 300, true);
+            bench.turn();
+            let request = request(raw);
+            reply(stranger, &request, 0, 0);
+            bench.until_ended(1);
+            bench.assert_failed(0, "no answer within 300ms");
+            // SAFETY: both are ours.
+            unsafe { (libc::close(raw), libc::close(stranger)) };
+        }
+    });
+}
+
+/// Binds a raw socket to an address.
+fn bind(raw: i32, address: [u8; 4]) {
+    // SAFETY: a zeroed address is one, and its fields are set.
+    unsafe {
+        let mut from: libc::sockaddr_in = std::mem::zeroed();
+        from.sin_family = libc::AF_INET as _;
+        from.sin_addr.s_addr = u32::from_ne_bytes(address);
+        assert_eq!(libc::bind(raw, (&raw const from).cast(), std::mem::size_of_val(&from) as u32), 0);
+    }
+}
+
 /// The ICMP message of the echo request that is on the loopback.
 fn request(raw: i32) -> Vec<u8> {
     let end = Instant::now() + Duration::from_secs(2);
@@ -303,49 +365,4 @@ fn reply(raw: i32, request: &[u8], at: usize, flip: u8) {
         let len = std::mem::size_of_val(&to) as u32;
         libc::sendto(raw, message.as_ptr().cast(), message.len(), 0, (&raw const to).cast(), len);
     }
-}
-
-/// By `source` and `interface` a path tracker says which uplink it means.
-#[test]
-fn a_probe_leaves_by_the_way_that_was_named() {
-    in_network(|| {
-        let mut bench = Bench::new();
-        let listener = TcpListener::bind("10.77.0.1:0").unwrap();
-        let (names, address) = (UdpSocket::bind("127.0.0.1:0").unwrap(), listener.local_addr().unwrap());
-        let [lo, v0, gone] = ["lo", "v0", "gone0"].map(|name| IfName::try_from(name).unwrap());
-        let start =
-            |bench: &mut Bench, n: u32, address, kind: &CheckKind, source: Option<&str>, interface| {
-                let (source, timeout) = (source.map(|s| s.parse().unwrap()), vt::Duration::from_millis(400));
-                let spec = ProbeSpec {
-                    address,
-                    kind,
-                    timeout,
-                    was_up: true,
-                    source,
-                    source_port: 0,
-                    interface,
-                    mark: 0,
-                };
-                bench.start_spec(ProbeId::PATH + n, &spec);
-            };
-        let tcp = CheckKind::Tcp;
-        start(&mut bench, 0, address, &tcp, Some("127.0.0.1"), None);
-        start(&mut bench, 1, address, &tcp, Some("10.77.0.200"), None);
-        start(&mut bench, 2, address, &tcp, None, Some(&gone));
-        start(&mut bench, 3, at("127.0.0.1"), &CheckKind::Ping, None, Some(&lo));
-        start(&mut bench, 4, at("10.77.0.5"), &CheckKind::Ping, Some("10.77.0.1"), Some(&lo));
-        start(&mut bench, 5, names.local_addr().unwrap(), &dns(), Some("10.77.0.1"), Some(&v0));
-        bench.until_ended(6);
-        let path = |n: u32| ProbeId::PATH + n;
-        bench.assert_passed(path(0));
-        let (_, from) = listener.accept().unwrap();
-        assert_eq!(from.ip(), "127.0.0.1".parse::<IpAddr>().unwrap(), "its source");
-        bench.assert_failed(path(1), "its source 10.77.0.200 is not on this router");
-        bench.assert_failed(path(2), "no interface gone0");
-        bench.assert_passed(path(3));
-        assert!(matches!(bench.outcome(path(4)), Outcome::Failed(_)), "{:?}", bench.outcome(path(4)));
-        let mut nothing = [0; 64];
-        names.set_nonblocking(true).unwrap();
-        assert!(names.recv(&mut nothing).is_err(), "it went through another interface than v0");
-    });
 }

@@ -248,14 +248,12 @@ impl Ask {
 }
 
 fn dns_outcome(answer: Answer, rcode: u8, address: Option<IpAddr>) -> Outcome {
-    let name = |rcode| dns::rcode_name(rcode);
     let words: Reason = match address {
         _ if answer.rcode != rcode && rcode == 0 => {
-            cut(format_args!("DNS error {} {}", answer.rcode, name(answer.rcode)))
+            cut(format_args!("DNS error {}", Rcode(answer.rcode)))
         }
         _ if answer.rcode != rcode => {
-            let (got, want) = (answer.rcode, rcode);
-            cut(format_args!("DNS says {got} {}, want {want} {}", name(got), name(want)))
+            cut(format_args!("DNS says {}, want {}", Rcode(answer.rcode), Rcode(rcode)))
         }
         Some(address) if !answer.has_address && answer.truncated => {
             cut(format_args!("the answer is cut short, without {address}"))
@@ -264,6 +262,18 @@ fn dns_outcome(answer: Answer, rcode: u8, address: Option<IpAddr>) -> Outcome {
         Some(_) | None => return Outcome::Passed,
     };
     Outcome::Failed(words)
+}
+
+/// `3 NXDOMAIN`
+struct Rcode(u8);
+
+impl core::fmt::Display for Rcode {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match dns::rcode_name(self.0) {
+            "" => write!(f, "{}", self.0),
+            name => write!(f, "{} {name}", self.0),
+        }
+    }
 }
 
 /// HC-35: as many bytes as the reply and the wanted one both have are compared. `wanted`: byte and mask, byte
