@@ -42,6 +42,10 @@ pub const UDP_PAYLOAD_MAX: usize = 1024;
 pub const IPVS_SETTINGS_MAX: usize = 64;
 /// Bytes of a PEM file (authorities, certificate, key). More: the probe could not be made.
 pub const PEM_MAX: usize = 1 << 20;
+/// Names that are looked up at one time. More: they wait in the queue.
+pub const LOOKUPS_MAX: usize = 4;
+/// Names that wait to be looked up. More: the lookup fails at once.
+pub const LOOKUPS_WAITING_MAX: usize = 4096;
 /// Addresses of one name. More: ignored.
 pub const NAME_ADDRESSES_MAX: usize = 16;
 /// Interfaces that the engine keeps in mind. More: the surplus is ignored and shown as a problem.
@@ -153,9 +157,13 @@ pub const PROGRAMS_MAX: usize = 32;
 pub const PROGRAMS_BALANCE_MAX: usize = 16;
 /// Programs that run at one time. More: they wait in the queue.
 pub const RUNS_MAX: usize = 64;
-/// Trackers' scripts that run at one time, so that hung ones keep no notification waiting. More: as above.
+/// Scripts of trackers and of checks that run at one time, so that hung ones keep no notification waiting.
+/// More: as above.
 pub const RUNS_TRACK_MAX: usize = 48;
-/// Programs that wait for their turn. More: the run is refused at once, as one that could not be started.
+/// Of these, scripts of checks, so that hung ones keep no tracker waiting. More: as above.
+pub const RUNS_CHECK_MAX: usize = 32;
+/// Programs that wait for their turn; the second half of the places is for notifications. More: the run is
+/// refused at once, as one that could not be started.
 pub const RUN_QUEUE_MAX: usize = 1024;
 /// Programs whose first line of output is read for the log. More: what they write is discarded unread.
 pub const RUN_TAPS_MAX: usize = 16;

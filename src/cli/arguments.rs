@@ -75,6 +75,8 @@ pub(super) enum Command {
     },
     /// Started by the daemon for a conversation, never by hand.
     Worker,
+    /// Started by the daemon to look a name up, likewise.
+    Resolve,
 }
 /// A command, as help knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +151,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                 Some(Topic::All) => return parse_help(parser),
                 Some(topic) => topic,
                 None if word == "worker" => return Ok(Command::Worker),
+                None if word == "resolve" => return Ok(Command::Resolve),
                 None => return Err(unknown_command(&word)),
             }
         }
@@ -459,6 +462,7 @@ mod tests {
             assert!(parse(words).is_err(), "law 4: {odd:?} is no server");
         }
         assert_eq!(words("worker"), Ok(Command::Worker), "the daemon starts its workers so");
+        assert_eq!(words("resolve"), Ok(Command::Resolve), "and its lookups so");
     }
 
     #[test]

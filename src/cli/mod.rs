@@ -25,6 +25,7 @@ pub fn main() -> u8 {
     match command {
         Command::Run(run) => sys::run(run),
         Command::Worker => sys::worker::main(),
+        Command::Resolve => sys::lookup::main(),
         Command::Check { config } => check::check(&config),
         Command::Status { socket, request, watch: false } => ask::status(&socket, request),
         Command::Status { socket, request, watch: true } => ask::watch(&socket, request),

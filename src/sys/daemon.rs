@@ -13,6 +13,7 @@ use super::packet::{PacketSockets, frame_buffer};
 use super::poll::PollSet;
 use super::prober::Prober;
 use super::programs;
+use super::resolver::Resolver;
 use super::rtnl::{Macvlan, Rtnl};
 use super::settings::Settings;
 use super::signals::{Signals, Wish};
@@ -96,6 +97,7 @@ struct Daemon {
     own_services: OwnServices,
     endings: VecDeque<Ending>,
     prober: Prober,
+    resolver: Resolver,
     errands: Errands,
     /// Programs that run before the loop and after it.
     hooks: Global,
@@ -138,6 +140,7 @@ impl Daemon {
             own_services: OwnServices::beside(&options.socket),
             endings: VecDeque::new(),
             prober: Prober::new(),
+            resolver: Resolver::new(),
             errands: Errands::open().map_err(|e| say("programs", &e))?,
             hooks: Global::default(),
             control,
@@ -188,6 +191,7 @@ impl Daemon {
         self.ipvs_settings.settle(|_| false);
         self.own_services.store(self.engine.own_services());
         self.prober.shutdown();
+        self.resolver.shutdown();
         self.errands.shutdown(clock::now);
         if let Some(command) = &self.hooks.stop_script {
             self.errands.run_hook(command, &mut self.signals, clock::now);
@@ -206,6 +210,7 @@ impl Daemon {
         self.rtnl.register(&mut self.poll);
         self.ipvs.register(&mut self.poll);
         self.prober.register(&mut self.poll);
+        self.resolver.register(&mut self.poll);
         self.errands.register(&mut self.poll);
         self.control.register(&mut self.poll);
         let deadline = self.next_deadline();
@@ -276,6 +281,8 @@ impl Daemon {
         while let Some((at, id, what)) = self.prober.take_step() {
             self.inquiries.step(at, id, what);
         }
+        let pending = &mut self.pending;
+        self.resolver.process(now, &self.poll, &mut |event| pending.push_back(event));
         self.feed_pending(now);
         // 8. The control socket.
         self.answer(now);
@@ -289,6 +296,7 @@ impl Daemon {
             self.rtnl.next_deadline(),
             self.ipvs.next_deadline(),
             self.prober.next_deadline(),
+            self.resolver.next_deadline(),
             self.errands.next_deadline(),
             self.control.next_deadline(),
             self.inquiries.next_deadline(),
@@ -436,7 +444,11 @@ impl Daemon {
                 Action::ReleaseSetting { index, name: _, setting } => {
                     self.settings.release(&mut self.rtnl, index, setting);
                 }
-                Action::Resolve(_) => {}
+                Action::Resolve(id) => {
+                    if let Some(spec) = self.engine.name_spec(id) {
+                        self.resolver.start(id, &spec);
+                    }
+                }
                 Action::HoldIpvsSetting { name, value } => self.ipvs_settings.hold(&name, &value),
                 Action::ReleaseIpvsSetting { name } => self.ipvs_settings.release(&name),
                 Action::RememberServices => self.own_services.note_change(),

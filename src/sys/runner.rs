@@ -8,7 +8,7 @@
 //! The leader is reaped only after the last signal was sent to its group, so that no signal can reach a
 //! stranger with the same number.
 
-mod spawn;
+pub(super) mod spawn;
 mod tap;
 
 use super::poll::PollSet;
@@ -78,9 +78,66 @@ struct Run {
     pid: Pid,
     started: Instant,
     state: State,
-    /// Whatever its group still holds when it ends is killed (HC-46).
-    alone: bool,
+    kind: Kind,
     failure: Option<i32>,
+}
+
+/// What a program is good for, which stays when nobody waits for it any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It looks at something, for a tracker.
+    Track,
+    /// It looks at a server.
+    Check,
+    /// As `Check`, for somebody who waits for it.
+    Asked,
+    /// It tells somebody something, or it is a service of this box.
+    Other,
+}
+
+impl Kind {
+    fn of(owner: Owner) -> Self {
+        match owner {
+            Owner::Engine(id) => Self::of_run(id),
+            Owner::Asked(_) => Kind::Asked,
+            Owner::Reader(_) | Owner::Hook => Kind::Other,
+        }
+    }
+
+    fn of_run(id: RunId) -> Self {
+        match id.owner {
+            RunOwner::Track(_) => Kind::Track,
+            RunOwner::Check(_) => Kind::Check,
+            RunOwner::Notify(_) | RunOwner::PreActive(_) | RunOwner::Supervised(_) => Kind::Other,
+        }
+    }
+}
+
+/// How many more may run: of all, of those that look at something, and of those that look at servers.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    all: usize,
+    looks: usize,
+    checks: usize,
+}
+
+impl Room {
+    fn is_for(self, id: RunId) -> bool {
+        let own = match Kind::of_run(id) {
+            Kind::Track => self.looks,
+            Kind::Check => self.looks.min(self.checks),
+            Kind::Asked | Kind::Other => self.all,
+        };
+        own.min(self.all) > 0
+    }
+}
+
+/// So many may wait when this one comes: scripts that look at something leave room for what has to be told.
+fn queue_max(id: RunId) -> usize {
+    match Kind::of_run(id) {
+        Kind::Track | Kind::Check => limits::RUN_QUEUE_MAX / 2,
+        Kind::Asked | Kind::Other => limits::RUN_QUEUE_MAX,
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,10 +183,10 @@ impl Runner {
     /// Starts a program of the engine, or puts it into the queue. How it ended comes from a later `process`,
     /// also where it is known at once.
     pub fn start(&mut self, now: Instant, id: RunId, spec: &RunSpec<'_>) {
-        if self.has_room(id) {
+        if self.room().is_for(id) {
             let more = spec.arguments.iter().map(|argument| argument.as_str());
             self.launch(now, Owner::Engine(id), spec.command, more, Some(spec.command.timeout));
-        } else if self.queue.len() < limits::RUN_QUEUE_MAX {
+        } else if self.queue.len() < queue_max(id) {
             self.queue.push_back(id);
         } else {
             self.refuse(Owner::Engine(id), Errno::EAGAIN);
@@ -138,7 +195,8 @@ impl Runner {
 
     /// A program whose turn has come; `start` it with what it is to do now, or forget it.
     pub fn next_waiting(&mut self) -> Option<RunId> {
-        let at = self.queue.iter().position(|id| self.has_room(*id))?;
+        let room = self.room();
+        let at = self.queue.iter().position(|id| room.is_for(*id))?;
         self.queue.remove(at)
     }
 
@@ -245,15 +303,23 @@ impl Runner {
         }
     }
 
-    fn has_room(&self, id: RunId) -> bool {
-        let is_track = |run: &&Run| {
-            matches!(run.owner, Some(Owner::Engine(RunId { owner: RunOwner::Track(_), .. })) | None)
+    fn room(&self) -> Room {
+        let mut room = Room {
+            all: limits::RUNS_MAX.saturating_sub(self.runs.len()),
+            looks: limits::RUNS_TRACK_MAX,
+            checks: limits::RUNS_CHECK_MAX,
         };
-        let tracks = match id.owner {
-            RunOwner::Track(_) => self.runs.iter().filter(is_track).count(),
-            RunOwner::Notify(_) | RunOwner::PreActive(_) | RunOwner::Supervised(_) | RunOwner::Check(_) => 0,
-        };
-        tracks < limits::RUNS_TRACK_MAX && self.runs.len() < limits::RUNS_MAX
+        for run in &self.runs {
+            match run.kind {
+                Kind::Track => room.looks = room.looks.saturating_sub(1),
+                Kind::Check => {
+                    room.looks = room.looks.saturating_sub(1);
+                    room.checks = room.checks.saturating_sub(1);
+                }
+                Kind::Asked | Kind::Other => {}
+            }
+        }
+        room
     }
 
     fn launch<'w>(
@@ -270,10 +336,7 @@ impl Runner {
                 pid,
                 started: now,
                 state: State::Running { end_at: timeout.map(|timeout| now + timeout) },
-                alone: matches!(
-                    owner,
-                    Owner::Engine(RunId { owner: RunOwner::Track(_), .. }) | Owner::Asked(_)
-                ),
+                kind: Kind::of(owner),
                 failure: None,
             }),
             Err(errno) => self.refuse(owner, errno),
@@ -294,9 +357,10 @@ impl Runner {
         self.words.fill(command.argv.iter().map(String::as_str).chain(more))?;
         let tap = self.taps.open();
         let plan = Plan {
+            program: None,
             words: &self.words,
             account: &account,
-            null: self.null.as_fd(),
+            input: self.null.as_fd(),
             output: tap.as_ref().map_or(self.null.as_fd(), |(_, write)| write.as_fd()),
             failures: self.failures.1.as_fd(),
         };
@@ -325,8 +389,10 @@ impl Run {
                     (None, Exit::Code(code)) => RunOutcome::Exited(code),
                     (None, Exit::Lost) => RunOutcome::Exited(spawn::NOT_FOUND),
                 };
-                if self.alone {
-                    self.signal(Signal::SIGKILL);
+                match self.kind {
+                    // Whatever its group still holds (HC-46).
+                    Kind::Track | Kind::Check | Kind::Asked => self.signal(Signal::SIGKILL),
+                    Kind::Other => {}
                 }
                 self.tell(now, outcome, sink);
                 true

@@ -51,6 +51,40 @@ pub(super) fn confine() -> ReportText {
     cut(format_args!("{missing}"))
 }
 
+/// Confines this process for a lookup of a name: it keeps the network and the files that everybody may read,
+/// and nothing else. What an unprivileged user was never given need not be taken away.
+///
+/// # Errors
+/// It would talk to strangers with rights that it must not have.
+pub(super) fn confine_lookup() -> Result<(), ReportText> {
+    let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+    close_descriptors();
+    let was_root = nix::unistd::geteuid().is_root();
+    let mut done = nix::sys::prctl::set_no_new_privs().and_then(|()| lookup_limits());
+    if was_root {
+        let _ = empty_bounding_set();
+        done = done.and_then(|()| setgroups(&[]));
+        done = done.and_then(|()| setresgid(gid, gid, gid)).and_then(|()| setresuid(uid, uid, uid));
+    }
+    done = done.and_then(|()| no_capabilities());
+    done = done.and_then(|()| nix::sys::prctl::set_dumpable(false));
+    done = done.and_then(|()| nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL));
+    done.map_err(|error| cut(format_args!("cannot look it up without rights: {}", error.desc())))
+}
+
+fn lookup_limits() -> nix::Result<()> {
+    for (resource, limit) in [
+        (Resource::RLIMIT_CORE, 0),
+        (Resource::RLIMIT_FSIZE, 0),
+        (Resource::RLIMIT_NPROC, 0),
+        (Resource::RLIMIT_NOFILE, 64),
+        (Resource::RLIMIT_AS, ADDRESS_SPACE),
+    ] {
+        setrlimit(resource, limit as _, limit as _)?;
+    }
+    Ok(())
+}
+
 /// Everything above 2 is closed by exec already, unless somebody opened it without CLOEXEC.
 fn close_descriptors() {
     // SAFETY: nothing in this process has opened a descriptor above 2 yet.

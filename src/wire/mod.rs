@@ -16,6 +16,7 @@ pub mod ipv4;
 pub mod ipv6;
 pub mod ipvs;
 pub mod job;
+pub mod lookup;
 pub mod ndisc;
 pub mod netlink;
 pub mod rtnetlink;

@@ -26,7 +26,7 @@ const SIGNAL_MAX: libc::c_int = 64;
 
 /// Words for execve(2); reused from run to run.
 #[derive(Debug, Default)]
-pub(super) struct Words {
+pub(in crate::sys) struct Words {
     bytes: Vec<u8>,
     pointers: Vec<*const libc::c_char>,
 }
@@ -36,7 +36,7 @@ impl Words {
     ///
     /// # Errors
     /// EINVAL: there is none, or a NUL is in one. E2BIG: more than [`limits::ARGUMENTS_MAX`] bytes.
-    pub(super) fn fill<'w>(&mut self, words: impl Iterator<Item = &'w str>) -> Result<(), Errno> {
+    pub(in crate::sys) fn fill<'w>(&mut self, words: impl Iterator<Item = &'w str>) -> Result<(), Errno> {
         self.bytes.clear();
         self.pointers.clear();
         for word in words {
@@ -60,22 +60,24 @@ impl Words {
 }
 
 /// What a child is made of.
-pub(super) struct Plan<'a> {
-    pub(super) words: &'a Words,
-    pub(super) account: &'a Account,
+pub(in crate::sys) struct Plan<'a> {
+    /// Its file, where that is not the first word.
+    pub(in crate::sys) program: Option<&'a CStr>,
+    pub(in crate::sys) words: &'a Words,
+    pub(in crate::sys) account: &'a Account,
     /// Standard input.
-    pub(super) null: BorrowedFd<'a>,
+    pub(in crate::sys) input: BorrowedFd<'a>,
     /// Standard output and standard error.
-    pub(super) output: BorrowedFd<'a>,
+    pub(in crate::sys) output: BorrowedFd<'a>,
     /// Gets the child's process id and an errno, 4 bytes each, where it could not become its program.
-    pub(super) failures: BorrowedFd<'a>,
+    pub(in crate::sys) failures: BorrowedFd<'a>,
 }
 
 /// Starts it, as the leader of a process group of its own.
 ///
 /// # Errors
 /// There is no child.
-pub(super) fn spawn(plan: &Plan<'_>) -> Result<Pid, Errno> {
+pub(in crate::sys) fn spawn(plan: &Plan<'_>) -> Result<Pid, Errno> {
     let parent = getpid();
     // SAFETY: the child makes system calls and nothing else; it allocates nothing and takes no lock.
     match unsafe { fork() }? {
@@ -100,11 +102,12 @@ fn become_program(plan: &Plan<'_>, parent: Pid) -> Errno {
         Ok(()) => {}
         Err(errno) => return errno,
     }
-    let Some(program) = plan.words.pointers.first() else { return Errno::EINVAL };
+    let Some(first) = plan.words.pointers.first() else { return Errno::EINVAL };
+    let program = plan.program.map_or(*first, CStr::as_ptr);
     let environment = [PATH.as_ptr(), plan.account.home.as_ptr(), core::ptr::null()];
     // SAFETY: all are strings with a NUL, the lists end with a null pointer, and all live in the child's copy
     // of the memory.
-    unsafe { libc::execve(*program, plan.words.pointers.as_ptr(), environment.as_ptr()) };
+    unsafe { libc::execve(program, plan.words.pointers.as_ptr(), environment.as_ptr()) };
     Errno::last()
 }
 
@@ -112,7 +115,7 @@ fn become_program(plan: &Plan<'_>, parent: Pid) -> Errno {
 /// parent-death signal away.
 fn prepare(plan: &Plan<'_>, parent: Pid) -> Result<(), Errno> {
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
-    for (from, to) in [(plan.null, 0), (plan.output, 1), (plan.output, 2)] {
+    for (from, to) in [(plan.input, 0), (plan.output, 1), (plan.output, 2)] {
         // SAFETY: three numbers; what was on 0 to 2 is the daemon's and stays open there.
         Errno::result(unsafe { libc::dup2(from.as_raw_fd(), to) })?;
     }
@@ -146,7 +149,7 @@ fn prepare(plan: &Plan<'_>, parent: Pid) -> Result<(), Errno> {
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Exit {
+pub(in crate::sys) enum Exit {
     Code(i32),
     Signal(i32),
     /// Somebody else has reaped it. How it ended nobody will ever know, and its number may be a stranger's.
@@ -154,7 +157,7 @@ pub(super) enum Exit {
 }
 
 /// Has a child ended, and how? It is not reaped by this.
-pub(super) fn exit(pid: Pid) -> Option<Exit> {
+pub(in crate::sys) fn exit(pid: Pid) -> Option<Exit> {
     // SAFETY: zeroes are a value of it.
     let mut info: libc::siginfo_t = unsafe { core::mem::zeroed() };
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
