@@ -269,7 +269,8 @@ fn the_rest_of_a_group_is_killed_after_its_leader_b125() {
 #[test]
 fn what_a_program_leaves_behind() {
     let mut bench = Bench::new("behind");
-    for (owner, stays) in [(RunOwner::Track(0), false), (RunOwner::Supervised(0), true)] {
+    let all = [(RunOwner::Track(0), false), (RunOwner::Check(0), false), (RunOwner::Supervised(0), true)];
+    for (owner, stays) in all {
         let file = bench.folder.join("pid");
         let command =
             bench.command(&["/bin/sh", "-c", &format!("sleep 60 & echo $! > {}", file.display())], 5000);
@@ -406,6 +407,68 @@ fn more_than_may_run_wait_for_their_turn() {
     let waiting: Vec<_> = std::iter::from_fn(|| bench.runner.next_waiting()).collect();
     assert_eq!(waiting.len(), 3, "those that waited, in their order");
     assert_eq!(waiting.first().unwrap().owner, RunOwner::Track(limits::RUNS_TRACK_MAX as u32));
+}
+
+/// Hung scripts of checks keep neither trackers nor notifications waiting, and do not fill the queue.
+#[test]
+fn hung_checks_fill_their_share_and_nobody_else_s() {
+    let mut bench = Bench::new("checks");
+    let hung = bench.command(&["/bin/sleep", "60"], 60_000);
+    for check in 0..limits::RUN_QUEUE_MAX as u32 {
+        bench.start_as(RunOwner::Check(check), &hung);
+    }
+    assert_eq!(bench.runner.count(), limits::RUNS_CHECK_MAX, "law 8");
+    assert_eq!(bench.runner.next_waiting(), None, "there is no room yet");
+    let quick = bench.command(&["/bin/true"], 5000);
+    let track = bench.start_as(RunOwner::Track(0), &quick);
+    assert_eq!(bench.outcome(track), RunOutcome::Exited(0), "a tracker waits for hung checks");
+    // Half of the queue is theirs; the rest is refused.
+    let waiting = limits::RUN_QUEUE_MAX / 2;
+    let refused = limits::RUN_QUEUE_MAX - limits::RUNS_CHECK_MAX - waiting;
+    let busy = |end: &&Ended| end.outcome == RunOutcome::NotStarted(libc::EAGAIN);
+    assert_eq!(bench.ended.iter().filter(busy).count(), refused);
+    for track in 1..limits::RUNS_TRACK_MAX as u32 {
+        bench.start_as(RunOwner::Track(track), &hung);
+    }
+    assert_eq!(bench.runner.count(), limits::RUNS_TRACK_MAX, "both together");
+    let id = bench.start(&["/bin/true"], 5000);
+    assert_eq!(bench.outcome(id), RunOutcome::Exited(0), "a notification waits for hung scripts");
+}
+
+/// What a script of a check does while its server is up, one round after the other (B-125).
+#[test]
+fn scripts_of_checks_do_their_worst_b125() {
+    let mut bench = Bench::with_level("check", log::LevelFilter::Debug);
+    let daemon = bench.folder.join("daemon");
+    let script = format!("(trap '' TERM; sleep 60) & echo $! > {}; exit 1", daemon.display());
+    let gone = bench.file("gone", 0o755, "#!/bin/sh\nexit 0\n");
+    let check = |bench: &mut Bench, words: &[&str], millis| {
+        let command = bench.command(words, millis);
+        let id = bench.start_as(RunOwner::Check(7), &command);
+        bench.outcome(id)
+    };
+    assert_eq!(check(&mut bench, &["/bin/sh", "-c", &script], 5000), RunOutcome::Exited(1));
+    let pid = pid_in(&daemon).unwrap();
+    let end = Instant::now() + Duration::from_secs(2);
+    while !is_gone(pid) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(is_gone(pid), "HC-46: each probe would leave a daemon that holds the pipe");
+    let gibibyte = ["/usr/bin/head", "-c", "1073741824", "/dev/zero"];
+    assert_eq!(check(&mut bench, &gibibyte, 60_000), RunOutcome::Exited(0));
+    assert!(bench.longest < Duration::from_millis(200), "law 1: {:?}", bench.longest);
+    assert_eq!(check(&mut bench, &["/tmp"], 5000), RunOutcome::NotStarted(libc::EACCES), "a directory");
+    assert_eq!(check(&mut bench, &[&gone], 5000), RunOutcome::Exited(0));
+    fs::remove_file(&gone).unwrap();
+    let removed = RunOutcome::NotStarted(libc::ENOENT);
+    assert_eq!(check(&mut bench, &[&gone], 5000), removed, "removed between two runs: HC-4, no verdict");
+    assert_eq!(check(&mut bench, &["/bin/sleep", "60"], 200), RunOutcome::TimedOut);
+    for code in [0, 1, 2, 127, 255] {
+        let script = format!("exit {code}");
+        assert_eq!(check(&mut bench, &["/bin/sh", "-c", &script], 5000), RunOutcome::Exited(code));
+    }
+    let dies = ["/bin/sh", "-c", "kill -KILL $$"];
+    assert_eq!(check(&mut bench, &dies, 5000), RunOutcome::Killed(9));
 }
 
 /// Law 1: what a start costs the loop. The limit is far above what is measured, for busy test machines.

@@ -440,6 +440,8 @@ pub enum Refusal {
     NoDevice,
     /// ENETDOWN: the interface is down.
     Down,
+    /// ENETUNREACH, EHOSTUNREACH: a next hop that no route leads to.
+    Unreachable,
     /// EPERM, EACCES.
     NotPermitted,
     /// EINVAL, ERANGE, EAFNOSUPPORT, EOPNOTSUPP: the kernel does not take it.
@@ -461,6 +463,7 @@ impl core::fmt::Display for Refusal {
             Refusal::NotFound => f.write_str("not found"),
             Refusal::NoDevice => f.write_str("no such interface"),
             Refusal::Down => f.write_str("interface is down"),
+            Refusal::Unreachable => f.write_str("no route leads there"),
             Refusal::NotPermitted => f.write_str("not permitted (needs CAP_NET_ADMIN)"),
             Refusal::Invalid => f.write_str("the kernel does not take it"),
             Refusal::Busy => f.write_str("the kernel is short of memory or busy"),

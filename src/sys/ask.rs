@@ -249,9 +249,7 @@ impl Ask {
 
 fn dns_outcome(answer: Answer, rcode: u8, address: Option<IpAddr>) -> Outcome {
     let words: Reason = match address {
-        _ if answer.rcode != rcode && rcode == 0 => {
-            cut(format_args!("DNS error {}", Rcode(answer.rcode)))
-        }
+        _ if answer.rcode != rcode && rcode == 0 => cut(format_args!("DNS error {}", Rcode(answer.rcode))),
         _ if answer.rcode != rcode => {
             cut(format_args!("DNS says {}, want {}", Rcode(answer.rcode), Rcode(rcode)))
         }

@@ -4,6 +4,7 @@ use crate::config::KeyFile;
 use crate::limits;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,7 @@ pub(super) fn read_small(path: &Path, most: usize) -> io::Result<Vec<u8>> {
 /// would choose what is read.
 ///
 /// # Errors
-/// As [`read_small`]; `ELOOP` for a symbolic link.
+/// As [`read_small`]; `InvalidInput` for a symbolic link, too.
 pub(super) fn read_own(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_with(path, libc::O_NOFOLLOW)?.take(most as u64).read_to_end(&mut bytes)?;
@@ -77,14 +78,17 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     open_with(path, 0)
 }
 
+/// What it is, is known before it is opened: opening a device may do something (rewind a tape, start a watchdog),
+/// and opening a FIFO may wait.
 fn open_with(path: &Path, more: libc::c_int) -> io::Result<File> {
-    // Without O_NONBLOCK the opening of a FIFO would wait already.
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | more;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
+    let place = OpenOptions::new().read(true).custom_flags(libc::O_PATH | more).open(path)?;
+    if !place.metadata()?.is_file() {
         return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    Ok(file)
+    // The same file, whatever has come to stand under its name meanwhile.
+    let again = format!("/proc/self/fd/{}", place.as_raw_fd());
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    OpenOptions::new().read(true).custom_flags(flags).open(again)
 }
 
 /// Reads a file with the key of `auth_hmac`; at most one byte more than [`limits::KEY_FILE_MAX`].
@@ -120,6 +124,53 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "law 1: a FIFO as --config would stop the adverts");
         let error = read_config(Path::new("/dev/zero")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "and a device would fill the memory");
+    }
+
+    /// A watchdog that is opened restarts the box when it is closed again.
+    #[test]
+    fn a_device_is_not_even_opened() {
+        // A terminal whose opening would be seen: the other side is told of the hang-up after it.
+        // SAFETY: plain system calls on descriptors of this test's own.
+        let master = unsafe { libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_NONBLOCK) };
+        if master < 0 {
+            eprintln!("SKIPPED: no pseudo-terminals here");
+            return;
+        }
+        // SAFETY: as above.
+        let name = unsafe {
+            libc::grantpt(master);
+            libc::unlockpt(master);
+            std::ffi::CStr::from_ptr(libc::ptsname(master)).to_str().unwrap().to_owned()
+        };
+        let hung_up = || {
+            let mut poll = libc::pollfd { fd: master, events: libc::POLLIN, revents: 0 };
+            // SAFETY: one descriptor.
+            unsafe { libc::poll(&raw mut poll, 1, 0) };
+            poll.revents & libc::POLLHUP != 0
+        };
+        let before = hung_up();
+        let error = open_regular(Path::new(&name)).unwrap_err();
+        assert_eq!((error.kind(), hung_up()), (ErrorKind::InvalidInput, before));
+        drop(File::open(&name).unwrap());
+        assert!(hung_up() != before, "an opening would have been seen");
+        // SAFETY: ours.
+        unsafe { libc::close(master) };
+    }
+
+    #[test]
+    fn links_are_followed_only_where_anybody_may_choose() {
+        let path = std::env::temp_dir().join(format!("vipd-link-{}", std::process::id()));
+        let target = path.with_extension("target");
+        let _ = std::fs::remove_file(&path);
+        std::fs::write(&target, "x").unwrap();
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        let (followed, own) = (read_small(&path, 9), read_own(&path, 9));
+        let plain = read_own(&target, 9);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::remove_file(&target).unwrap();
+        assert_eq!(followed.unwrap(), b"x");
+        assert_eq!(own.unwrap_err().kind(), ErrorKind::InvalidInput, "whoever made it would choose");
+        assert_eq!(plain.unwrap(), b"x");
     }
 
     #[test]

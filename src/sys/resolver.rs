@@ -208,7 +208,10 @@ impl Running {
         // One byte more than an answer has: what is longer is none.
         let mut buffer = [0; ANSWER_LEN + 1];
         let len = match recv(self.pair.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
-            Ok(0) => return Some(Err(cut(format_args!("its lookup ended unexpectedly")))),
+            // A reset: it has not even read the question.
+            Ok(0) | Err(Errno::ECONNRESET) => {
+                return Some(Err(cut(format_args!("its lookup ended unexpectedly"))));
+            }
             Ok(len) => len,
             Err(Errno::EAGAIN | Errno::EINTR) => return None,
             Err(errno) => return Some(Err(cut(format_args!("its lookup is lost: {}", errno.desc())))),
@@ -217,9 +220,7 @@ impl Running {
         Some(match answer {
             Ok(Ok(addresses)) => Ok(addresses.iter().copied().collect()),
             Ok(Err(why)) => Err(why),
-            Err(BadAnswer::Address(address)) => {
-                Err(cut(format_args!("{address} is no address of a server")))
-            }
+            Err(BadAnswer::Address(address)) => Err(cut(format_args!("{address} is no address of a server"))),
             Err(BadAnswer::Nonsense) => Err(cut(format_args!("its lookup spoke nonsense"))),
         })
     }

@@ -127,7 +127,11 @@ mod tests {
         }
         let longest = "x".repeat(HOST_NAME_MAX);
         assert!(emit_question(&longest, false, &mut buf).is_some());
-        assert_eq!(emit_question(&format!("{longest}x"), false, &mut buf), None, "another name would be asked for");
+        assert_eq!(
+            emit_question(&format!("{longest}x"), false, &mut buf),
+            None,
+            "another name would be asked for"
+        );
         assert_eq!(emit_question("", false, &mut buf), None);
         for bad in [&[][..], &[4], &[5, b'h'], &[4, 0xff]] {
             assert_eq!(parse_question(bad), None, "{bad:?}");
