@@ -78,8 +78,8 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     open_with(path, 0)
 }
 
-/// What it is, is known before it is opened: opening a device may do something (rewind a tape, start a watchdog),
-/// and opening a FIFO may wait.
+/// What it is, is known before it is opened: opening a device may do something (rewind a tape, start a
+/// watchdog), and opening a FIFO may wait.
 fn open_with(path: &Path, more: libc::c_int) -> io::Result<File> {
     let place = OpenOptions::new().read(true).custom_flags(libc::O_PATH | more).open(path)?;
     if !place.metadata()?.is_file() {

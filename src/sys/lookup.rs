@@ -1,6 +1,6 @@
-//! `vipd resolve`: looks one name up for the loop, which must not wait for it (law 1), without the loop's rights
-//! (law 6), and ends. The C library's resolver does it, so `/etc/hosts` and `/etc/resolv.conf` mean what they
-//! always mean.
+//! `vipd resolve`: looks one name up for the loop, which must not wait for it (law 1), without the loop's
+//! rights (law 6), and ends. The C library's resolver does it, so `/etc/hosts` and `/etc/resolv.conf` mean
+//! what they always mean.
 
 use super::sandbox;
 use crate::model::cut;

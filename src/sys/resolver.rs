@@ -1,6 +1,6 @@
-//! Names that are being looked up: each by a process of its own ([`lookup`]), so that neither a slow name server
-//! nor what it says can touch the loop. A few run at one time, the rest waits; one that is not back in time is
-//! killed.
+//! Names that are being looked up: each by a process of its own ([`lookup`]), so that neither a slow name
+//! server nor what it says can touch the loop. A few run at one time, the rest waits; one that is not back
+//! in time is killed.
 
 use super::lookup;
 use super::poll::{Interest, PollSet};
@@ -103,8 +103,8 @@ impl Resolver {
         self.running.iter().map(|running| running.kill_at).chain(at_once).min()
     }
 
-    /// Looks after all lookups; `sink` gets each that has ended. To be called in every turn of the loop. Reaps
-    /// its own children, so that SIGCHLD need do no more than wake the loop.
+    /// Looks after all lookups; `sink` gets each that has ended. To be called in every turn of the loop.
+    /// Reaps its own children, so that SIGCHLD need do no more than wake the loop.
     pub fn process(&mut self, now: Instant, set: &PollSet, sink: &mut dyn FnMut(Event<'static>)) {
         while let Some((id, why)) = self.refused.pop_front() {
             sink(Event::Resolved { id, result: Err(why) });

@@ -5,8 +5,8 @@
 //! answer    verdict 1, count 1, addresses 16 × NAME_ADDRESSES_MAX, length 1, reason REASON_MAX
 //! ```
 //!
-//! An IPv4 address stands in the first 4 of its 16 bytes. The process has talked to strangers, so its bytes are
-//! taken as untrusted.
+//! An IPv4 address stands in the first 4 of its 16 bytes. The process has talked to strangers, so its bytes
+//! are taken as untrusted.
 
 use crate::limits::{HOST_NAME_MAX, NAME_ADDRESSES_MAX, REASON_MAX};
 use core::net::IpAddr;
