@@ -70,6 +70,8 @@ impl Engine {
         change: AddressChange,
         actions: &mut Actions,
     ) {
+        let is_present = change != AddressChange::Gone;
+        self.balancer.handle_address(now, index, cidr, is_present, &mut self.desk.cx(&self.links, actions));
         let Some(name) = self.links.by_index(index).map(|i| i.link.name) else { return };
         let change = self.handle_table_address(now, index, &name, cidr, change);
         let changed = self.links.address(index, *cidr, change);

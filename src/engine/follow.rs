@@ -38,6 +38,7 @@ impl Engine {
             }
             instance.dump_end(now, &mut cx);
         }
+        self.balancer.dump_end(now, &mut cx);
         self.tables_told(now);
         self.unlisten(left, actions);
         self.settle_moved(now, actions);

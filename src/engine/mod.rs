@@ -226,6 +226,7 @@ impl Engine {
             Event::LinkGone { index } => {
                 let name = self.links.by_index(index).map(|i| i.link.name);
                 self.links.remove(index);
+                self.balancer.handle_link_gone(now, index, &mut self.desk.cx(&self.links, actions));
                 self.paces.retain(|(i, _)| *i != index);
                 self.leftovers.retain(|i| i != index);
                 self.look_at_tables(now);
@@ -238,6 +239,7 @@ impl Engine {
                 self.links.forget_seen();
                 self.instances.iter_mut().for_each(Instance::dump_start);
                 self.trackers.dump_start();
+                self.balancer.dump_start();
                 self.statics.dump_start();
                 self.static_routes.dump_start();
             }
@@ -279,7 +281,8 @@ impl Engine {
             Event::Ran { id, outcome, took } => self.handle_ran(now, id, outcome, took, actions),
             Event::TrackedFile { track, value } => {
                 let mut cx = self.desk.cx(&self.links, actions);
-                self.trackers.handle_file(now, track, value, &mut cx);
+                self.trackers.handle_file(now, track, value.clone(), &mut cx);
+                self.balancer.handle_file(now, track, value, &mut cx);
             }
             Event::TrackedProcess { track, count } => {
                 let mut cx = self.desk.cx(&self.links, actions);
@@ -291,9 +294,15 @@ impl Engine {
                     instance.handle_resign(now, wanted_for, &mut cx);
                 }
             }
-            Event::Drain { service: _, server: _, draining: _ } => {}
+            Event::Drain { service, server, draining } => {
+                let mut cx = self.desk.cx(&self.links, actions);
+                self.balancer.handle_drain(now, (service, server), draining, &mut cx);
+            }
             Event::ServicesLeft(keys) => self.balancer.handle_left(&keys),
-            Event::Resolved { id: _, result: _ } => {}
+            Event::Resolved { id, result } => {
+                let mut cx = self.desk.cx(&self.links, actions);
+                self.balancer.handle_resolved(now, id, result, &mut cx);
+            }
             Event::Ipvs(event) => {
                 let mut cx = self.desk.cx(&self.links, actions);
                 self.balancer.handle_ipvs(now, event, &mut cx);
@@ -504,7 +513,9 @@ impl Engine {
             RunOwner::Notify(_) | RunOwner::Supervised(_) => {
                 cx.notifier.handle_ran(now, id, outcome, took, cx.history, cx.actions);
             }
-            RunOwner::Check(_) => {}
+            RunOwner::Check(number) => {
+                self.balancer.handle_ran(now, (number, id.serial), outcome, took, &mut cx);
+            }
             RunOwner::PreActive(key) => {
                 if let Some(instance) = self.instances.iter_mut().find(|i| i.key() == key) {
                     instance.handle_ran(now, id, outcome, took, &mut cx);

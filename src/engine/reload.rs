@@ -162,10 +162,10 @@ impl Engine {
         }
         self.trackers.shutdown(&mut cx);
         self.groups.iter_mut().for_each(|g| g.shutdown(now, &mut cx));
+        // Whatever is still told comes before the notifier's last second begins.
+        self.balancer.shutdown(now, &mut cx);
         cx.notifier.shutdown(now, cx.actions);
         self.shutdown_tables(now, actions);
-        let mut cx = self.desk.cx(&self.links, actions);
-        self.balancer.shutdown(now, &mut cx);
     }
 
     /// Ends the daemon once nothing of ours is left in the kernel.

@@ -279,7 +279,7 @@ pub struct ProbeVia {
 }
 
 /// What one probe does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CheckKind {
     /// Success = the connection is made (HC-20).
     Tcp,
@@ -300,7 +300,7 @@ pub enum CheckKind {
 }
 
 /// What a DNS probe asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, PartialOrd, Ord)]
 pub struct DnsCheck {
     /// The name, without the last dot; empty for the root.
     pub name: String,
@@ -313,7 +313,7 @@ pub struct DnsCheck {
 }
 
 /// What an HTTP probe asks for and wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HttpCheck {
     /// Pages, asked for in turn over one connection each; all must be as wanted. Never empty, at most
     /// [`limits::PAGES_MAX`].
@@ -334,7 +334,7 @@ impl HttpCheck {
 }
 
 /// One page.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HttpPage {
     /// Begins with `/`; no white space, no control characters.
     pub path: String,
@@ -365,7 +365,7 @@ impl HttpPage {
 }
 
 /// A regular expression over the body.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PageRegex {
     /// In the syntax of `regex-lite`, with its flags in front (`(?is)`); it compiles.
     pub pattern: String,
@@ -378,7 +378,7 @@ pub struct PageRegex {
 }
 
 /// How a TLS probe judges the other side (HC-14).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, PartialOrd, Ord)]
 pub struct TlsCheck {
     /// The name sent (SNI), and verified; the virtual host where not given and not an address.
     pub name: Option<String>,
@@ -391,7 +391,7 @@ pub struct TlsCheck {
 }
 
 /// First and last wanted status, 100..=599.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StatusRange {
     /// First.
     pub first: u16,
@@ -400,14 +400,14 @@ pub struct StatusRange {
 }
 
 /// What an SMTP probe says.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, PartialOrd, Ord)]
 pub struct SmtpCheck {
     /// Name in HELO; the router name where not given.
     pub helo: Option<String>,
 }
 
 /// What a UDP probe sends and wants (HC-35).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UdpCheck {
     /// What is sent, at most [`limits::UDP_PAYLOAD_MAX`] bytes.
     pub payload: Vec<u8>,
@@ -422,7 +422,7 @@ pub struct UdpCheck {
 }
 
 /// A program that looks at a server (HC-45).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ScriptCheck {
     /// The program; its timeout is the check's.
     pub command: Command,
@@ -432,7 +432,7 @@ pub struct ScriptCheck {
 
 /// A tracked file that says how fit a server is. It has no probes of its own: `interval` and the rest of the
 /// [`Check`] have no meaning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FileCheck {
     /// Index in `Config::tracks`, of a file.
     pub track: usize,

@@ -3,7 +3,7 @@
 use crate::time::Duration;
 
 /// A program with its arguments; no shell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Command {
     /// Absolute path of the program, then its arguments.
     pub argv: Vec<String>,

@@ -2,7 +2,7 @@
 //! these bytes.
 
 /// HTTP version of a request (protocols §8.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
 pub enum HttpVersion {
     /// `HTTP/1.0`.
     Http10,

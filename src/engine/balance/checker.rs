@@ -2,11 +2,13 @@
 //!
 //! The interval counts from start to start, so a slow answer does not move the next probe; a probe that is
 //! still running is not doubled; probes that a stall has swallowed are not made up for.
+//!
+//! Whoever is probed by several servers' checks has one checker all the same: see `probes`.
 
 use crate::model::Check;
 use crate::time::{Duration, Instant};
 
-/// The first probe comes within the interval, but not later than this.
+/// Without a `warmup` of its own the first probe comes within the interval, but not later than this.
 const FIRST_PROBE_MAX: Duration = Duration::from_secs(2);
 
 /// What a checker is doing.
@@ -55,12 +57,12 @@ impl Checker {
     /// A checker without a verdict. `place` (a fraction of 2^32) says when its first probe is due, and
     /// spreads the later ones over the interval.
     pub(super) fn new(now: Instant, check: &Check, place: u32) -> Self {
-        let span = check.interval.min(FIRST_PROBE_MAX);
+        let span = warmup(check);
         Checker {
             state: State::Waiting { probe_at: now + part(span, place) },
             verdict: Verdict::None,
             place,
-            bunched: check.interval > FIRST_PROBE_MAX,
+            bunched: check.interval > span,
         }
     }
 
@@ -80,11 +82,12 @@ impl Checker {
         }
     }
 
-    /// Has it come to a verdict?
-    pub(super) fn is_known(&self) -> bool {
+    /// What it has come to: up, down, or nothing yet.
+    pub(super) fn verdict(&self) -> Option<bool> {
         match self.verdict {
-            Verdict::None => false,
-            Verdict::Up { .. } | Verdict::Down { .. } => true,
+            Verdict::None => None,
+            Verdict::Up { .. } => Some(true),
+            Verdict::Down { .. } => Some(false),
         }
     }
 
@@ -144,19 +147,27 @@ impl Checker {
         }
     }
 
-    /// The running probe is of no interest any more; another one begins at once.
-    pub(super) fn restart(&mut self, now: Instant) {
-        if let State::Probing { .. } = self.state {
-            self.state = State::Waiting { probe_at: now };
-        }
+    /// What was found out holds no longer: the next probe decides alone, and comes as soon as a first one.
+    pub(super) fn start_over(&mut self, now: Instant, check: &Check) {
+        *self = Checker::new(now, check, self.place);
     }
 
-    /// Other parameters: the next probe comes no later than they say.
-    pub(super) fn reconfigure(&mut self, now: Instant, check: &Check) {
-        if let State::Waiting { probe_at } = &mut self.state {
-            *probe_at = (*probe_at).min(now + part(check.interval, self.place));
-        }
+    /// Takes over from `old`, whose parameters were others: its verdict counts on, the next probe comes no
+    /// later than the new ones say, and at once where one was running.
+    pub(super) fn inherit(&mut self, now: Instant, check: &Check, old: &Checker) {
+        self.verdict = old.verdict;
+        self.bunched = old.bunched;
+        let probe_at = match old.state {
+            State::Waiting { probe_at } => probe_at.min(now + part(check.interval, self.place)),
+            State::Probing { .. } => now,
+        };
+        self.state = State::Waiting { probe_at };
     }
+}
+
+/// The first probe comes within this.
+fn warmup(check: &Check) -> Duration {
+    check.warmup.unwrap_or_else(|| check.interval.min(FIRST_PROBE_MAX))
 }
 
 impl Verdict {
@@ -186,7 +197,7 @@ pub(super) fn place(seed: u32, index: u32) -> u32 {
 }
 
 /// `fraction` of 2^32 of a length of time.
-fn part(whole: Duration, fraction: u32) -> Duration {
+pub(super) fn part(whole: Duration, fraction: u32) -> Duration {
     let micros = u128::from(whole.total_micros()) * u128::from(fraction);
     Duration::from_micros((micros >> 32) as u64)
 }
@@ -266,7 +277,7 @@ mod tests {
         let check = check(1, 1);
         let mut c = Checker::new(at(0), &check, 0);
         assert_eq!(probe(&mut c, &check, 0, 5, None), None, "HC-4: no verdict on the server");
-        assert!(!c.is_known(), "the first real probe still decides");
+        assert_eq!(c.verdict(), None, "the first real probe still decides");
         assert_eq!(c.probe_at(), Some(at(3005)), "after retry_interval, not at once");
         assert_eq!(probe(&mut c, &check, 3005, 3010, Some(false)), Some(false));
     }
@@ -288,6 +299,42 @@ mod tests {
         assert_eq!(c.handle_due(at(37_000), &check, 2), Due::Probe, "a little late is not a stall");
         c.handle_result(at(37_001), &check, Some(true));
         assert_eq!(c.probe_at(), Some(at(42_000)), "and the turn stays where it was");
+    }
+
+    /// keepalived's `warmup`: the first probe within so long, later ones spread over the interval.
+    #[test]
+    fn warmup_says_when_the_first_probe_comes() {
+        let mut check = check(1, 1);
+        let first = |check: &Check, place| Checker::new(at(0), check, place).probe_at();
+        check.warmup = Some(Duration::ZERO);
+        assert_eq!(first(&check, u32::MAX), Some(at(0)), "at once");
+        check.warmup = Some(Duration::from_secs(60));
+        assert_eq!(
+            first(&check, 1 << 31),
+            Some(at(30_000)),
+            "longer than the interval, as keepalived's may be"
+        );
+        let mut c = Checker::new(at(0), &check, 1 << 31);
+        assert_eq!(probe(&mut c, &check, 30_000, 30_001, Some(true)), Some(true));
+        assert_eq!(c.probe_at(), Some(at(36_000)), "spread already: from here on the interval");
+    }
+
+    #[test]
+    fn what_starts_over_decides_anew_and_what_inherits_counts_on() {
+        let check = check(2, 3);
+        let mut c = Checker::new(at(0), &check, 0);
+        c.bunched = false;
+        probe(&mut c, &check, 0, 1, Some(false));
+        let mut heir = Checker::new(at(10), &check, 1 << 31);
+        heir.inherit(at(10), &check, &c);
+        assert_eq!(heir.verdict(), Some(false), "a reload brings no dead server in");
+        assert_eq!(heir.probe_at(), Some(at(3010)), "no later than its own place in the interval");
+        c.start_over(at(20_000), &check);
+        assert_eq!((c.verdict(), c.probe_at()), (None, Some(at(20_000))));
+        assert_eq!(probe(&mut c, &check, 20_000, 20_001, Some(true)), Some(true), "one success, not two");
+        assert_eq!(c.handle_due(at(26_000), &check, 9), Due::Probe);
+        heir.inherit(at(30_001), &check, &c);
+        assert_eq!(heir.probe_at(), Some(at(30_001)), "what was running begins anew at once");
     }
 
     #[test]

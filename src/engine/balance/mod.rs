@@ -1,20 +1,30 @@
 //! Balancing: checkers, services, and the kernel's IPVS table.
 //!
 //! ```text
-//! probe result → Checker (verdict) → Service (who serves) → Row (wanted) → Reconciler (commands) → kernel
+//! probe result → Probe (verdict) → Server (up? weight?) → Service (quorum) → Row (wanted)
+//!                                                       → Reconciler (commands) → kernel
 //! kernel's answers and dumps → Row (actual) → Reconciler (commands)
 //! ```
 //!
 //! A service is known by its keys (protocol, address and port, or a mark), a server by its address; both keep
 //! their state over a reload. A service has one row for each key, all with the same destinations.
+//!
+//! One probe serves all checks that would probe the same in the same way. A result that changes nothing costs
+//! a turn in the queue; one that does, a look at each service that it concerns.
 
 mod asked;
 mod checker;
 mod destination;
+mod names;
+mod outside;
+mod presence;
+mod probes;
+mod quorum;
 mod reading;
 mod reconcile;
 mod refusal;
 mod reload;
+mod server;
 mod service;
 mod status;
 mod sync;
@@ -22,27 +32,29 @@ mod table;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod users;
+mod verdict;
 mod whole;
 
 pub use self::asked::AskedCheck;
 pub(super) use self::asked::script_result;
 
 use self::checker::Due;
+use self::names::Names;
+use self::presence::Presence;
+use self::probes::Probes;
 use self::reconcile::Reconciler;
-use self::service::Service;
+use self::server::Files;
+use self::service::{Facts, Service};
+use self::users::{Place, Users};
 use super::{
-    Action, Ctx, IpvsEvent, NameId, NameSpec, Outcome, ProbeId, ProbeSpec, RunId, RunSpec, event::earlier,
+    Ctx, IpvsEvent, NameId, NameSpec, Outcome, ProbeId, ProbeSpec, RunId, RunOwner, RunSpec, event::earlier,
 };
-use crate::model::{Config, Level, Reason, ServiceKey};
+use crate::model::{Check, CheckKind, Config, Reason, ServiceKey, cut};
 use crate::time::{Duration, Instant};
-use core::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 /// The table that cannot be emptied by then stays as it is.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
-/// Probes that cannot be made are noted at most so often.
-const NOT_RUN_NOTE_INTERVAL: Duration = Duration::from_secs(60);
-
 /// Where the balancer is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -61,13 +73,12 @@ enum Phase {
 pub(super) struct Balancer {
     /// In the order of the configuration.
     services: Vec<Service>,
-    /// Where checker number `i` is: (service, server).
-    checkers: Vec<(u32, u32)>,
-    /// When the next probe of each waiting checker is due: exactly one entry for each that is not probing.
-    due: BinaryHeap<Reverse<(Instant, u32)>>,
-    /// The serial of the last probe.
-    serial: u32,
-    seed: u32,
+    probes: Probes,
+    files: Files,
+    /// Who uses which file: by index in `Config::tracks`.
+    file_users: Users,
+    names: Names,
+    presence: Presence,
     keep: bool,
     table: Reconciler,
     phase: Phase,
@@ -81,10 +92,11 @@ impl Balancer {
     pub(super) fn new(config: &Config, now: Instant, seed: u32) -> Self {
         let mut balancer = Balancer {
             services: Vec::new(),
-            checkers: Vec::new(),
-            due: BinaryHeap::new(),
-            serial: 0,
-            seed,
+            probes: Probes::new(seed),
+            files: Files::default(),
+            file_users: Users::default(),
+            names: Names::new(seed),
+            presence: Presence::default(),
             keep: config.ipvs.keep,
             table: Reconciler::new(now, config.ipvs.watch_interval),
             phase: Phase::New,
@@ -102,7 +114,12 @@ impl Balancer {
             Phase::Running | Phase::Leaving { .. } | Phase::Left => return,
         }
         self.phase = Phase::Running;
-        self.begin_checkers(now);
+        let services = &self.services;
+        self.probes.begin(now, |place| check_at(services, place));
+        for at in 0..self.services.len() {
+            self.look_if_here(now, at, cx);
+            self.tell_start(now, at, cx);
+        }
         self.tick(now, cx);
     }
 
@@ -126,80 +143,12 @@ impl Balancer {
         }
     }
 
-    /// A probe has ended. A result with an old id changes nothing.
-    pub(super) fn handle_probe(
-        &mut self,
-        now: Instant,
-        id: ProbeId,
-        outcome: Outcome,
-        took: Duration,
-        cx: &mut Ctx<'_>,
-    ) {
-        if self.phase != Phase::Running {
-            return;
-        }
-        let Some((at, index)) = self.find(id) else { return };
-        let Some(service) = self.services.get_mut(at) else { return };
-        let (Some(config), Some(server)) =
-            (service.config.servers.get(index), service.servers.get_mut(index))
-        else {
-            return;
-        };
-        let (Some(check), Some(checker)) = (config.checks.first(), &mut server.checker) else { return };
-        let passed = match &outcome {
-            Outcome::Passed => Some(true),
-            Outcome::Failed(_) => Some(false),
-            Outcome::NotRun(_) => None,
-        };
-        let verdict = checker.handle_result(now, check, passed);
-        if let Some(probe_at) = checker.probe_at() {
-            self.due.push(Reverse((probe_at, id.checker)));
-        }
-        match outcome {
-            Outcome::Passed => {
-                server.passed = server.passed.saturating_add(1);
-                server.reason.clear();
-                server.probe_time = Some(took);
-                server.probed_at = Some(now);
-            }
-            Outcome::Failed(reason) => {
-                server.failed = server.failed.saturating_add(1);
-                server.reason = reason;
-                server.probed_at = Some(now);
-            }
-            Outcome::NotRun(reason) => {
-                if self.not_run_noted_at.is_none_or(|at| now >= at + NOT_RUN_NOTE_INTERVAL) {
-                    self.not_run_noted_at = Some(now);
-                    let text = format_args!("{}: probe could not be made: {reason}", config.address);
-                    cx.note(now, Level::Warning, "server", &service.config.name, text);
-                }
-                self.not_run = Some((now, reason));
-            }
-        }
-        let Some(up) = verdict else { return };
-        let changed = server.up != up;
-        if changed {
-            server.up = up;
-            server.since = now;
-        }
-        if changed || !up {
-            tell::tell_server(now, service, index, changed, cx);
-        }
-        if changed {
-            let flipped = service.count(now);
-            if flipped.is_some() {
-                tell::tell_service(now, service, cx);
-            }
-            self.want(at);
-            self.table.run(now, cx);
-        }
-    }
-
     /// Does what is due.
     pub(super) fn tick(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         match self.phase {
             Phase::Running => {
                 self.table.run(now, cx);
+                self.look_names_up(now, cx);
                 self.start_probes(now, cx);
             }
             Phase::Leaving { .. } => {
@@ -214,8 +163,8 @@ impl Balancer {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Running => {
-                let probe_at = self.due.peek().map(|Reverse((at, _))| *at);
-                earlier(probe_at, self.table.next_deadline())
+                let checks = earlier(self.probes.next_deadline(), self.names.next_deadline());
+                earlier(checks, self.table.next_deadline())
             }
             Phase::Leaving { give_up_at } => earlier(Some(give_up_at), self.table.next_deadline()),
             Phase::New | Phase::Left => None,
@@ -224,15 +173,15 @@ impl Balancer {
 
     /// What a probe is to do; `None` for one that is not running (any more).
     pub(super) fn probe_spec(&self, id: ProbeId) -> Option<ProbeSpec<'_>> {
-        let (at, index) = self.find(id)?;
-        let service = self.services.get(at)?;
-        let (config, server) = (service.config.servers.get(index)?, service.servers.get(index)?);
-        let check = config.checks.first()?;
+        let (place, check) = self.running(id.checker, id.serial)?;
+        let service = self.services.get(place.service as usize)?;
+        let server = service.servers.get(place.server as usize)?;
+        let assumed = server.links.get(place.check as usize).is_some_and(|link| link.assumed);
         Some(ProbeSpec {
-            address: server.address?,
+            address: probes::target(server.address?, check),
             kind: &check.kind,
             timeout: check.timeout,
-            was_up: server.up,
+            was_up: self.probes.get(id.checker)?.checker.verdict().unwrap_or(assumed),
             source: check.via.source,
             source_port: check.via.source_port,
             interface: check.via.interface.as_ref(),
@@ -240,14 +189,17 @@ impl Balancer {
         })
     }
 
-    /// The script of a probe; `None` once it is gone.
-    pub(super) fn run_spec(&self, _id: RunId) -> Option<RunSpec<'_>> {
-        None
+    /// The script of a check; `None` once it is gone.
+    pub(super) fn run_spec(&self, id: RunId) -> Option<RunSpec<'_>> {
+        let RunOwner::Check(number) = id.owner else { return None };
+        let (_, check) = self.running(number, id.serial)?;
+        let CheckKind::Script(script) = &check.kind else { return None };
+        Some(RunSpec { command: &script.command, arguments: &[] })
     }
 
     /// The name that is looked up; `None` once it is gone.
-    pub(super) fn name_spec(&self, _id: NameId) -> Option<NameSpec<'_>> {
-        None
+    pub(super) fn name_spec(&self, id: NameId) -> Option<NameSpec<'_>> {
+        self.names.spec(id)
     }
 
     /// The services that are ours in the kernel's table, and those on their way in or out.
@@ -273,6 +225,7 @@ impl Balancer {
             Phase::New => self.phase = Phase::Left,
             Phase::Running => {
                 self.stop_probes(cx);
+                self.tell_stop(now, cx);
                 self.phase = Phase::Leaving { give_up_at: now + SHUTDOWN_TIMEOUT };
                 self.table.leave(now, self.keep);
                 self.table.run(now, cx);
@@ -303,48 +256,42 @@ impl Balancer {
 
     /// Starts the probes that are due.
     fn start_probes(&mut self, now: Instant, cx: &mut Ctx<'_>) {
-        while let Some(&Reverse((at, number))) = self.due.peek()
-            && at <= now
-        {
-            self.due.pop();
-            let serial = self.serial.wrapping_add(1);
-            let Some(&(service, server)) = self.checkers.get(number as usize) else { continue };
-            let Some(service) = self.services.get_mut(service as usize) else { continue };
-            let config = service.config.servers.get(server as usize);
-            let server = service.servers.get_mut(server as usize);
-            let (Some(config), Some(server)) = (config, server) else { continue };
-            let (Some(check), Some(checker)) = (config.checks.first(), &mut server.checker) else { continue };
-            match checker.handle_due(now, check, serial) {
-                Due::Probe => {
-                    self.serial = serial;
-                    cx.actions.push(Action::StartProbe(ProbeId { checker: number, serial }));
+        while let Some(number) = self.probes.take_due(now) {
+            let place = self.probes.users.first(number);
+            let check = place.and_then(|place| check_at(&self.services, place));
+            let serial = self.probes.next_serial();
+            let (Some(check), Some(probe)) = (check, self.probes.get_mut(number)) else { continue };
+            match probe.checker.handle_due(now, check, serial) {
+                Due::Probe => cx.actions.extend(self.probes.start(now, number, check)),
+                Due::Wait(until) => self.probes.arm_at(number, until.max(now + Duration::from_micros(1))),
+                Due::Nothing if probe.is_lost(now) => {
+                    cx.actions.extend(self.probes.stop(number));
+                    let reason = cut(format_args!("nothing was heard of its script"));
+                    self.handle_result(now, number, Outcome::NotRun(reason), None, Duration::ZERO, cx);
                 }
-                Due::Wait(until) => {
-                    self.due.push(Reverse((until.max(now + Duration::from_micros(1)), number)))
-                }
-                Due::Nothing => {}
+                Due::Nothing => self.probes.arm(number),
             }
         }
     }
 
-    /// Forgets the probes that are running.
+    /// Forgets the probes that are running, and asks for nothing more.
     fn stop_probes(&mut self, cx: &mut Ctx<'_>) {
-        for (number, &(service, server)) in self.checkers.iter().enumerate() {
-            let service = self.services.get(service as usize);
-            let server = service.and_then(|s| s.servers.get(server as usize));
-            if let Some(serial) = server.and_then(|s| s.checker.as_ref()).and_then(|c| c.serial()) {
-                cx.actions.push(Action::StopProbe(ProbeId { checker: number as u32, serial }));
-            }
-        }
-        self.due.clear();
+        let running = (0..self.probes.end()).filter_map(|number| self.probes.stop(number));
+        cx.actions.extend(running);
+        self.probes.disarm_all();
+        self.names.stop();
     }
 
-    /// Where the server of a running probe is: (service, server).
-    fn find(&self, id: ProbeId) -> Option<(usize, usize)> {
-        let &(service, server) = self.checkers.get(id.checker as usize)?;
-        let (service, server) = (service as usize, server as usize);
-        let checker = self.services.get(service)?.servers.get(server)?.checker.as_ref()?;
-        (checker.serial() == Some(id.serial)).then_some((service, server))
+    /// The check of a running probe, and where it is.
+    fn running(&self, number: u32, serial: u32) -> Option<(Place, &Check)> {
+        let is_it = self.probes.get(number)?.checker.serial() == Some(serial);
+        let place = self.probes.users.first(number).filter(|_| is_it)?;
+        Some((place, check_at(&self.services, place)?))
+    }
+
+    /// What judgments lean on.
+    fn facts(&self) -> Facts<'_> {
+        Facts { probes: &self.probes, files: &self.files, names: &self.names }
     }
 
     /// Says to the table what a service wants now.
@@ -353,4 +300,10 @@ impl Balancer {
             self.table.want_destinations(&service.rows, &service.wanted_destinations());
         }
     }
+}
+
+/// The parameters of a check.
+fn check_at(services: &[Service], place: Place) -> Option<&Check> {
+    let server = services.get(place.service as usize)?.config.servers.get(place.server as usize)?;
+    server.checks.get(place.check as usize)
 }

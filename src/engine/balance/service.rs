@@ -1,9 +1,12 @@
 //! A service at run time: which servers are up, who serves, and what that wants of the kernel's table.
 
-use super::checker::Checker;
 use super::destination::Params;
-use crate::model::{self, PersistenceEngine, Reason, ServerAddress};
-use crate::time::{Duration, Instant};
+use super::names::Names;
+use super::probes::Probes;
+use super::quorum::Terms;
+use super::server::{Files, Judgment, Server};
+use crate::model::{self, Forwarding, PersistenceEngine};
+use crate::time::Instant;
 use crate::wire::ipvs::{self, ServiceKey};
 use std::net::SocketAddr;
 
@@ -14,52 +17,21 @@ const ONE_PACKET: u32 = 0x4;
 /// Weight of the sorry server.
 const SORRY_WEIGHT: u32 = 1;
 
-/// A server at run time; its parameters are in the service's configuration, at the same place.
-#[derive(Debug)]
-pub(super) struct Server {
-    /// Its address; `None` while its name has none.
-    pub(super) address: Option<SocketAddr>,
-    /// `None`: always taken as up.
-    pub(super) checker: Option<Checker>,
-    /// Does it take part?
-    pub(super) up: bool,
-    /// Since when?
-    pub(super) since: Instant,
-    /// Why the last probe failed; empty after a success.
-    pub(super) reason: Reason,
-    /// Probes passed.
-    pub(super) passed: u32,
-    /// Probes failed.
-    pub(super) failed: u32,
-    /// When the last probe ended.
-    pub(super) probed_at: Option<Instant>,
-    /// Time of the last good probe.
-    pub(super) probe_time: Option<Duration>,
+/// What a judgment of a server leans on.
+#[derive(Clone, Copy)]
+pub(super) struct Facts<'a> {
+    pub(super) probes: &'a Probes,
+    pub(super) files: &'a Files,
+    pub(super) names: &'a Names,
 }
 
-impl Server {
-    /// A server of which nothing is known yet; `up` is what it is taken for.
-    pub(super) fn new(now: Instant, address: &ServerAddress, checker: Option<Checker>, up: bool) -> Self {
-        Server {
-            address: match address {
-                ServerAddress::Ip(address) => Some(*address),
-                ServerAddress::Name { .. } => None,
-            },
-            checker,
-            up,
-            since: now,
-            reason: Reason::new(),
-            passed: 0,
-            failed: 0,
-            probed_at: None,
-            probe_time: None,
-        }
-    }
-
-    /// Has its checker come to a verdict? Without a checker there is none to wait for.
-    pub(super) fn is_known(&self) -> bool {
-        self.checker.as_ref().is_none_or(Checker::is_known)
-    }
+/// What a new judgment of a server changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Judged {
+    /// It went up, or down.
+    pub(super) is_flipped: bool,
+    /// It counts, or is to be in the table, otherwise than before.
+    pub(super) is_other: bool,
 }
 
 /// A service at run time.
@@ -71,31 +43,95 @@ pub(super) struct Service {
     pub(super) servers: Vec<Server>,
     /// Its rows in the reconciler: one for each of its keys.
     pub(super) rows: Vec<u32>,
-    /// Sum of the weights of the servers that are up.
+    /// Sum of the weights of the servers that are up and take new connections.
     pub(super) weight: u64,
-    /// Is there one that takes new connections? If not, the sorry server does.
-    pub(super) is_served: bool,
-    /// Since when?
+    /// Is that enough? If not, the sorry server is in charge.
+    pub(super) has_quorum: bool,
+    /// None of its addresses is on this box, and it rests meanwhile.
+    pub(super) suspended: bool,
+    /// Names of its servers that have not been looked up yet. Until then nothing is told of its quorum.
+    pub(super) unsettled: u32,
+    /// Since when it has the quorum, or has not.
     pub(super) since: Instant,
 }
 
 impl Service {
     /// A service without its servers' runtime; `count` follows when they are there.
     pub(super) fn new(now: Instant, config: model::Service) -> Self {
-        Service { config, servers: Vec::new(), rows: Vec::new(), weight: 0, is_served: false, since: now }
+        Service {
+            config,
+            servers: Vec::new(),
+            rows: Vec::new(),
+            weight: 0,
+            has_quorum: false,
+            suspended: false,
+            unsettled: 0,
+            since: now,
+        }
     }
 
-    /// Adds up the weights of the servers that are up. Returns the new `is_served` where it has changed.
+    /// The quorum in force.
+    pub(super) fn terms(&self) -> Terms {
+        Terms::of(&self.config)
+    }
+
+    /// Looks at what is known of a server.
+    pub(super) fn judge(&mut self, now: Instant, index: usize, facts: Facts<'_>) -> Judged {
+        let (Some(config), Some(server)) = (self.config.servers.get(index), self.servers.get_mut(index))
+        else {
+            return Judged { is_flipped: false, is_other: false };
+        };
+        let Judgment { up, weight, reason } = server.judge(config, facts.probes, facts.files, facts.names);
+        let is_flipped = server.up != up;
+        let is_other = is_flipped || server.weight != weight;
+        if is_flipped {
+            server.since = now;
+        }
+        (server.up, server.weight, server.reason) = (up, weight, reason);
+        Judged { is_flipped, is_other }
+    }
+
+    /// Adds up the weights of the servers that are up, but for those that run dry. Returns the new
+    /// `has_quorum` where it has changed.
     pub(super) fn count(&mut self, now: Instant) -> Option<bool> {
-        let servers = self.config.servers.iter().zip(&self.servers);
-        self.weight = servers.filter(|(_, s)| s.up).map(|(c, _)| u64::from(c.weight)).sum();
-        let is_served = self.weight > 0;
-        if self.is_served == is_served {
+        let counting = self.servers.iter().filter(|s| s.up && !s.draining);
+        self.weight = counting.map(|s| u64::from(s.weight)).sum();
+        let has_quorum = self.terms().is_held(self.has_quorum, self.weight);
+        if self.has_quorum == has_quorum {
             return None;
         }
-        self.is_served = is_served;
+        self.has_quorum = has_quorum;
         self.since = now;
-        Some(is_served)
+        Some(has_quorum)
+    }
+
+    /// Finds out which servers have the address of one before them. Names alone can bring that about.
+    pub(super) fn leave_out(&mut self) {
+        if self.servers.iter().all(|server| server.name.is_none()) {
+            return;
+        }
+        let servers = self.config.servers.iter().zip(&self.servers).enumerate();
+        let mut places: Vec<(SocketAddr, usize)> = servers
+            .filter_map(|(index, (config, server))| {
+                let mut place = server.address?;
+                match config.method.forward {
+                    Forwarding::Masquerade | Forwarding::Local | Forwarding::Bypass => {}
+                    // NAT alone knows ports (IPVS-61).
+                    Forwarding::Tunnel | Forwarding::DirectRoute => place.set_port(0),
+                }
+                Some((place, index))
+            })
+            .collect();
+        places.sort_unstable();
+        self.servers.iter_mut().for_each(|server| server.left_out = false);
+        for pair in places.windows(2) {
+            if let [(first, _), (second, index)] = pair
+                && first == second
+                && let Some(server) = self.servers.get_mut(*index)
+            {
+                server.left_out = true;
+            }
+        }
     }
 
     /// How many servers are up.
@@ -105,36 +141,51 @@ impl Service {
 
     /// Is the sorry server in charge?
     pub(super) fn sorry_active(&self) -> bool {
-        !self.is_served && self.config.sorry.is_some()
+        !self.has_quorum && !self.suspended && self.config.sorry.is_some()
     }
 
-    /// What should be in the table in the place of server `index`: the server while it is up, and the sorry
-    /// server where that has the same address and is in charge.
-    pub(super) fn wanted_of_server(&self, index: usize) -> Option<Params> {
-        let (config, server) = (self.config.servers.get(index)?, self.servers.get(index)?);
-        match self.wanted_sorry() {
-            Some((address, params)) if ServerAddress::Ip(address) == config.address => Some(params),
-            Some(_) | None => server.up.then_some(Params {
-                method: config.method,
-                weight: config.weight,
-                upper_threshold: config.upper_threshold,
-                lower_threshold: config.lower_threshold,
-            }),
-        }
-    }
-
-    /// All that should be in the table behind each key of the service, in any order.
+    /// All that should be in the table behind each key of the service, in any order. A server may have the
+    /// sorry server's address: the greater weight counts.
     pub(super) fn wanted_destinations(&self) -> Vec<(SocketAddr, Params)> {
-        let servers = self.servers.iter().enumerate();
-        let servers = servers.filter_map(|(i, s)| Some((s.address?, self.wanted_of_server(i)?)));
+        if self.suspended {
+            return Vec::new();
+        }
+        let servers = (0..self.servers.len()).filter_map(|index| self.wanted_of_server(index));
         servers.chain(self.wanted_sorry()).collect()
     }
 
-    /// The sorry server's address and parameters while it is in charge. Servers that are up with weight 0
-    /// stay beside it: they keep the connections that they have (IPVS-50).
-    pub(super) fn wanted_sorry(&self) -> Option<(SocketAddr, Params)> {
-        let sorry = self.config.sorry.filter(|_| !self.is_served)?;
-        Some((sorry.address, Params::new(sorry.method, SORRY_WEIGHT)))
+    fn wanted_sorry(&self) -> Option<(SocketAddr, Params)> {
+        let sorry = self.config.sorry?;
+        let weight = match self.sorry_active() {
+            true => SORRY_WEIGHT,
+            false if sorry.inhibit => 0,
+            false => return None,
+        };
+        Some((sorry.address, Params::new(sorry.method, weight)))
+    }
+
+    /// What should be in the table of server `index`. One that takes no new connections any more keeps those
+    /// that it has (IPVS-50) where it runs dry, or weighs nothing, or is inhibited (IPVS-54). With the sorry
+    /// server in charge all others leave (keepalived §2.4).
+    fn wanted_of_server(&self, index: usize) -> Option<(SocketAddr, Params)> {
+        let (config, server) = (self.config.servers.get(index)?, self.servers.get(index)?);
+        if server.left_out {
+            return None;
+        }
+        let is_in_turn = server.up && !(self.sorry_active() && server.weight > 0);
+        let weight = match (server.draining, is_in_turn) {
+            (true, _) => 0,
+            (false, true) => server.weight,
+            (false, false) if config.inhibit => 0,
+            (false, false) => return None,
+        };
+        let params = Params {
+            method: config.method,
+            weight,
+            upper_threshold: config.upper_threshold,
+            lower_threshold: config.lower_threshold,
+        };
+        Some((server.address?, params))
     }
 }
 
@@ -166,6 +217,7 @@ pub(super) fn wanted(config: &model::Service, key: ServiceKey) -> ipvs::Service 
 mod tests {
     use super::*;
     use crate::model::{Forwarding, Front, Method, Name, Persistence, Protocol, Sorry};
+    use crate::time::Duration;
 
     fn service(weights: &[u32]) -> Service {
         let servers = weights.iter().enumerate().map(|(i, &weight)| model::Server {
@@ -185,22 +237,98 @@ mod tests {
             ..model::Service::new(Name::try_from("web").unwrap(), Protocol::Tcp, front)
         };
         let mut service = Service::new(Instant::ZERO, config);
-        let servers = service.config.servers.iter();
-        service.servers = servers.map(|s| Server::new(Instant::ZERO, &s.address, None, true)).collect();
+        for config in &service.config.servers {
+            let server = Server::new(Instant::ZERO, &config.address);
+            service.servers.push(Server { up: true, weight: config.weight, ..server });
+        }
         service.count(Instant::ZERO);
         service
+    }
+
+    /// `1:80 direct 2`: what is wanted, in short.
+    fn wants(service: &Service) -> Vec<String> {
+        let short = |(address, params): (SocketAddr, Params)| {
+            let method = match params.method.forward {
+                Forwarding::DirectRoute => "direct",
+                _ => "nat",
+            };
+            format!("{} {method} {}", address.to_string().trim_start_matches("192.0.2."), params.weight)
+        };
+        service.wanted_destinations().into_iter().map(short).collect()
     }
 
     #[test]
     fn sorry_server_may_be_one_of_the_servers() {
         let mut s = service(&[2, 0]);
-        let own = Params::new(Method::new(Forwarding::DirectRoute), 2);
-        assert_eq!(s.wanted_of_server(0), Some(own), "up: its own weight and method");
+        assert_eq!(wants(&s), ["1:80 direct 2", "2:80 direct 0"], "up: their own weight and method");
         s.servers[0].up = false;
         assert_eq!(s.count(Instant::from_secs(1)), Some(false), "weight 0 serves nobody new (HC-6)");
-        let sorry = Params::new(Method::new(Forwarding::Masquerade), 1);
-        assert_eq!(s.wanted_of_server(0), Some(sorry), "the same address, now as the sorry server");
-        assert_eq!(s.wanted_of_server(1).unwrap().weight, 0, "a quiesced server keeps its connections");
+        assert_eq!(
+            wants(&s),
+            ["2:80 direct 0", "1:80 nat 1"],
+            "the same address, now as the sorry server; a quiesced server keeps its connections (IPVS-50)"
+        );
+    }
+
+    /// keepalived §2.4: with the quorum lost the servers that are left go, where a sorry server takes over.
+    #[test]
+    fn with_the_sorry_server_in_charge_the_others_leave() {
+        let mut s = service(&[1, 1, 1]);
+        (s.config.quorum, s.servers[0].up) = (3, false);
+        s.config.sorry.as_mut().unwrap().address = "192.0.2.9:80".parse().unwrap();
+        assert_eq!((s.count(Instant::ZERO), s.weight), (Some(false), 2), "up, but too few");
+        assert_eq!(wants(&s), ["9:80 nat 1"]);
+        s.servers[2].draining = true;
+        s.config.servers[1].inhibit = true;
+        assert_eq!(
+            wants(&s),
+            ["2:80 direct 0", "3:80 direct 0", "9:80 nat 1"],
+            "IPVS-54: these may end theirs"
+        );
+        s.config.sorry = None;
+        assert_eq!(wants(&s), ["2:80 direct 1", "3:80 direct 0"], "without a sorry server they stay");
+        s.suspended = true;
+        assert_eq!(wants(&s), [""; 0], "nothing of a service that rests");
+    }
+
+    #[test]
+    fn inhibited_ones_stay_with_weight_0() {
+        let mut s = service(&[5, 6]);
+        s.config.servers.iter_mut().for_each(|server| server.inhibit = true);
+        s.config.sorry.as_mut().unwrap().inhibit = true;
+        s.config.sorry.as_mut().unwrap().address = "192.0.2.9:80".parse().unwrap();
+        s.servers[0].up = false;
+        s.count(Instant::ZERO);
+        assert_eq!(wants(&s), ["1:80 direct 0", "2:80 direct 6", "9:80 nat 0"], "IPVS-54");
+        s.servers[1].up = false;
+        s.count(Instant::ZERO);
+        assert_eq!(wants(&s), ["1:80 direct 0", "2:80 direct 0", "9:80 nat 1"]);
+    }
+
+    #[test]
+    fn a_server_that_runs_dry_does_not_count() {
+        let mut s = service(&[1, 2]);
+        s.servers[1].draining = true;
+        assert_eq!((s.count(Instant::ZERO), s.weight), (None, 1));
+        assert_eq!(wants(&s), ["1:80 direct 1", "2:80 direct 0"], "IPVS-50: its connections go on");
+        s.servers[1].up = false;
+        assert_eq!(wants(&s)[1], "2:80 direct 0", "whatever its checks say");
+    }
+
+    #[test]
+    fn of_servers_with_one_address_the_first_counts() {
+        let mut s = service(&[1, 1, 1]);
+        s.leave_out();
+        assert!(s.servers.iter().all(|server| !server.left_out), "addresses that are configured differ");
+        s.servers[2].name = Some(0);
+        s.servers[2].address = Some("192.0.2.2:81".parse().unwrap());
+        s.leave_out();
+        let left_out = |s: &Service| s.servers.iter().map(|server| server.left_out).collect::<Vec<_>>();
+        assert_eq!(left_out(&s), [false, false, true], "IPVS-61: without NAT a port makes no difference");
+        s.config.servers[2].method.forward = Forwarding::Masquerade;
+        s.leave_out();
+        assert_eq!(left_out(&s), [false, false, false]);
+        assert_eq!(wants(&s).len(), 3);
     }
 
     #[test]

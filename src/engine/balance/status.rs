@@ -1,8 +1,10 @@
 //! Services, servers and the kernel's IPVS for `vipd status`.
 
 use super::Balancer;
+use super::quorum::Terms;
 use super::reconcile::Family;
-use super::service::{Server, Service};
+use super::server::Server;
+use super::service::Service;
 use crate::engine::history::age;
 use crate::model::status::{IpvsStatus, ServerStatus, ServiceStatus, Snapshot};
 use crate::model::{self, Text, cut};
@@ -24,6 +26,7 @@ impl Balancer {
     }
 
     fn service_status(&self, now: Instant, service: &Service) -> ServiceStatus {
+        let Terms { quorum, hysteresis } = service.terms();
         ServiceStatus {
             name: service.config.name.clone(),
             protocol: service.config.protocol,
@@ -41,10 +44,10 @@ impl Balancer {
                 .map(|(config, server)| self.server_status(now, service, config, server))
                 .collect(),
             active_connections: self.table.connections(&service.rows),
-            quorum: service.config.quorum,
-            hysteresis: service.config.hysteresis,
-            has_quorum: service.is_served,
-            suspended: false,
+            quorum,
+            hysteresis,
+            has_quorum: service.has_quorum,
+            suspended: service.suspended,
             since: age(now, service.since),
         }
     }
@@ -56,27 +59,28 @@ impl Balancer {
         config: &model::Server,
         server: &Server,
     ) -> ServerStatus {
+        let probes = || server.probes(&self.probes);
         let of = |address| self.table.server(&service.rows, address, &config.method);
         let (installed, active_connections, inactive_connections) = server.address.map_or((false, 0, 0), of);
         ServerStatus {
             address: config.address.clone(),
             resolved: server.address,
             method: config.method,
-            weight: config.weight,
+            weight: server.weight,
             configured_weight: config.weight,
-            draining: false,
+            draining: server.draining,
             up: server.up,
-            known: server.is_known(),
+            known: server.is_known(config, &self.probes, &self.files),
             installed,
             since: age(now, server.since),
             reason: server.reason.clone(),
-            passed: server.passed,
-            failed: server.failed,
-            probed: server.probed_at.map(|at| age(now, at)),
-            probe_time: server.probe_time,
+            passed: probes().fold(0, |sum, probe| sum.saturating_add(probe.passed)),
+            failed: probes().fold(0, |sum, probe| sum.saturating_add(probe.failed)),
+            probed: probes().filter_map(|probe| probe.probed_at).max().map(|at| age(now, at)),
+            probe_time: probes().find_map(|probe| probe.probe_time),
             active_connections,
             inactive_connections,
-            checks: Vec::new(),
+            checks: server.check_status(now, config, &self.probes, &self.files),
         }
     }
 
@@ -108,9 +112,27 @@ impl Balancer {
         if more > 0 {
             problems.push(cut(format_args!("{more} more services are not in the IPVS table as wanted")));
         }
+        self.names.problems(problems);
+        self.left_out(problems);
         if let Some((at, why)) = self.not_run.as_ref().filter(|(at, _)| age(now, *at) < NOT_RUN_SHOWN) {
             problems
                 .push(cut(format_args!("a probe could not be made {} s ago: {why}", age(now, *at).secs())));
+        }
+    }
+
+    /// Servers that are left out because their names have the address of another one.
+    fn left_out(&self, problems: &mut Vec<Text>) {
+        let mut left_out = self.services.iter().flat_map(|service| {
+            let servers = service.config.servers.iter().zip(&service.servers);
+            servers.filter(|(_, server)| server.left_out).map(move |(config, _)| (service, config))
+        });
+        problems.extend(left_out.by_ref().take(FAULTS_SHOWN).map(|(service, config)| {
+            let (name, address) = (&service.config.name, &config.address);
+            cut(format_args!("service {name}: {address} has the address of another server, and is left out"))
+        }));
+        let more = left_out.count();
+        if more > 0 {
+            problems.push(cut(format_args!("{more} more servers are left out likewise")));
         }
     }
 }

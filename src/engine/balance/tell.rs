@@ -1,7 +1,9 @@
 //! What is told of services and servers: notes, programs, FIFO lines, and mails in keepalived's words
 //! (spec/keepalived.md §2.6).
 
-use super::service::{Server, Service};
+use super::quorum::Terms;
+use super::server::Server;
+use super::service::Service;
 use crate::engine::Ctx;
 use crate::engine::notify::{Fate, Object};
 use crate::model::{self, CheckKind, Front, Level, ServerAddress};
@@ -15,7 +17,6 @@ const HOST_SHOWN: usize = 64;
 
 /// Why a server that is up, or a service that has its quorum, is told as down although nothing failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "until the servers use it")]
 pub(super) enum Gone {
     /// It is no more part of the configuration.
     Removed,
@@ -135,7 +136,6 @@ pub(super) fn tell_server(now: Instant, service: &Service, index: usize, changed
 }
 
 /// Tells that a server that is up is lost although it did not fail.
-#[allow(dead_code, reason = "until the servers call it")]
 pub(super) fn tell_gone(now: Instant, service: &Service, index: usize, gone: Gone, cx: &mut Ctx<'_>) {
     let Some(one) = One::find(service, index) else { return };
     if one.server.up && is_told(service, gone) {
@@ -145,7 +145,6 @@ pub(super) fn tell_gone(now: Instant, service: &Service, index: usize, gone: Gon
 }
 
 /// Tells that the operator lets a server run dry, or lets it take part again.
-#[allow(dead_code, reason = "until the servers call it")]
 pub(super) fn tell_drain(now: Instant, service: &Service, index: usize, draining: bool, cx: &mut Ctx<'_>) {
     let Some(config) = service.config.servers.get(index) else { return };
     let (name, address) = (&service.config.name, &config.address);
@@ -159,8 +158,8 @@ pub(super) fn tell_drain(now: Instant, service: &Service, index: usize, draining
 /// Tells that a service has its quorum again, or has it no more.
 pub(super) fn tell_service(now: Instant, service: &Service, cx: &mut Ctx<'_>) {
     let name = &service.config.name;
-    let (quorum, hysteresis) = (service.config.quorum, service.config.hysteresis);
-    if service.is_served {
+    let Terms { quorum, hysteresis } = service.terms();
+    if service.has_quorum {
         let (up, all, weight) = (service.up_count(), service.servers.len(), service.weight);
         let quorum = Quorum { quorum, weight };
         cx.note(now, Level::Note, "service", name, format_args!("served again, {up} of {all} up{quorum}"));
@@ -168,9 +167,9 @@ pub(super) fn tell_service(now: Instant, service: &Service, cx: &mut Ctx<'_>) {
         let (level, text) = (Level::Error, Loss(service));
         cx.note(now, level, "service", name, format_args!("{text}"));
     }
-    tell_service_programs(now, service, if service.is_served { Fate::Up } else { Fate::Down }, cx);
+    tell_service_programs(now, service, if service.has_quorum { Fate::Up } else { Fate::Down }, cx);
     let weight = service.weight;
-    if service.is_served {
+    if service.has_quorum {
         let threshold = u64::from(quorum) + u64::from(hysteresis);
         let body = format_args!("=> Gained quorum {quorum}+{hysteresis}={threshold} <= {weight} <=\n");
         mail_of_service(now, service, true, body, cx);
@@ -183,24 +182,22 @@ pub(super) fn tell_service(now: Instant, service: &Service, cx: &mut Ctx<'_>) {
 
 /// Tells that a service begins without its quorum. (One that begins with it is what was to be expected, and
 /// keepalived says nothing of it either.)
-#[allow(dead_code, reason = "until the servers call it")]
 pub(super) fn tell_start(now: Instant, service: &Service, cx: &mut Ctx<'_>) {
-    if service.is_served {
+    if service.has_quorum {
         return;
     }
     let text = Loss(service);
     cx.note(now, Level::Warning, "service", &service.config.name, format_args!("begins so: {text}"));
     tell_service_programs(now, service, Fate::Down, cx);
-    let (quorum, hysteresis) = (service.config.quorum, service.config.hysteresis);
+    let Terms { quorum, hysteresis } = service.terms();
     let (threshold, weight) = (u64::from(quorum) + u64::from(hysteresis), service.weight);
     let body = format_args!("=> Starting with quorum down {quorum}+{hysteresis}={threshold} > {weight} <=\n");
     mail_of_service(now, service, false, body, cx);
 }
 
 /// Tells that a service that has its quorum is lost although nothing failed.
-#[allow(dead_code, reason = "until the servers call it")]
 pub(super) fn tell_service_gone(now: Instant, service: &Service, gone: Gone, cx: &mut Ctx<'_>) {
-    if service.is_served && is_told(service, gone) {
+    if service.has_quorum && is_told(service, gone) {
         tell_service_programs(now, service, gone.fate(), cx);
         mail_of_service(now, service, false, format_args!("=> {} <=\n", gone.words()), cx);
     }
@@ -253,7 +250,7 @@ impl Display for Loss<'_> {
             f.write_str("no server left")?;
         } else {
             let (up, all) = (service.up_count(), service.servers.len());
-            write!(f, "no quorum, {up} of {all} up{}", Quorum { quorum: service.config.quorum, weight })?;
+            write!(f, "no quorum, {up} of {all} up{}", Quorum { quorum: service.terms().quorum, weight })?;
         }
         match &service.config.sorry {
             Some(sorry) => write!(f, ", the sorry server {} answers", sorry.address),

@@ -354,5 +354,5 @@ fn commands_go_out_in_a_window_and_a_thousand_services_come_in() {
     assert_eq!(bed.kernel.table.values().map(|(_, d)| d.len()).sum::<usize>(), 8000);
     assert!(rounds < 9000, "{rounds} turns for 9000 commands: the window is not used");
     bed.go(2.0);
-    assert_eq!(bed.probes.len(), 8000, "all first probes within 2 s");
+    assert_eq!(bed.probes.len(), 8, "the same servers behind all of them: each is probed once");
 }
