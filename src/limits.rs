@@ -102,6 +102,9 @@ pub const ADDRESS_BATCH: usize = 64;
 pub const STRAY_ROUTES_MAX: usize = 1024;
 /// Destinations compared with the kernel's table in one turn of the loop; the rest waits for the next turn.
 pub const IPVS_COMPARED_PER_TURN: usize = 4096;
+/// Destinations kept in mind of one service in the kernel's table: ours, and as many that somebody else put
+/// there. More: found when those are gone.
+pub const IPVS_ENTRIES_MAX: usize = 2 * SERVERS_MAX;
 /// IPVS commands on their way to the kernel at one time.
 pub const IPVS_WINDOW: usize = 64;
 /// Entries of IPVS that one question by socket options can bring (1.7 MB). More: they cannot be read.

@@ -2,7 +2,7 @@
 
 use crate::engine::IpvsRequest;
 use crate::model::Method;
-use crate::wire::ipvs::{Destination, Forwarding, ServiceKey};
+use crate::wire::ipvs::{Destination, Forwarding, ServiceKey, Tunnel};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -64,6 +64,18 @@ impl Params {
     }
 }
 
+/// What the kernel has shown that it can say. An older one takes what it does not know, and forgets it.
+#[derive(Debug, Default)]
+pub(super) struct Tells {
+    /// Tunnels other than IP in IP (Linux 5.2).
+    pub(super) tunnels: bool,
+    /// Persistence engines.
+    pub(super) engines: bool,
+}
+
+/// So many times what an older kernel seems to have forgotten is sent again; then it is believed to be there.
+pub(super) const UNSAID_MAX: u8 = 2;
+
 /// What is in the kernel's table, as far as we know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Actual<T> {
@@ -98,6 +110,10 @@ pub(super) struct Entry {
     pub(super) held: bool,
     /// Told by the current reading.
     pub(super) seen: bool,
+    /// Somebody else has removed it.
+    pub(super) lost: bool,
+    /// Readings that told a plain tunnel in place of the one that was asked for and taken.
+    pub(super) unsaid: u8,
     /// Active connections when last read.
     pub(super) active_connections: u32,
     /// Inactive ones, likewise.
@@ -113,6 +129,8 @@ impl Entry {
             actual: Actual::Absent,
             held: false,
             seen: false,
+            lost: false,
+            unsaid: 0,
             active_connections: 0,
             inactive_connections: 0,
         }
@@ -158,6 +176,41 @@ impl Entry {
 
     fn is_lowering(&self, actual: &Params) -> bool {
         self.wanted.is_some_and(|wanted| wanted.weight == 0) && actual.weight > 0
+    }
+
+    /// The kernel tells it. True: not what we knew.
+    pub(super) fn set_read(&mut self, mut told: Params, tells: &mut Tells) -> bool {
+        self.seen = true;
+        self.lost = false;
+        tells.tunnels |= told.method.tunnel != Tunnel::Ipip;
+        let mut judged = told;
+        if let Actual::As(known) = &self.actual
+            && !tells.tunnels
+            && known.method.forward == told.method.forward
+            && known.method.tunnel != Tunnel::Ipip
+        {
+            // It took the tunnel, and does not tell it: nobody has changed that.
+            judged.method = known.method;
+            if self.unsaid < UNSAID_MAX {
+                self.unsaid += 1;
+            } else {
+                told.method = known.method;
+            }
+        } else {
+            self.unsaid = 0;
+        }
+        let foreign = match &self.actual {
+            Actual::As(known) => !judged.serves_as(known) && *known != judged,
+            Actual::Somehow => false,
+            Actual::Absent => true,
+        };
+        self.actual = Actual::As(told);
+        foreign
+    }
+
+    /// Is it believed to be as wanted though the kernel does not tell so?
+    pub(super) fn is_unsaid(&self) -> bool {
+        self.unsaid >= UNSAID_MAX && self.wanted.is_some_and(|wanted| wanted.method.tunnel != Tunnel::Ipip)
     }
 
     /// The kernel told that it is not there.

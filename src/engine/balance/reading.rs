@@ -167,13 +167,13 @@ impl Reconciler {
             State::Idle | State::Destinations { .. } => return,
         }
         let Some(number) = self.number(&service.key) else { return }; // not ours
-        let Some(row) = self.row_mut(number) else { return };
+        let Some(Some(row)) = self.rows.get_mut(number as usize) else { return };
         let Some(wanted) = &row.wanted else { return };
         if row.disturbed {
             return;
         }
         let other_scheduler = wanted.scheduler != service.scheduler;
-        let foreign = row.set_read(service);
+        let foreign = row.set_read(service, &mut self.tells);
         match &row.fault {
             // It is there after all, so it was the new scheduler that was not found.
             Some(Fault::NotFound) if other_scheduler => row.fault = Some(Fault::NoScheduler),
@@ -195,11 +195,11 @@ impl Reconciler {
         cx: &mut Ctx<'_>,
     ) {
         let State::Destinations { row: number, key: reading, .. } = self.reader.state else { return };
-        let Some(row) = self.row_mut(number) else { return };
+        let Some(Some(row)) = self.rows.get_mut(number as usize) else { return };
         if key != reading || row.key != key || row.disturbed || row.wanted.is_none() {
             return;
         }
-        if row.set_read_destination(entry) {
+        if row.set_read_destination(entry, &mut self.tells) {
             self.count_repairs(now, number, 1, cx);
         }
     }
@@ -225,8 +225,7 @@ impl Reconciler {
                     && row.wanted.is_some()
                     && !row.disturbed
                 {
-                    let missing = row.finish_destinations();
-                    self.count_repairs(now, number, missing, cx);
+                    row.finish_destinations();
                     self.touch(number);
                 }
                 self.read_destinations(now, number.saturating_add(1), cx);
@@ -244,11 +243,10 @@ impl Reconciler {
         if shaken && row.knowledge != Knowledge::Nothing {
             return;
         }
-        let missing = row.set_absent();
+        row.set_absent();
         if row.fault == Some(Fault::NotFound) {
             self.absolve(now, number, cx);
         }
-        self.count_repairs(now, number, missing, cx);
         self.touch(number);
     }
 

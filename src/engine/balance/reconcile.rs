@@ -7,7 +7,7 @@
 
 mod rows;
 
-use super::destination::{Actual, Params};
+use super::destination::{Params, Tells};
 use super::reading::Reader;
 use super::table::{Knowledge, Planned, Row};
 use super::whole::Whole;
@@ -81,6 +81,8 @@ pub(super) struct Reconciler {
     is_kept: bool,
     flights: VecDeque<Flight>,
     pub(super) family: Family,
+    /// What it has shown that it can say.
+    pub(super) tells: Tells,
     /// It is talked to by socket options (IPVS-90).
     pub(super) sockopt: bool,
     resolve_pause: Duration,
@@ -120,6 +122,7 @@ impl Reconciler {
             is_kept: false,
             flights: VecDeque::with_capacity(limits::IPVS_WINDOW),
             family: Family::Unneeded,
+            tells: Tells::default(),
             sockopt: false,
             resolve_pause: RESOLVE_MIN,
             reader: Reader::new(now, watch_interval),
@@ -286,6 +289,7 @@ impl Reconciler {
         }
         self.family = Family::Ready;
         self.sockopt = sockopt;
+        self.tells = Tells::default();
         self.resolve_pause = RESOLVE_MIN;
         self.forget_all();
         self.reader.read_all_now();
@@ -417,7 +421,10 @@ impl Reconciler {
         row.in_flight = row.in_flight.saturating_sub(1);
         row.is_setting &= row.in_flight > 0 && !matches!(request, IpvsRequest::SetService(_));
         match result {
-            Ok(()) => acknowledge(row, request),
+            Ok(()) => {
+                let repaired = row.acknowledge(request);
+                self.count_repairs(now, number, repaired, cx);
+            }
             Err(refusal) => self.refuse(now, number, request, refusal, cx),
         }
         let Some(row) = self.row_mut(number) else { return };
@@ -454,30 +461,6 @@ impl Reconciler {
             cx.note(now, Level::Warning, "ipvs", &name, text);
         }
         self.repaired_at = Some(now);
-    }
-}
-
-/// The kernel did as it was asked.
-fn acknowledge(row: &mut Row, request: IpvsRequest) {
-    match request {
-        IpvsRequest::NewService(service) => {
-            row.set_absent(); // it came without destinations
-            row.actual = Actual::As(service);
-        }
-        IpvsRequest::SetService(service) => row.actual = Actual::As(service),
-        IpvsRequest::DelService(_) => {
-            row.set_absent();
-        }
-        IpvsRequest::NewDestination(_, d) | IpvsRequest::SetDestination(_, d) => {
-            if let Some(entry) = row.entry_mut(d.address) {
-                entry.actual = Actual::As(Params::of(&d));
-            }
-        }
-        IpvsRequest::DelDestination(_, d) => row.forget(d.address),
-        IpvsRequest::Resolve
-        | IpvsRequest::DumpServices
-        | IpvsRequest::DumpDestinations(_)
-        | IpvsRequest::Whole(_) => {}
     }
 }
 

@@ -24,6 +24,7 @@ impl Reconciler {
         match (&request, refusal) {
             (IpvsRequest::DelService(_), Refusal::NotFound) => {
                 row.set_absent();
+                row.forget_lost();
                 return;
             }
             (IpvsRequest::DelDestination(_, d), Refusal::NotFound) => {
@@ -34,11 +35,13 @@ impl Reconciler {
             (IpvsRequest::NewService(_), Refusal::Exists) if !bewildered => {
                 row.actual = Actual::Somehow;
                 row.knowledge = Knowledge::Service;
+                row.lost = false;
                 return;
             }
             (IpvsRequest::NewDestination(_, d), Refusal::Exists) if !bewildered => {
                 if let Some(entry) = row.entry_mut(d.address) {
                     entry.actual = Actual::Somehow;
+                    entry.lost = false;
                 }
                 return;
             }
@@ -49,8 +52,7 @@ impl Reconciler {
             }
             // IPVS-41: its service is gone, and all that was in it.
             (IpvsRequest::NewDestination(..), Refusal::NotFound) if !bewildered => {
-                let missing = row.set_absent();
-                self.count_repairs(now, number, missing, cx);
+                row.set_absent();
                 return;
             }
             _ => {}

@@ -3,8 +3,9 @@
 //! Nothing here knows time or tokens. [`Row::plan`] compares and says what to ask for now; the answers come
 //! back by the `set_*` and `forget` methods, and the next `plan` goes on from there.
 
-use super::destination::{Actual, Entry, Params, Wants, place};
+use super::destination::{Actual, Entry, Params, Tells, UNSAID_MAX, Wants, place};
 use crate::engine::IpvsRequest;
+use crate::limits;
 use crate::model::{Name, Text, cut};
 use crate::time::Instant;
 use crate::wire::ipvs::{DestinationEntry, Service, ServiceKey};
@@ -70,6 +71,10 @@ pub(super) struct Row {
     pub(super) disturbed: bool,
     /// Told by the current reading.
     pub(super) seen: bool,
+    /// Somebody else has removed the service.
+    pub(super) lost: bool,
+    /// Readings that told no persistence engine though one was asked for and taken.
+    pub(super) unsaid: u8,
     /// The kernel refused the service: no command for it until `retry_at`.
     pub(super) held: bool,
     /// What is wrong with it.
@@ -111,6 +116,8 @@ impl Row {
             queued: false,
             disturbed: false,
             seen: false,
+            lost: false,
+            unsaid: 0,
             held: false,
             fault: None,
             retry_at: None,
@@ -243,65 +250,106 @@ impl Row {
     }
 
     /// The kernel tells of the service. True: not what we knew (somebody else changed it).
-    pub(super) fn set_read(&mut self, service: Service) -> bool {
+    pub(super) fn set_read(&mut self, mut service: Service, tells: &mut Tells) -> bool {
         self.seen = true;
+        self.lost = false;
+        tells.engines |= !service.engine.is_empty();
+        let mut unsaid = 0;
+        if let Actual::As(known) = &self.actual
+            && !tells.engines
+            && !known.engine.is_empty()
+            && *known == (Service { engine: known.engine.clone(), ..service.clone() })
+        {
+            unsaid = (self.unsaid + 1).min(UNSAID_MAX + 1);
+        }
+        self.unsaid = unsaid;
         let foreign = match (&self.knowledge, &self.actual) {
             (Knowledge::Nothing, _) | (Knowledge::Service | Knowledge::All, Actual::Somehow) => false,
-            (Knowledge::Service | Knowledge::All, Actual::As(known)) => *known != service,
+            (Knowledge::Service | Knowledge::All, Actual::As(known)) => *known != service && unsaid == 0,
             (Knowledge::Service | Knowledge::All, Actual::Absent) => true,
         };
         if self.knowledge == Knowledge::Nothing || !self.actual.is_there() {
             self.knowledge = Knowledge::Service;
+        }
+        if let Actual::As(known) = &self.actual
+            && unsaid > UNSAID_MAX
+        {
+            service.engine.clone_from(&known.engine); // it took it, and does not tell it
         }
         self.actual = Actual::As(service);
         foreign
     }
 
     /// The kernel tells of a destination. True: not what we knew.
-    pub(super) fn set_read_destination(&mut self, told: &DestinationEntry) -> bool {
+    pub(super) fn set_read_destination(&mut self, told: &DestinationEntry, tells: &mut Tells) -> bool {
         let address = told.destination.address;
         let known = self.knowledge == Knowledge::All;
         let entry = match self.entries.binary_search_by(|e| e.address.cmp(&address)) {
             Ok(at) => self.entries.get_mut(at),
+            Err(_) if self.entries.len() >= limits::IPVS_ENTRIES_MAX => return known,
             Err(at) => Some(self.insert(at, address)),
         };
         let Some(entry) = entry else { return false };
-        entry.seen = true;
         entry.active_connections = told.active_connections;
         entry.inactive_connections = told.inactive_connections;
-        let told = Params::of(&told.destination);
-        let foreign = match &entry.actual {
-            Actual::As(known) => !told.serves_as(known) && *known != told,
-            Actual::Somehow => false,
-            Actual::Absent => true,
-        };
-        entry.actual = Actual::As(told);
+        let foreign = entry.set_read(Params::of(&told.destination), tells);
         known && foreign
     }
 
-    /// All destinations have been told: what was not is not there. Returns how many that we knew are missing.
-    pub(super) fn finish_destinations(&mut self) -> u32 {
+    /// All destinations have been told: what was not is not there.
+    pub(super) fn finish_destinations(&mut self) {
         if self.knowledge == Knowledge::Nothing {
-            return 0;
+            return;
         }
         let known = self.knowledge == Knowledge::All;
-        let mut missing = 0;
         for entry in self.entries.iter_mut().filter(|e| !e.seen && e.actual.is_there()) {
             entry.forget();
-            missing += 1;
+            entry.lost = known;
         }
         self.knowledge = Knowledge::All;
-        if known { missing } else { 0 }
+    }
+
+    /// The kernel did as it was asked. Returns how many entries that somebody else had removed are back: they
+    /// count only now, because a dump may leave out what is there (IPVS-48).
+    pub(super) fn acknowledge(&mut self, request: IpvsRequest) -> u32 {
+        match request {
+            IpvsRequest::NewService(service) => {
+                self.set_absent(); // it came without destinations
+                self.actual = Actual::As(service);
+                return u32::from(core::mem::take(&mut self.lost));
+            }
+            IpvsRequest::SetService(service) => self.actual = Actual::As(service),
+            IpvsRequest::DelService(_) => {
+                self.set_absent();
+                self.forget_lost();
+            }
+            IpvsRequest::NewDestination(_, d) | IpvsRequest::SetDestination(_, d) => {
+                if let Some(entry) = self.entry_mut(d.address) {
+                    entry.actual = Actual::As(Params::of(&d));
+                    return u32::from(core::mem::take(&mut entry.lost));
+                }
+            }
+            IpvsRequest::DelDestination(_, d) => self.forget(d.address),
+            IpvsRequest::Resolve
+            | IpvsRequest::DumpServices
+            | IpvsRequest::DumpDestinations(_)
+            | IpvsRequest::Whole(_) => {}
+        }
+        0
     }
 
     /// What is wrong, and what to do; `None`: nothing.
     pub(super) fn explain(&self) -> Option<Text> {
         let name = &self.name;
         let scheduler = self.wanted.as_ref().map_or("", |wanted| wanted.scheduler.as_str());
-        Some(match self.fault.as_ref()? {
+        let engine = self.wanted.as_ref().map_or("", |wanted| wanted.engine.as_str());
+        let Some(fault) = &self.fault else { return self.explain_unsaid() };
+        Some(match fault {
             Fault::NoScheduler => cut(format_args!(
-                "service {name}: the kernel lacks scheduler {scheduler}: load ip_vs_{scheduler} \
+                "service {name}: the kernel lacks scheduler {scheduler}{}{}: load ip_vs_{scheduler} \
                  (kmod-nf-ipvs, CONFIG_IP_VS_{})",
+                if engine.is_empty() { "" } else { " or persistence engine " },
+                engine,
                 Upper(scheduler)
             )),
             Fault::NotFound => {
@@ -316,18 +364,39 @@ impl Row {
         })
     }
 
-    /// The service is not in the table, so neither are its destinations. Returns how many entries that we
-    /// knew are missing.
-    pub(super) fn set_absent(&mut self) -> u32 {
+    /// What an older kernel takes and does not tell.
+    fn explain_unsaid(&self) -> Option<Text> {
+        let name = &self.name;
+        if self.unsaid > UNSAID_MAX {
+            return Some(cut(format_args!(
+                "service {name}: the kernel does not keep its persistence engine"
+            )));
+        }
+        let entry = self.entries.iter().find(|entry| entry.is_unsaid())?;
+        Some(cut(format_args!(
+            "service {name}: the kernel does not keep the tunnel of {} (before Linux 5.2): its packets go as IP \
+             in IP",
+            entry.address
+        )))
+    }
+
+    /// The service is not in the table, so neither are its destinations. What we knew to be there, somebody
+    /// else has removed, unless it was us.
+    pub(super) fn set_absent(&mut self) {
         let known = self.knowledge == Knowledge::All && self.actual.is_there();
-        let mut missing = 1;
+        self.lost |= known;
         for entry in self.entries.iter_mut().filter(|e| e.actual.is_there()) {
             entry.forget();
-            missing += 1;
+            entry.lost = known;
         }
         self.actual = Actual::Absent;
         self.knowledge = Knowledge::All;
-        if known { missing } else { 0 }
+    }
+
+    /// What is not there, nobody has taken away: we have, or it is not as it was thought.
+    pub(super) fn forget_lost(&mut self) {
+        self.lost = false;
+        self.entries.iter_mut().for_each(|entry| entry.lost = false);
     }
 
     /// The kernel told that a destination is not there.
@@ -348,6 +417,9 @@ impl Row {
     pub(super) fn forget_all(&mut self) {
         self.set_absent();
         self.release();
+        self.forget_lost();
+        self.unsaid = 0;
+        self.entries.iter_mut().for_each(|entry| entry.unsaid = 0);
         self.knowledge = Knowledge::Nothing;
         self.fault = None;
         self.in_flight = 0;

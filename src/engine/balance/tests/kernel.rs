@@ -12,6 +12,11 @@ use std::net::SocketAddr;
 pub(super) struct Kernel {
     pub(super) timeouts: Timeouts,
     pub(super) daemons: BTreeMap<DaemonRole, Daemon>,
+    /// Left out of dumps though it is there (IPVS-48).
+    pub(super) skips_service: Option<ServiceKey>,
+    pub(super) skips_destination: Option<SocketAddr>,
+    /// Dumps tell everything twice (IPVS-48).
+    pub(super) doubles: bool,
     /// It is talked to by socket options.
     pub(super) sockopt: bool,
     /// Knows neither tunnels but IP in IP nor persistence engines, and takes no notice of them.
@@ -34,6 +39,9 @@ impl Default for Kernel {
         Kernel {
             timeouts: Timeouts { tcp: 900, tcp_fin: 120, udp: 300 },
             daemons: BTreeMap::new(),
+            skips_service: None,
+            skips_destination: None,
+            doubles: false,
             sockopt: false,
             is_old: false,
             table: BTreeMap::new(),
@@ -64,6 +72,9 @@ impl Kernel {
             return vec![IpvsEvent::Done { token, result: Err(refusal) }];
         }
         let mut events = self.told(request);
+        if self.doubles {
+            events.extend(self.told(request));
+        }
         events.push(IpvsEvent::Done { token, result: self.execute(request) });
         events
     }
@@ -72,7 +83,8 @@ impl Kernel {
     fn told(&self, request: &IpvsRequest) -> Vec<IpvsEvent> {
         match request {
             IpvsRequest::DumpServices => {
-                let told = self.table.values().map(|(s, _)| {
+                let told = self.table.values().filter(|(s, _)| self.skips_service != Some(s.key));
+                let told = told.map(|(s, _)| {
                     let mut service = s.clone();
                     if self.is_old {
                         service.engine = PersistenceEngine::new();
@@ -83,7 +95,8 @@ impl Kernel {
             }
             IpvsRequest::DumpDestinations(key) => {
                 let destinations = self.table.get(key).map(|(_, d)| d.values());
-                let told = destinations.into_iter().flatten().map(|d| {
+                let told = destinations.into_iter().flatten();
+                let told = told.filter(|d| self.skips_destination != Some(d.address)).map(|d| {
                     let mut destination = *d;
                     if self.is_old {
                         destination.tunnel = Tunnel::Ipip;

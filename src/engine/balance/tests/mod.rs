@@ -2,6 +2,7 @@
 //! table.
 
 mod errors;
+mod foreign;
 mod group;
 mod kernel;
 mod left;
