@@ -374,8 +374,8 @@ impl Row {
         }
         let entry = self.entries.iter().find(|entry| entry.is_unsaid())?;
         Some(cut(format_args!(
-            "service {name}: the kernel does not keep the tunnel of {} (before Linux 5.2): its packets go as IP \
-             in IP",
+            "service {name}: the kernel does not keep the tunnel of {} (before Linux 5.2): its packets go \
+             as IP in IP",
             entry.address
         )))
     }
