@@ -18,7 +18,6 @@ use super::values;
 use crate::limits;
 use crate::model::{Check, CheckKind, SmtpCheck};
 use crate::time::Duration;
-use std::net::SocketAddr;
 use toml::de::DeValue;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -308,17 +307,12 @@ pub(super) fn weighs(check: &Check) -> bool {
     }
 }
 
-/// Why its probes cannot go to a server at that address, or to one of that family.
-pub(super) fn cannot_reach(check: &Check, server: Option<SocketAddr>, ipv6: bool) -> Option<String> {
+/// Why its probes cannot go to a server of that family.
+pub(super) fn cannot_reach(check: &Check, ipv6: bool) -> Option<String> {
     if check.via.address.is_some() {
         return None; // compared with the rest where it was read
     }
-    let family = |ipv6| if ipv6 { "IPv6" } else { "IPv4" };
-    if let Some(source) = check.via.source.filter(|source| source.is_ipv6() != ipv6) {
-        let its = family(!ipv6);
-        return Some(format!("is {}, the check's `source` {source} is {its}", family(ipv6)));
-    }
-    let link_local = server.is_some_and(|server| via::is_link_local(server.ip()));
-    let lost = link_local && check.via.interface.is_none();
-    lost.then(|| "is on every link, and the check's `interface` says on which".to_owned())
+    let source = check.via.source.filter(|source| source.is_ipv6() != ipv6)?;
+    let [own, its] = if ipv6 { ["IPv6", "IPv4"] } else { ["IPv4", "IPv6"] };
+    Some(format!("is {own}, the check's `source` {source} is {its}"))
 }

@@ -18,11 +18,11 @@ pub(super) fn via(table: &mut Table<'_>, report: &mut Report<'_>) -> ProbeVia {
     if let (Some(address), Some(source)) = (address, source) {
         same_family("source", source, address.value, report);
     }
-    if let Some(address) = address.filter(|address| is_link_local(address.value))
-        && !table.has("interface")
-    {
-        let what = format!("`address`: {} is on every link, and `interface` says on which", address.value);
-        report.error(address.at, what, "Add: interface = \"eth0\"");
+    for (key, end) in [("address", address), ("source", source)] {
+        if let Some(end) = end.filter(|end| is_link_local(end.value) && !table.has("interface")) {
+            let what = format!("`{key}`: {} is on every link, and `interface` says on which", end.value);
+            report.error(end.at, what, "Add: interface = \"eth0\"");
+        }
     }
     ProbeVia {
         address: address.map(|address| address.value),
@@ -44,6 +44,6 @@ fn end(whose: &str, text: &str) -> Result<IpAddr, Problem> {
     Ok(ip)
 }
 
-pub(super) fn is_link_local(ip: IpAddr) -> bool {
+fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }

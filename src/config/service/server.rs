@@ -216,10 +216,10 @@ fn server_address(text: &str, port: Option<u16>, ipv6: bool) -> Result<ServerAdd
 /// Compares a server with its service's front and its own checks.
 fn suits(at: usize, server: &Server, face: &Face, report: &mut Report<'_>) {
     let forward = server.method.forward;
-    let (ip, port, ipv6) = match &server.address {
+    let (port, ipv6) = match &server.address {
         ServerAddress::Ip(address) => {
             reachable("address", At { at, value: *address }, forward, face, report);
-            (Some(*address), address.port(), address.is_ipv6())
+            (address.port(), address.is_ipv6())
         }
         ServerAddress::Name { host, port, ipv6 } => {
             crosses("address", At { at, value: *ipv6 }, forward, face, report);
@@ -227,7 +227,7 @@ fn suits(at: usize, server: &Server, face: &Face, report: &mut Report<'_>) {
                 let meant = format!("{host}:{wanted}");
                 keeps_port("address", At { at, value: *port }, forward, wanted, &meant, report);
             }
-            (None, *port, *ipv6)
+            (*port, *ipv6)
         }
     };
     let known = !face.keys.is_empty();
@@ -235,7 +235,7 @@ fn suits(at: usize, server: &Server, face: &Face, report: &mut Report<'_>) {
         let hint = "Give the port, here or as `port` of the check, or set check = false.";
         report.error(at, "`address`: a check needs a port", hint);
     }
-    if let Some(why) = server.checks.iter().find_map(|check| cannot_reach(check, ip, ipv6)) {
+    if let Some(why) = server.checks.iter().find_map(|check| cannot_reach(check, ipv6)) {
         report.error(at, format!("`address`: {} {why}", server.address), "Give this server its own check.");
     }
 }
