@@ -38,8 +38,8 @@ pub(super) fn read(path: &Path, breathe: &mut dyn FnMut()) -> Result<Config, Str
 }
 
 impl Daemon {
-    /// Reads the file again. With an error in it everything goes on as it is (law 4). Time passes: look at the
-    /// clock again.
+    /// Reads the file again. With an error in it everything goes on as it is (law 4). Time passes: look at
+    /// the clock again.
     pub(super) fn reload(&mut self) -> Result<Config, String> {
         super::super::ready::notify("RELOADING=1");
         let path = self.options.config.clone();

@@ -147,9 +147,6 @@ fn an_address_with_a_peer_leaves_a_renamed_interface_too() {
     actions.clear();
     vips.place(now, |_| Some(4));
     assert_eq!(vips.take_moved(&mut actions), [], "no other one would know its peer");
-    let removal = actions.take();
-    assert!(
-        matches!(removal, Some(Action::RemoveAddress { index: 3, cidr: c, peer: p }) if (c, p) == (cidr, peer)),
-        "{removal:?}"
-    );
+    let Some(Action::RemoveAddress { index, cidr: removed, peer: of }) = actions.take() else { panic!() };
+    assert_eq!((index, removed, of), (3, cidr, peer));
 }
