@@ -36,8 +36,8 @@
 //!
 //! A probe belongs to a checker, its verdict to all servers that ask the same; what the servers weigh
 //! together decides the quorum, and that who stands in the kernel's table. Conversations with servers run in
-//! worker processes ([`sys::worker`]): the loop makes the connection, the worker, confined to it, talks. A thousand
-//! dead or hung servers cost a thousand descriptors, and no process. Names are looked up by a child.
+//! worker processes ([`sys::worker`]): the loop makes the connection, the worker, confined to it, talks. A
+//! thousand dead or hung servers cost a thousand descriptors, and no process. Names are looked up by a child.
 //!
 //! # The laws
 //!
