@@ -1,6 +1,6 @@
 //! Benchmarks, by `tests/bench/run [--quick] [--without-keepalived] [--only=PART]`: vipd beside Debian's
-//! keepalived, medians of several runs, one table. A part is size, memory, failover, lateness, flood or
-//! crowd.
+//! keepalived, medians of several runs, one table. A part is size, memory, failover, lateness, flood,
+//! crowd or servers.
 
 #![allow(unreachable_pub, reason = "a program of several files")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
@@ -11,6 +11,8 @@ mod flood;
 mod memory;
 #[path = "../netns/mod.rs"]
 mod netns;
+mod servers;
+mod sick;
 mod size;
 mod subject;
 mod table;
@@ -33,13 +35,14 @@ fn main() {
     let mut subjects = if theirs { vec![Subject::Vipd, Subject::Keepalived] } else { vec![Subject::Vipd] };
     subjects.retain(|s| only(*s));
     let mut table = Table::new();
-    let parts: [(&str, Part); 6] = [
+    let parts: [(&str, Part); 7] = [
         ("size", |table, _, _| size::measure(table)),
         ("memory", memory::measure),
         ("failover", failover::measure),
         ("lateness", failover::measure_lateness),
         ("flood", flood::measure),
         ("crowd", crowd::measure),
+        ("servers", servers::measure),
     ];
     let chosen: Vec<&str> = arguments.iter().filter_map(|a| a.strip_prefix("--only=")).collect();
     for (name, part) in parts {
