@@ -49,7 +49,7 @@ fn serve(lan: &Lan, count: u16, alive: Arc<AtomicUsize>) {
             listeners.truncate(alive.load(Ordering::Relaxed));
             let mut fds: Vec<libc::pollfd> = listeners
                 .iter()
-                .map(|l| std::os::fd::AsRawFd::as_raw_fd(l))
+                .map(std::os::fd::AsRawFd::as_raw_fd)
                 .map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 })
                 .collect();
             // SAFETY: the array is ours and as long as said.
