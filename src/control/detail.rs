@@ -3,15 +3,17 @@
 
 use super::age::{Age, Mac, Span};
 use super::health;
+use super::json_status::role_word;
 use super::render::Screen;
 use super::rows::family;
-use super::service_rows::server_note;
+use super::service_rows::{draining, front, is_quorum_told, quorum, server_note, weight};
 use super::table::{ascii, wrap};
 use super::track_rows::{state, used_by};
 use crate::model::status::{
-    GroupStatus, InstanceCounters, InstanceState, InstanceStatus, RunStatus, ServerStatus, ServiceStatus,
-    Snapshot, TrackerStatus,
+    CheckStatus, GroupStatus, InstanceCounters, InstanceState, InstanceStatus, IpvsStatus, RunStatus,
+    ServerStatus, ServiceStatus, Snapshot, TrackerStatus,
 };
+use crate::model::{Front, Persistence, ServerAddress, ServiceKey, Tunnel};
 use core::fmt::Display;
 
 /// All of the snapshot in full.
@@ -26,16 +28,51 @@ pub fn detail(snapshot: &Snapshot) -> String {
     for tracker in &snapshot.trackers {
         page.tracker(tracker);
     }
-    for run in &snapshot.runs {
+    // What was told of a server stands beside it.
+    for run in snapshot.runs.iter().filter(|run| run.server.is_none()) {
         page.run(run);
     }
     for service in &snapshot.services {
-        page.service(service);
+        page.service(service, snapshot.ipvs.as_ref(), &snapshot.runs);
         if let Some(ipvs) = snapshot.ipvs.as_ref().filter(|ipvs| !ipvs.present) {
             page.line("!", &ipvs.why);
         }
     }
     page.out
+}
+
+/// Members of a group that are listed; more are counted.
+const GROUP_KEYS_SHOWN: usize = 16;
+
+/// A member of a group.
+struct KeyText(ServiceKey);
+
+impl Display for KeyText {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            ServiceKey::Address { address, .. } => write!(f, "{address}"),
+            ServiceKey::Mark { mark, ipv6: false } => write!(f, "mark {mark}"),
+            ServiceKey::Mark { mark, ipv6: true } => write!(f, "mark {mark} ipv6"),
+        }
+    }
+}
+
+/// What is special about the kernel's IPVS.
+struct IpvsText<'a>(&'a IpvsStatus);
+
+impl Display for IpvsText<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let mut part = "";
+        if self.0.sockopt {
+            f.write_str("by socket options (IPv4 only)")?;
+            part = ", ";
+        }
+        for role in &self.0.sync {
+            write!(f, "{part}sync daemon is {}", role_word(*role))?;
+            part = ", ";
+        }
+        Ok(())
+    }
 }
 
 #[derive(Default)]
@@ -253,18 +290,41 @@ impl Page {
         }
     }
 
-    fn service(&mut self, service: &ServiceStatus) {
+    fn service(&mut self, service: &ServiceStatus, ipvs: Option<&IpvsStatus>, runs: &[RunStatus]) {
         let s = service;
         let serving = s.servers.iter().filter(|s| health::is_serving(s)).count();
-        let word = health::service(s).word();
+        let word = if s.suspended { "suspended" } else { health::service(s).word() };
         self.title(&format!(
             "service {}: {word}, {serving} of {} servers up for {}",
             s.name,
             s.servers.len(),
             Age(s.since)
         ));
-        self.line("address", &format_args!("{} {}, scheduler {}", s.protocol, s.front_text(), s.scheduler));
+        self.line("address", &format_args!("{}, scheduler {}", front(s), s.scheduler));
+        if let Front::Group { keys, .. } = &s.front {
+            for (at, key) in keys.iter().take(GROUP_KEYS_SHOWN).enumerate() {
+                self.line(if at == 0 { "its group" } else { "" }, &KeyText(*key));
+            }
+            if let Some(more) = keys.len().checked_sub(GROUP_KEYS_SHOWN).filter(|more| *more > 0) {
+                self.line("", &format_args!("and {more} more"));
+            }
+        }
+        if let Some(persistence) = &s.persistence {
+            let Persistence { timeout, prefix_len, engine } = persistence;
+            let engine = engine.as_ref().map(|engine| format!(", {engine}")).unwrap_or_default();
+            self.line("persistence", &format_args!("{}, clients by /{prefix_len}{engine}", Span(*timeout)));
+        }
+        if !s.suspended && (is_quorum_told(s) || !s.has_quorum) {
+            let held = if s.has_quorum { "held" } else { "LOST" };
+            self.line("quorum", &format_args!("{held}: {}", quorum(s)));
+        }
+        if s.suspended {
+            self.line("suspended", &"none of its addresses is on this router: no probes, no servers");
+        }
         self.line("in the kernel", &if s.installed { "yes" } else { "NO" });
+        if let Some(ipvs) = ipvs.filter(|ipvs| ipvs.sockopt || !ipvs.sync.is_empty()) {
+            self.line("IPVS", &IpvsText(ipvs));
+        }
         self.line("connections", &format_args!("{} active", s.active_connections));
         match (s.sorry, s.sorry_active && s.installed) {
             (Some(sorry), true) => self.line("sorry server", &format_args!("{sorry} IN USE")),
@@ -273,30 +333,58 @@ impl Page {
         }
         for server in &s.servers {
             self.server(server);
+            let is_its =
+                |run: &&RunStatus| run.subject == s.name && run.server.as_ref() == Some(&server.address);
+            for run in runs.iter().filter(is_its) {
+                let ended = run.last.map(|(ended, took)| format!(" {} ago in {}", Age(ended), Span(took)));
+                let mark = if run.failed { "FAILED: " } else { "" };
+                self.line("", &format_args!("notify {mark}{}{}", run.outcome, ended.unwrap_or_default()));
+            }
         }
     }
 
     fn server(&mut self, server: &ServerStatus) {
         let s = server;
-        if !s.up {
-            self.title_of_server(&server_note(s));
+        let address = match (&s.address, s.resolved) {
+            (ServerAddress::Ip(address), _) => address.to_string(),
+            (name @ ServerAddress::Name { .. }, Some(address)) => format!("{name} = {}", address.ip()),
+            (name @ ServerAddress::Name { .. }, None) => format!("{name} (no address yet)"),
+        };
+        if s.draining {
+            self.title_of_server(&format!("{address} {}", draining(s)));
+        } else if !s.up {
+            let note = server_note(s);
+            let rest = note.strip_prefix(&ascii(&s.address.to_string())).unwrap_or(&note);
+            let kept = if s.installed { " (kept in the table with weight 0)" } else { "" };
+            self.title_of_server(&format!("{address}{rest}{kept}"));
         } else {
             let reason =
                 if s.reason.is_empty() { String::new() } else { format!("; last failure: {}", s.reason) };
             let state = if s.known { "up" } else { "up, not checked yet" };
             let table = if s.installed { "" } else { ", not in the kernel's table" };
-            self.title_of_server(&format!("{} {state} {}{table}{reason}", s.address, Age(s.since)));
+            self.title_of_server(&format!("{address} {state} {}{table}{reason}", Age(s.since)));
         }
+        let tunnel = match s.method.tunnel {
+            Tunnel::Ipip => String::new(),
+            Tunnel::Gue { port, .. } => format!(" (gue, port {port})"),
+            Tunnel::Gre { .. } => " (gre)".to_owned(),
+        };
         self.line(
             "",
             &format_args!(
-                "{}, weight {}, {} active connections, {} inactive",
+                "{}{tunnel}, weight {}, {} active connections, {} inactive",
                 s.method.forward.word(),
-                s.weight,
+                weight(s),
                 s.active_connections,
                 s.inactive_connections
             ),
         );
+        if s.checks.len() > 1 {
+            for (number, check) in (1..).zip(&s.checks) {
+                self.check(number, check);
+            }
+            return;
+        }
         match s.probed {
             None => self.line("", &"no probe yet, or none configured"),
             Some(probed) => {
@@ -313,6 +401,27 @@ impl Page {
                 );
             }
         }
+    }
+
+    /// One of several checks of a server.
+    fn check(&mut self, number: usize, check: &CheckStatus) {
+        let c = check;
+        let state = match (c.known, c.up) {
+            (true, true) => "passes",
+            (true, false) => "FAILS",
+            (false, true) => "not made yet, taken as passed",
+            (false, false) => "not made yet",
+        };
+        let reason = if c.reason.is_empty() { String::new() } else { format!(": {}", c.reason) };
+        let weight = if c.weight == 0 { String::new() } else { format!(", weight {:+}", c.weight) };
+        let last = c.probed.map(|at| format!(", last {} ago", Age(at))).unwrap_or_default();
+        let took = c.probe_time.map(|took| format!(" in {}", Span(took))).unwrap_or_default();
+        let counts = if c.probed.is_some() {
+            format!(", {} passed, {} failed", c.passed, c.failed)
+        } else {
+            String::new()
+        };
+        self.line("", &format_args!("check {number} {} {state}{reason}{weight}{counts}{last}{took}", c.kind));
     }
 
     fn title_of_server(&mut self, text: &str) {

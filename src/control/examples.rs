@@ -2,11 +2,14 @@
 
 use crate::limits;
 use crate::model::status::{
-    AddressStatus, GroupStatus, Happening, InstanceCounters, InstanceState, InstanceStatus, IpvsStatus,
-    MailStatus, PeerStatus, RejectedPeer, RouteStatus, RunStatus, ServerStatus, ServiceStatus, Snapshot,
-    Stalls, TrackerStatus,
+    AddressStatus, CheckStatus, GroupStatus, Happening, InstanceCounters, InstanceState, InstanceStatus,
+    IpvsStatus, MailStatus, PeerStatus, RejectedPeer, RouteStatus, RunStatus, ServerStatus, ServiceStatus,
+    Snapshot, Stalls, TrackerStatus,
 };
-use crate::model::{Cidr, Family, Forwarding, Front, Level, Method, Protocol, ServerAddress, Version, cut};
+use crate::model::{
+    Cidr, DaemonRole, Family, Forwarding, Front, Level, Method, Persistence, Protocol, ServerAddress,
+    ServiceKey, Tunnel, TunnelChecksum, Version, cut,
+};
 use crate::time::Duration;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -202,6 +205,61 @@ pub(super) fn service(called: &str, address: &str) -> ServiceStatus {
         has_quorum: true,
         suspended: false,
         since: secs(7200),
+    }
+}
+
+fn check(kind: &'static str) -> CheckStatus {
+    CheckStatus {
+        kind,
+        up: true,
+        known: true,
+        reason: name(""),
+        passed: 1200,
+        failed: 0,
+        probed: Some(secs(2)),
+        probe_time: Some(Duration::from_millis(12)),
+        weight: 0,
+    }
+}
+
+/// Services by mark, by address and by group: two servers drained, a quorum lost, one that rests.
+pub(super) fn balanced() -> Snapshot {
+    let mut web = service("web", "10.0.0.100:80");
+    web.front = Front::Mark { mark: 7, ipv6: false };
+    web.persistence = Some(Persistence { timeout: secs(360), prefix_len: 24, engine: None });
+    web.servers = ["10.1.0.11:80", "10.1.0.12:80", "10.1.0.13:80"].map(|a| server(a, 1)).into();
+    web.servers[1].draining = true;
+    web.servers[1].active_connections = 12;
+    web.servers[2].draining = true;
+    web.servers[2].active_connections = 0;
+    let mut mail = service("mail", "10.0.0.100:25");
+    (mail.quorum, mail.has_quorum, mail.sorry) = (2, false, None);
+    mail.servers = vec![server("10.1.0.21:25", 6), server("10.1.0.22:25", 1)];
+    mail.servers[0].weight = 1;
+    mail.servers[0].checks = vec![check("smtp"), check("file")];
+    mail.servers[0].checks[1].weight = -5;
+    let host = "mx2.example.org".to_owned();
+    fail(&mut mail.servers[1], 41, "no answer within 3s");
+    mail.servers[1].address = ServerAddress::Name { host, port: 25, ipv6: false };
+    let mut dns = service("dns", "10.0.0.100:53");
+    dns.protocol = Protocol::Udp;
+    let key = |ip: &str| ServiceKey::Address { protocol: Protocol::Udp, address: ip.parse().unwrap() };
+    dns.front =
+        Front::Group { name: name("pool"), keys: vec![key("10.0.0.53:53"), key("[2001:db8::53]:53")] };
+    (dns.suspended, dns.has_quorum) = (true, false);
+    dns.servers.iter_mut().for_each(|server| server.installed = false);
+    let mut told = run("mail", "notify_server", "DOWN: exited with 1", true);
+    told.server = Some(ServerAddress::Ip("10.1.0.21:25".parse().unwrap()));
+    Snapshot {
+        services: vec![web, mail, dns],
+        runs: vec![told],
+        ipvs: Some(IpvsStatus {
+            present: true,
+            sockopt: true,
+            sync: vec![DaemonRole::Master],
+            ..IpvsStatus::default()
+        }),
+        ..s1()
     }
 }
 
@@ -427,8 +485,8 @@ impl Random {
     fn run(&mut self) -> RunStatus {
         RunStatus {
             subject: self.text(),
-            server: None,
-            what: ["notify", "notify_group", "pre_active", "service"][self.below(4) as usize],
+            server: self.chance(20).then(|| ServerAddress::Ip(self.socket())),
+            what: ["notify", "notify_group", "notify_server", "service"][self.below(4) as usize],
             running: self.chance(30).then(|| self.duration()),
             waiting: self.below(6) as u32,
             collapsed: self.u32(),
@@ -440,9 +498,21 @@ impl Random {
 
     fn server(&mut self) -> ServerStatus {
         ServerStatus {
-            address: ServerAddress::Ip(self.socket()),
+            address: if self.chance(80) {
+                ServerAddress::Ip(self.socket())
+            } else {
+                let host = self.text::<{ limits::HOST_NAME_MAX }>().as_str().to_owned();
+                ServerAddress::Name { host, port: self.next() as u16, ipv6: self.chance(50) }
+            },
             resolved: self.chance(90).then(|| self.socket()),
-            method: Method::new(Forwarding::Masquerade),
+            method: Method {
+                forward: Forwarding::Tunnel,
+                tunnel: [
+                    Tunnel::Ipip,
+                    Tunnel::Gue { port: 6080, checksum: TunnelChecksum::None },
+                    Tunnel::Gre { checksum: TunnelChecksum::Full },
+                ][self.below(3) as usize],
+            },
             weight: self.below(65_536) as u32,
             configured_weight: self.below(65_536) as u32,
             draining: self.chance(10),
@@ -457,7 +527,36 @@ impl Random {
             probe_time: self.chance(80).then(|| self.duration()),
             active_connections: self.u32(),
             inactive_connections: self.u32(),
-            checks: Vec::new(),
+            checks: (0..self.below(12).saturating_sub(8)).map(|_| self.check()).collect(),
+        }
+    }
+
+    fn check(&mut self) -> CheckStatus {
+        CheckStatus {
+            kind: ["tcp", "http", "https", "smtp", "ping", "dns", "udp", "script", "file"]
+                [self.below(9) as usize],
+            up: self.chance(80),
+            known: self.chance(90),
+            reason: self.text(),
+            passed: self.u32(),
+            failed: self.u32(),
+            probed: self.chance(80).then(|| self.duration()),
+            probe_time: self.chance(80).then(|| self.duration()),
+            weight: self.next() as i32,
+        }
+    }
+
+    fn front(&mut self) -> Front {
+        match self.below(6) {
+            0 => Front::Mark { mark: self.u32(), ipv6: self.chance(50) },
+            1 => Front::Group {
+                name: self.text(),
+                keys: (0..self.below(40))
+                    .map(|_| ServiceKey::Address { protocol: Protocol::Tcp, address: self.socket() })
+                    .chain([ServiceKey::Mark { mark: 7, ipv6: true }])
+                    .collect(),
+            },
+            _ => Front::Address(self.socket()),
         }
     }
 
@@ -466,9 +565,13 @@ impl Random {
         ServiceStatus {
             name: self.text(),
             protocol: [Protocol::Tcp, Protocol::Udp, Protocol::Sctp][self.below(3) as usize],
-            front: Front::Address(self.socket()),
+            front: self.front(),
             scheduler: self.text(),
-            persistence: None,
+            persistence: self.chance(20).then(|| Persistence {
+                timeout: self.duration(),
+                prefix_len: 24,
+                engine: self.chance(50).then(|| self.text()),
+            }),
             sorry_active: self.chance(10),
             sorry: self.chance(50).then(|| self.socket()),
             installed: self.chance(95),
@@ -507,7 +610,7 @@ impl Random {
                 repaired: self.u32(),
                 refused: self.u32(),
                 sockopt: self.chance(10),
-                sync: Vec::new(),
+                sync: if self.chance(30) { vec![DaemonRole::Backup] } else { Vec::new() },
             }),
             mail: self.chance(50).then(|| MailStatus {
                 waiting: self.u32(),

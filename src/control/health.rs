@@ -8,7 +8,8 @@ use crate::time::Duration;
 /// Exit code of `vipd status`: 0 healthy, 1 degraded. Degraded is: an instance in Fault or Init, a VIP that
 /// is not where the state says, a route or rule missing while Active, another Active router heard or rejected
 /// while Active, a tracker that takes priority or fitness from anybody, a program of `run_while_active` that
-/// failed, a service without all of its servers, IPVS absent where a service needs it.
+/// failed, a service without its quorum or without all of its servers (but for drained ones, and while it
+/// rests), IPVS absent where a service needs it.
 pub fn health(snapshot: &Snapshot) -> u8 {
     let healthy = snapshot.instances.iter().all(is_instance_healthy)
         && snapshot.trackers.iter().all(|t| !t.hurts)
@@ -43,25 +44,28 @@ impl ServiceHealth {
     }
 }
 
-/// The judgement on one service.
+/// The judgement on one service. One that rests because none of its addresses is here is as healthy as a
+/// Backup; a server that is drained is as the operator wants it.
 pub fn service(service: &ServiceStatus) -> ServiceHealth {
     let serving = service.servers.iter().filter(|s| is_serving(s)).count();
-    if !service.installed {
+    if service.suspended {
+        ServiceHealth::Healthy
+    } else if !service.installed {
         ServiceHealth::Down
     } else if service.sorry_active {
         ServiceHealth::Sorry
     } else if serving == 0 {
         ServiceHealth::Down
-    } else if serving < service.servers.len() {
+    } else if !service.has_quorum || service.servers.iter().any(|s| !is_serving(s) && !s.draining) {
         ServiceHealth::Degraded
     } else {
         ServiceHealth::Healthy
     }
 }
 
-/// Does it get connections, as far as its checker and the kernel's table say?
+/// Does it get connections, as far as its checks, the operator and the kernel's table say?
 pub fn is_serving(server: &ServerStatus) -> bool {
-    server.up && server.installed
+    server.up && server.installed && !server.draining
 }
 
 /// The judgement on one instance. Backup is as good as Active.

@@ -188,3 +188,60 @@ impl core::fmt::Display for Micros {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::examples::balanced;
+    use crate::control::{ServerRequest, ServerWord};
+
+    fn begun(json: bool) -> Inquiry {
+        let server = ServerRequest {
+            service: "mail".try_into().unwrap(),
+            server: ServerWord::try_from("10.1.0.21").unwrap(),
+        };
+        Inquiry::begin(&ProbeRequest { server, json }, &balanced()).unwrap()
+    }
+
+    fn at(micros: u64, what: &str) -> (Duration, Reason) {
+        (Duration::from_micros(micros), cut(format_args!("{what}")))
+    }
+
+    #[test]
+    fn every_step_has_its_time() {
+        let mut inquiry = begun(false);
+        assert_eq!(inquiry.place, (1, 0));
+        let smtp = &mut inquiry.findings[0];
+        smtp.steps = vec![at(0, "to 10.1.0.21:25"), at(412, "connected"), at(12_345, "220 mx1 \u{1b}[2J")];
+        smtp.verdict = Verdict::Failed(cut(format_args!("421 too busy")));
+        smtp.took = Some(Duration::from_micros(1_204_000));
+        let want = "\
+mail 10.1.0.21:25: up for 2h00m, weight 1
+check 1, smtp: FAILED after 1.204s: 421 too busy
+   0.000ms  to 10.1.0.21:25
+   0.412ms  connected
+    12.3ms  220 mx1 ?[2J
+check 2, file: passed
+   0.000ms  as its tracker says; it makes -5 of weight
+";
+        assert_eq!(inquiry.reply(), Reply { code: 1, body: want.to_owned() });
+    }
+
+    #[test]
+    fn the_code_is_0_only_where_all_passed() {
+        let mut inquiry = begun(true);
+        let reply = inquiry.reply();
+        assert_eq!(reply.code, 1, "one goes on");
+        let value: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(value["checks"][0]["result"], "open");
+        assert_eq!(value["checks"][1]["result"], "passed");
+        assert_eq!(value["checks"][1]["steps"][0]["at_us"], 0);
+        inquiry.findings[0].verdict = Verdict::NotRun(cut(format_args!("no worker free in time")));
+        assert_eq!(inquiry.reply().code, 1, "what could not be made has not passed");
+        inquiry.findings[0].verdict = Verdict::Passed;
+        assert_eq!(inquiry.reply().code, 0);
+        inquiry.findings.clear();
+        inquiry.json = false;
+        assert!(inquiry.reply().body.contains("It has no check"), "nothing to probe is said");
+    }
+}

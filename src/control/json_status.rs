@@ -4,11 +4,11 @@ use super::age::Mac;
 use super::health;
 use super::json::{Json, SCHEMA};
 use crate::model::status::{
-    AddressStatus, GroupStatus, InstanceCounters, InstanceState, InstanceStatus, IpvsStatus, MailStatus,
-    PeerStatus, RejectedPeer, RouteStatus, RunStatus, ServerStatus, ServiceStatus, Snapshot, Stalls,
-    TrackerStatus,
+    AddressStatus, CheckStatus, GroupStatus, InstanceCounters, InstanceState, InstanceStatus, IpvsStatus,
+    MailStatus, PeerStatus, RejectedPeer, RouteStatus, RunStatus, ServerStatus, ServiceStatus, Snapshot,
+    Stalls, TrackerStatus,
 };
-use crate::model::{Family, Persistence};
+use crate::model::{DaemonRole, Family, Front, Persistence};
 
 /// `{"schema":1,...}` on one line. The patterns below name every field, so that a new one cannot be
 /// forgotten.
@@ -42,11 +42,12 @@ pub(super) fn status(snapshot: &Snapshot) -> String {
         json.key("services").array(services, service);
         json.key("problems").array(problems, |json, text| json.text(text));
         json.key("ipvs").optional(ipvs.as_ref(), |json, ipvs| {
-            let IpvsStatus { present, why, repaired, refused, sockopt, sync: _ } = ipvs;
+            let IpvsStatus { present, why, repaired, refused, sockopt, sync } = ipvs;
             json.object(|json| {
                 json.key("present").boolean(*present);
                 json.key("why").text(why);
                 json.key("sockopt").boolean(*sockopt);
+                json.key("sync").array(sync, |json, role| json.text(role_word(*role)));
                 json.key("repaired").number(*repaired);
                 json.key("refused").number(*refused);
             });
@@ -285,7 +286,7 @@ fn service(json: &mut Json, service: &ServiceStatus) {
     let ServiceStatus {
         name,
         protocol,
-        front: _,
+        front,
         scheduler,
         persistence,
         sorry_active,
@@ -303,6 +304,13 @@ fn service(json: &mut Json, service: &ServiceStatus) {
         json.key("name").text(name);
         json.key("protocol").shown(protocol);
         json.key("address").text(&service.front_text());
+        let (mark, group) = match front {
+            Front::Address(_) => (None, None),
+            Front::Mark { mark, .. } => (Some(*mark), None),
+            Front::Group { name, .. } => (None, Some(name)),
+        };
+        json.key("mark").optional(mark, Json::number);
+        json.key("group").optional(group, |json, name| json.text(name));
         json.key("scheduler").text(scheduler);
         json.key("persistence").optional(persistence.as_ref(), |json, persistence| {
             let Persistence { timeout, prefix_len, engine } = persistence;
@@ -345,7 +353,7 @@ fn server(json: &mut Json, server: &ServerStatus) {
         probe_time,
         active_connections,
         inactive_connections,
-        checks: _,
+        checks,
     } = server;
     json.object(|json| {
         json.key("address").shown(address);
@@ -365,5 +373,29 @@ fn server(json: &mut Json, server: &ServerStatus) {
         json.key("probe_time_ms").optional(*probe_time, Json::millis);
         json.key("active_connections").number(*active_connections);
         json.key("inactive_connections").number(*inactive_connections);
+        json.key("checks").array(checks, check);
     });
+}
+
+fn check(json: &mut Json, check: &CheckStatus) {
+    let CheckStatus { kind, up, known, reason, passed, failed, probed, probe_time, weight } = check;
+    json.object(|json| {
+        json.key("kind").text(kind);
+        json.key("up").boolean(*up);
+        json.key("known").boolean(*known);
+        json.key("reason").text(reason);
+        json.key("passed").number(*passed);
+        json.key("failed").number(*failed);
+        json.key("probed_ms").optional(*probed, Json::millis);
+        json.key("probe_time_ms").optional(*probe_time, Json::millis);
+        json.key("weight").signed(i64::from(*weight));
+    });
+}
+
+/// A stable word for programs.
+pub(super) const fn role_word(role: DaemonRole) -> &'static str {
+    match role {
+        DaemonRole::Master => "master",
+        DaemonRole::Backup => "backup",
+    }
 }

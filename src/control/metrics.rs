@@ -1,10 +1,11 @@
 //! The numbers of the status in Prometheus' text form (version 0.0.4).
 
 use super::health::{self, ServiceHealth};
-use super::json_status::{family_word, state_word};
+use super::json_status::{family_word, role_word, state_word};
+use crate::model::DaemonRole;
 use crate::model::status::{
-    GroupStatus, InstanceState, InstanceStatus, RunStatus, ServerStatus, ServiceStatus, Snapshot,
-    TrackerStatus,
+    CheckStatus, GroupStatus, InstanceState, InstanceStatus, RunStatus, ServerStatus, ServiceStatus,
+    Snapshot, TrackerStatus,
 };
 use crate::time::Duration;
 use core::fmt::{Display, Write};
@@ -33,6 +34,7 @@ pub(super) fn metrics(snapshot: &Snapshot) -> String {
     page.runs(&snapshot.runs);
     page.services(&snapshot.services);
     page.servers(&snapshot.services);
+    page.checks(&snapshot.services);
     page.out
 }
 
@@ -73,6 +75,13 @@ impl Page {
             self.sample("vipd_ipvs_repaired_total", &[], ipvs.repaired);
             self.family("vipd_ipvs_refused_total", "counter", "commands that the kernel refused");
             self.sample("vipd_ipvs_refused_total", &[], ipvs.refused);
+            self.family("vipd_ipvs_sockopt", "gauge", "1 where it is talked to by socket options");
+            self.sample("vipd_ipvs_sockopt", &[], u8::from(ipvs.sockopt));
+            self.family("vipd_ipvs_sync", "gauge", "1 where the sync daemon runs in that role");
+            for role in [DaemonRole::Master, DaemonRole::Backup] {
+                let labels = [("role", role_word(role))];
+                self.sample("vipd_ipvs_sync", &labels, u8::from(ipvs.sync.contains(&role)));
+            }
         }
         if let Some(mail) = &snapshot.mail {
             self.family("vipd_mail_waiting", "gauge", "mails in the queue");
@@ -233,7 +242,15 @@ impl Page {
             let name = format!("vipd_program_{name}");
             self.family(&name, kind, help);
             for run in runs {
-                self.sample(&name, &[("subject", run.subject.as_str()), ("what", run.what)], pick(run));
+                let server = run.server.as_ref().map(|server| server.to_string());
+                let labels = [("subject", run.subject.as_str()), ("what", run.what)];
+                match &server {
+                    None => self.sample(&name, &labels, pick(run)),
+                    Some(server) => {
+                        let [subject, what] = labels;
+                        self.sample(&name, &[subject, what, ("server", server)], pick(run));
+                    }
+                }
             }
         }
     }
@@ -243,13 +260,17 @@ impl Page {
             return;
         }
         type Pick = fn(&ServiceStatus) -> u64;
-        let gauges: [(&str, &str, Pick); 5] = [
+        let gauges: [(&str, &str, Pick); 9] = [
             ("healthy", "1 where every server takes part", |s| {
                 (health::service(s) == ServiceHealth::Healthy).into()
             }),
             ("installed", "1 where it is in the kernel's table", |s| s.installed.into()),
             ("sorry_active", "1 where the sorry server answers", |s| s.sorry_active.into()),
             ("servers", "servers configured", |s| s.servers.len() as u64),
+            ("quorum", "weight that must be up", |s| s.quorum.into()),
+            ("hysteresis", "more to gain the quorum, less to lose it", |s| s.hysteresis.into()),
+            ("has_quorum", "1 where the quorum is held", |s| s.has_quorum.into()),
+            ("suspended", "1 where none of its addresses is here", |s| s.suspended.into()),
             ("active_connections", "as of the last reading of the table", |s| s.active_connections),
         ];
         for (name, help, pick) in gauges {
@@ -266,10 +287,12 @@ impl Page {
             return;
         }
         type Pick = fn(&ServerStatus) -> u32;
-        let numbers: [(&str, &str, &str, Pick); 7] = [
+        let numbers: [(&str, &str, &str, Pick); 9] = [
             ("up", "gauge", "1 where its checker takes it as up", |s| s.up.into()),
             ("installed", "gauge", "1 where it is in the kernel's table", |s| s.installed.into()),
-            ("weight", "gauge", "weight in the configuration", |s| s.weight),
+            ("weight", "gauge", "weight, as its checks make it", |s| s.weight),
+            ("configured_weight", "gauge", "weight in the configuration", |s| s.configured_weight),
+            ("draining", "gauge", "1 where the operator lets it run dry", |s| s.draining.into()),
             ("active_connections", "gauge", "as of the last reading", |s| s.active_connections),
             ("inactive_connections", "gauge", "as of the last reading", |s| s.inactive_connections),
             ("probes_passed_total", "counter", "probes passed", |s| s.passed),
@@ -282,6 +305,41 @@ impl Page {
                 for server in &service.servers {
                     let address = server.address.to_string();
                     self.sample(&name, &[("service", &service.name), ("server", &address)], pick(server));
+                }
+            }
+        }
+    }
+}
+
+impl Page {
+    /// The checks of servers, by their numbers.
+    fn checks(&mut self, services: &[ServiceStatus]) {
+        let servers =
+            || services.iter().flat_map(|service| service.servers.iter().map(move |s| (service, s)));
+        if servers().all(|(_, server)| server.checks.is_empty()) {
+            return;
+        }
+        type Pick = fn(&CheckStatus) -> i64;
+        let numbers: [(&str, &str, &str, Pick); 4] = [
+            ("up", "gauge", "1 where it passes", |c| c.up.into()),
+            ("weight", "gauge", "what it adds to the weight", |c| c.weight.into()),
+            ("passed_total", "counter", "probes passed", |c| c.passed.into()),
+            ("failed_total", "counter", "probes failed", |c| c.failed.into()),
+        ];
+        for (name, kind, help, pick) in numbers {
+            let name = format!("vipd_check_{name}");
+            self.family(&name, kind, help);
+            for (service, server) in servers() {
+                let address = server.address.to_string();
+                for (number, check) in (1..).zip(&server.checks) {
+                    let number: usize = number;
+                    let labels = [
+                        ("service", service.name.as_str()),
+                        ("server", &address),
+                        ("check", &number.to_string()),
+                        ("kind", check.kind),
+                    ];
+                    self.sample(&name, &labels, pick(check));
                 }
             }
         }

@@ -3,6 +3,7 @@
 use super::age::{Age, Mac, Span};
 use super::health;
 use super::table::ascii;
+use crate::model::Name;
 use crate::model::status::Snapshot;
 use crate::time::Duration;
 
@@ -58,7 +59,7 @@ pub(super) fn problems(snapshot: &Snapshot) -> Vec<String> {
             ));
         }
     }
-    for run in snapshot.runs.iter().filter(|r| r.failed) {
+    for run in snapshot.runs.iter().filter(|r| r.failed && r.server.is_none()) {
         let (subject, outcome) = (&run.subject, &run.outcome);
         let ago = run.last.map(|(ended, _)| format!(" {} ago", Age(ended))).unwrap_or_default();
         add(match run.what {
@@ -66,6 +67,7 @@ pub(super) fn problems(snapshot: &Snapshot) -> Vec<String> {
             what => format!("{subject}: {what} program failed{ago}: {outcome}"),
         });
     }
+    failed_of_servers(snapshot).into_iter().for_each(&mut add);
     if let Some(ipvs) = &snapshot.ipvs {
         if ipvs.refused > 0 {
             add(format!(
@@ -101,6 +103,23 @@ pub(super) fn problems(snapshot: &Snapshot) -> Vec<String> {
         ));
     }
     list
+}
+
+/// One line for each service with servers whose program failed.
+fn failed_of_servers(snapshot: &Snapshot) -> Vec<String> {
+    let mut lines: Vec<(&Name, usize, String)> = Vec::new();
+    for run in snapshot.runs.iter().filter(|run| run.failed) {
+        let Some(server) = &run.server else { continue };
+        match lines.iter_mut().find(|(name, ..)| *name == &run.subject) {
+            Some((_, others, _)) => *others += 1,
+            None => lines.push((&run.subject, 0, format!("{server} {}", run.outcome))),
+        }
+    }
+    let line = |(name, others, first)| match others {
+        0 => format!("{name}: program of a server failed: {first}"),
+        n => format!("{name}: programs of {} servers failed: {first} ... (vipd status {name})", n + 1),
+    };
+    lines.into_iter().map(line).collect()
 }
 
 /// Does the engine say something of all these words already?

@@ -103,6 +103,15 @@ fn brief_service(service: &ServiceStatus) -> String {
     if state == ServiceHealth::Down && !service.installed {
         line.push_str(" not-in-kernel");
     }
+    if service.suspended {
+        line.push_str(" suspended");
+    } else if !service.has_quorum {
+        line.push_str(" no-quorum");
+    }
+    match service.servers.iter().filter(|s| s.draining).count() {
+        0 => {}
+        drained => line.push_str(&format!(" draining={drained}")),
+    }
     line
 }
 

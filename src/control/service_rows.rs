@@ -2,8 +2,10 @@
 
 use super::age::{Age, Count};
 use super::health::{self, ServiceHealth};
+use super::problems::s;
 use super::section::{Rank, Row, Section};
 use super::table::{Column, ascii, cut, lay_out};
+use crate::model::Front;
 use crate::model::status::{ServerStatus, ServiceStatus};
 
 /// The table of services.
@@ -42,6 +44,7 @@ pub(super) fn services(services: &[ServiceStatus], width: usize) -> Section {
                 ServiceHealth::Down => Rank::Worst,
                 ServiceHealth::Sorry => Rank::Bad,
                 ServiceHealth::Degraded => Rank::Poor,
+                ServiceHealth::Healthy if is_noted(service) => Rank::Noted,
                 ServiceHealth::Healthy => Rank::Quiet,
             },
         });
@@ -52,10 +55,10 @@ pub(super) fn services(services: &[ServiceStatus], width: usize) -> Section {
 fn service_cells(service: &ServiceStatus) -> [String; 7] {
     let serving = service.servers.iter().filter(|s| health::is_serving(s));
     let weight: u64 = serving.clone().map(|s| u64::from(s.weight)).sum();
-    let total: u64 = service.servers.iter().map(|s| u64::from(s.weight)).sum();
+    let total: u64 = service.servers.iter().map(|s| u64::from(s.configured_weight)).sum();
     [
         ascii(&service.name),
-        format!("{} {}", service.protocol, service.front_text()),
+        front(service),
         ascii(&service.scheduler),
         format!("{}/{}", serving.count(), service.servers.len()),
         format!("{}/{}", Count(weight), Count(total)),
@@ -64,13 +67,32 @@ fn service_cells(service: &ServiceStatus) -> [String; 7] {
     ]
 }
 
+/// `tcp 10.0.0.100:80`, `mark 7`, `tcp group pool`: a mark has no protocol.
+pub(super) fn front(service: &ServiceStatus) -> String {
+    match &service.front {
+        Front::Mark { .. } => ascii(&service.front_text()),
+        Front::Address(_) | Front::Group { .. } => {
+            format!("{} {}", service.protocol, ascii(&service.front_text()))
+        }
+    }
+}
+
+/// Is there something to say of a service that is healthy?
+fn is_noted(service: &ServiceStatus) -> bool {
+    service.suspended || service.servers.iter().any(|server| server.draining)
+}
+
 /// What the NOTE column says where the whole story stands below the row.
 fn short_note(service: &ServiceStatus) -> String {
-    let out = service.servers.iter().filter(|s| !health::is_serving(s)).count();
+    let out = service.servers.iter().filter(|s| !health::is_serving(s) && !s.draining).count();
+    let drained = service.servers.iter().filter(|s| s.draining).count();
     match health::service(service) {
+        ServiceHealth::Healthy if service.suspended => "suspended".to_owned(),
+        ServiceHealth::Healthy if drained > 0 => format!("{drained} draining"),
         ServiceHealth::Healthy => String::new(),
         ServiceHealth::Sorry => "sorry in use".to_owned(),
         ServiceHealth::Down if !service.installed => "not in kernel".to_owned(),
+        ServiceHealth::Degraded if !service.has_quorum => "no quorum".to_owned(),
         ServiceHealth::Down if out == 0 => "no server".to_owned(),
         ServiceHealth::Down | ServiceHealth::Degraded => format!("{out} down"),
     }
@@ -79,6 +101,9 @@ fn short_note(service: &ServiceStatus) -> String {
 /// What there is to say of a service and of each server that gets no connections.
 fn service_notes(service: &ServiceStatus) -> Vec<String> {
     let mut notes = Vec::new();
+    if service.suspended {
+        return vec!["suspended: none of its addresses is on this router".to_owned()];
+    }
     if !service.installed {
         notes.push("not in kernel".to_owned());
     }
@@ -91,15 +116,40 @@ fn service_notes(service: &ServiceStatus) -> Vec<String> {
     if service.servers.is_empty() && !service.sorry_active {
         notes.push("no server configured".to_owned());
     }
+    if !service.has_quorum && is_quorum_told(service) {
+        notes.push(format!("no quorum: {}", quorum(service)));
+    }
     // A service that is not there has none of its servers there: that is said once.
-    let told = |server: &&ServerStatus| !server.up || (service.installed && !server.installed);
+    let told =
+        |server: &&ServerStatus| !server.up || server.draining || (service.installed && !server.installed);
     notes.extend(service.servers.iter().filter(told).map(server_note));
     notes
 }
 
+/// Is its quorum more than that any server is up?
+pub(super) fn is_quorum_told(service: &ServiceStatus) -> bool {
+    service.quorum > 1 || service.hysteresis > 0
+}
+
+/// `quorum 2, weight 1 up`, with what is needed now where that is another number.
+pub(super) fn quorum(service: &ServiceStatus) -> String {
+    let counting = service.servers.iter().filter(|s| s.up && !s.draining);
+    let weight: u64 = counting.map(|s| u64::from(s.weight)).sum();
+    let (quorum, hysteresis) = (u64::from(service.quorum), u64::from(service.hysteresis));
+    let needed = match (hysteresis, service.has_quorum) {
+        (0, _) => String::new(),
+        (_, true) => format!(" ({} to keep it)", quorum.saturating_sub(hysteresis)),
+        (_, false) => format!(" ({} to gain it)", quorum + hysteresis),
+    };
+    format!("quorum {quorum}{needed}, weight {weight} up")
+}
+
 /// `192.168.234.57:80 down 41s: HTTP 503, want 200`
 pub(super) fn server_note(server: &ServerStatus) -> String {
-    let (address, since) = (&server.address, Age(server.since));
+    let (address, since) = (ascii(&server.address.to_string()), Age(server.since));
+    if server.draining {
+        return format!("{address} {}", draining(server));
+    }
     match (server.up, server.known, server.reason.is_empty()) {
         (true, _, _) => format!("{address} up, not in the kernel's table"),
         (false, false, true) => format!("{address} waits for its first check, {since}"),
@@ -107,4 +157,19 @@ pub(super) fn server_note(server: &ServerStatus) -> String {
         (false, true, true) => format!("{address} down {since}"),
         (false, true, false) => format!("{address} down {since}: {}", ascii(&server.reason)),
     }
+}
+
+/// `draining, 12 connections left`, and `drained` when none is; what else there is to know of it.
+pub(super) fn draining(server: &ServerStatus) -> String {
+    let state = match server.active_connections {
+        0 => "drained".to_owned(),
+        n => format!("draining, {n} connection{} left", s(n)),
+    };
+    if server.up { state } else { format!("{state}; down {}", Age(server.since)) }
+}
+
+/// `5=10-5`: in use, configured, and the difference that its checks make.
+pub(super) fn weight(server: &ServerStatus) -> String {
+    let (used, base) = (i64::from(server.weight), i64::from(server.configured_weight));
+    if used == base { used.to_string() } else { format!("{used}={base}{:+}", used - base) }
 }

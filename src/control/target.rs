@@ -169,3 +169,95 @@ pub(super) fn list(names: impl ExactSizeIterator<Item = String>) -> String {
         more => format!("{} and {more} more", shown.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::examples::{balanced, server};
+    use crate::control::{Place, ServerWord};
+
+    fn request(service: &str, server: &str) -> ServerRequest {
+        ServerRequest { service: service.try_into().unwrap(), server: ServerWord::try_from(server).unwrap() }
+    }
+
+    fn farm() -> Snapshot {
+        let mut snapshot = balanced();
+        let web = &mut snapshot.services[0].servers;
+        web.push(server("10.1.0.12:8080", 1));
+        web.push(server("[2001:db8::1]:80", 1));
+        let mut named = server("10.9.0.1:80", 1);
+        named.address = ServerAddress::Name { host: "www.Example.org".into(), port: 80, ipv6: false };
+        web.push(named);
+        snapshot
+    }
+
+    fn drain(service: &str, server: &str) -> Result<Place, String> {
+        Reply::drain(&request(service, server), &farm()).map(|(place, _)| place).map_err(|reply| {
+            assert_eq!(reply.code, 2, "the caller's mistake: {}", reply.body);
+            reply.body
+        })
+    }
+
+    #[test]
+    fn a_server_is_found_as_a_person_writes_it() {
+        for (word, at) in [
+            ("10.1.0.11:80", 0),
+            ("10.1.0.11", 0),
+            ("10.1.0.12:80", 1),
+            ("10.1.0.12:8080", 3),
+            ("[2001:db8::1]:80", 4),
+            ("2001:db8::1", 4),
+            ("[2001:0db8:0:0::1]", 4),
+            ("www.example.org:80", 5),
+            ("WWW.example.org", 5),
+            ("10.9.0.1", 5),
+        ] {
+            assert_eq!(drain("web", word), Ok((0, at)), "{word}: another server would be drained");
+        }
+        assert_eq!(drain("mail", "mx2.example.org"), Ok((1, 1)));
+    }
+
+    #[test]
+    fn what_is_not_clear_is_asked_back() {
+        for (service, server, want) in [
+            ("web", "10.1.0.12", "several servers \"10.1.0.12\". Which: 10.1.0.12:80, 10.1.0.12:8080?"),
+            ("web", "10.1.0.1", "web has no server \"10.1.0.1\". It has: 10.1.0.11:80, "),
+            ("web", "10.1.0.11:81", "no server \"10.1.0.11:81\""),
+            ("web", "ww.example.org", "Is \"www.Example.org\" meant?"),
+            ("web", "www.example.org:81", "Is \"www.Example.org\" meant?"),
+            ("web", "::", "has no server"),
+            ("web", ":80", "has no server"),
+            ("web", "*", "has no server"),
+            ("web", "\u{1b}[2J", "has no server \"?[2J\""),
+            ("wbe", "10.1.0.11", "no service is named \"wbe\". Is \"web\" meant?"),
+            ("printer", "10.1.0.11", "There are: web, mail, dns."),
+        ] {
+            let got = drain(service, server).expect_err("nothing is drained by guess");
+            assert!(got.contains(want), "`drain {service} {server}` should say {want:?}: {got}");
+        }
+        let mut snapshot = farm();
+        snapshot.services[0].servers.clear();
+        let got = Reply::undrain(&request("web", "10.1.0.11"), &snapshot).unwrap_err();
+        assert!(got.body.contains("It has none."), "{}", got.body);
+    }
+
+    #[test]
+    fn the_answer_says_what_happens_to_clients() {
+        let said = |service: &str, server: &str, snapshot: &Snapshot| {
+            Reply::drain(&request(service, server), snapshot).unwrap().1.body
+        };
+        let got = said("web", "10.1.0.11", &balanced());
+        assert!(got.contains("10.1.0.11:80 gets no new connections, 44 connections left"), "{got}");
+        assert!(got.contains("WARNING: no other server of web is up: the sorry server"), "{got}");
+        assert!(got.contains("persistence 6m00s") && got.contains("expire_quiescent_template"), "{got}");
+        let got = said("web", "10.1.0.12", &balanced());
+        assert!(got.contains("is drained already, 12 connections left") && !got.contains("WARNING"), "{got}");
+        let mut snapshot = balanced();
+        snapshot.services[0].name = "my site".try_into().unwrap();
+        let got = said("my site", "10.1.0.13", &snapshot);
+        assert!(got.contains("\"vipd undrain 'my site' 10.1.0.13:80\""), "{got}");
+        let undrain = |word| Reply::undrain(&request("web", word), &balanced()).unwrap().1.body;
+        assert_eq!(undrain("10.1.0.11"), "web: 10.1.0.11:80 was not drained.\n");
+        assert_eq!(undrain("10.1.0.12"), "web: 10.1.0.12:80 gets new connections again.\n");
+    }
+}

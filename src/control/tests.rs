@@ -4,7 +4,8 @@
 //! kept.
 
 use super::examples::{
-    Random, busy, fail, happening, instance, name, route, run, s1, s1_backup, secs, server, service, tracker,
+    Random, balanced, busy, fail, happening, instance, name, route, run, s1, s1_backup, secs, server,
+    service, tracker,
 };
 use super::{EventsRequest, Format, Reply, StatusRequest, health, render};
 use crate::model::Level;
@@ -69,6 +70,51 @@ fn screen_with_the_sorry_server() {
     service.sorry_active = true;
     golden("status-sorry.txt", &text(&snapshot));
     assert_eq!(health::health(&snapshot), 1, "a sorry page is not the service");
+}
+
+#[test]
+fn screen_of_services_of_every_sort() {
+    let snapshot = balanced();
+    let got = text(&snapshot);
+    golden("status-balance.txt", &got);
+    assert_eq!(health::health(&snapshot), 1, "a quorum is lost");
+    for (what, words) in [
+        ("why it is no more served in full", "no quorum: quorum 2, weight 1 up"),
+        ("how long the work on a server has to wait", "10.1.0.12:80 draining, 12 connections left"),
+        ("that the work may begin", "10.1.0.13:80 drained"),
+        ("that nothing is wrong", "suspended: none of its addresses is on this router"),
+        ("what clients connect to", "mark 7"),
+        ("the group", "udp group pool"),
+    ] {
+        assert!(got.contains(words), "{what}: an operator needs it:\n{got}");
+    }
+    for what in ["web", "mail", "dns"] {
+        golden(
+            &format!("status-service-{what}.txt"),
+            &Reply::status(&named(Format::Text, what), &snapshot).body,
+        );
+    }
+    let request = StatusRequest { brief: true, ..StatusRequest::default() };
+    let brief = Reply::status(&request, &snapshot).body;
+    assert!(brief.contains("service web healthy 2h00m 1/3 132 draining=2\n"), "{brief}");
+    assert!(brief.contains("service mail degraded 2h00m 1/2 132 no-quorum\n"), "{brief}");
+    assert!(brief.contains("service dns healthy 2h00m 0/2 132 suspended\n"), "{brief}");
+}
+
+#[test]
+fn what_the_operator_wants_is_no_trouble() {
+    let mut snapshot = s1();
+    snapshot.services[0].servers[1].draining = true;
+    assert_eq!(health::health(&snapshot), 0, "maintenance must not wake anybody");
+    fail(&mut snapshot.services[0].servers[1], 9, "connection refused");
+    assert_eq!(health::health(&snapshot), 0, "a drained server may be switched off");
+    snapshot.services[0].servers[0].draining = true;
+    assert_eq!(health::health(&snapshot), 1, "but with all of them drained nobody is served");
+    let mut snapshot = s1();
+    snapshot.services[0].has_quorum = false;
+    assert_eq!(health::health(&snapshot), 1, "a lost quorum is no health, however many are up");
+    (snapshot.services[0].suspended, snapshot.services[0].installed) = (true, false);
+    assert_eq!(health::health(&snapshot), 0, "a service whose address is elsewhere rests, as a Backup does");
 }
 
 #[test]
@@ -398,7 +444,19 @@ fn json_tells_everything() {
     assert_eq!(vrrp["trackers"][3]["up"], serde_json::Value::Null, "nothing is known yet");
     assert_eq!(vrrp["runs"][0]["failed"], true);
     assert_eq!(vrrp["groups"][0]["members"][1], "lan6");
-    golden_keys(&serde_json::json!([value, vrrp]));
+    let request = StatusRequest { format: Format::Json, ..StatusRequest::default() };
+    let balance: serde_json::Value =
+        serde_json::from_str(&Reply::status(&request, &balanced()).body).unwrap();
+    assert_eq!(balance["services"][0]["mark"], 7);
+    assert_eq!(balance["services"][2]["group"], "pool");
+    assert_eq!(balance["services"][0]["servers"][1]["draining"], true);
+    assert_eq!(balance["services"][1]["servers"][0]["checks"][1]["weight"], -5);
+    assert_eq!(balance["services"][1]["servers"][0]["weight"], 1);
+    assert_eq!(balance["services"][1]["servers"][0]["configured_weight"], 6);
+    assert_eq!(balance["services"][1]["servers"][1]["address"], "mx2.example.org:25");
+    assert_eq!(balance["ipvs"]["sync"][0], "master");
+    assert_eq!(balance["runs"][0]["server"], "10.1.0.21:25");
+    golden_keys(&serde_json::json!([value, vrrp, balance]));
 }
 
 /// Programs rely on the keys: they are listed in a file, so that a change is a decision.
@@ -424,7 +482,9 @@ fn golden_keys(value: &serde_json::Value) {
 #[test]
 fn metrics_are_well_formed() {
     let mut snapshot = busy();
-    (snapshot.services, snapshot.ipvs, snapshot.mail) = (s1().services, s1().ipvs, s1().mail);
+    (snapshot.services, snapshot.ipvs, snapshot.mail) = (s1().services, balanced().ipvs, s1().mail);
+    snapshot.services.extend(balanced().services.into_iter().skip(1));
+    snapshot.runs.extend(balanced().runs);
     snapshot.instances[0] = instance("say \"hi\"\\", 50, InstanceState::Active, "10.0.0.100");
     let request = StatusRequest { format: Format::Metrics, ..StatusRequest::default() };
     let page = Reply::status(&request, &snapshot).body;
@@ -440,6 +500,22 @@ fn metrics_are_well_formed() {
         }
     }
     assert!(page.contains("vipd_instance_vips_present{instance=\"say \\\"hi\\\"\\\\\"} 1"), "{page}");
+    for line in [
+        "vipd_check_up{service=\"mail\",server=\"10.1.0.21:25\",check=\"2\",kind=\"file\"} 1",
+        "vipd_service_has_quorum{service=\"mail\"} 0",
+        "vipd_service_quorum{service=\"mail\"} 2",
+        "vipd_server_draining{service=\"mail\",server=\"10.1.0.21:25\"} 0",
+        "vipd_ipvs_sync{role=\"master\"} 1",
+        "vipd_program_failed{subject=\"mail\",what=\"notify_server\",server=\"10.1.0.21:25\"} 1",
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line} is missing:\n{page}");
+    }
+    let mut samples: Vec<&str> =
+        page.lines().filter(|l| !l.starts_with('#')).filter_map(|l| Some(l.rsplit_once(' ')?.0)).collect();
+    let count = samples.len();
+    samples.sort_unstable();
+    samples.dedup();
+    assert_eq!(samples.len(), count, "a sample twice is refused by scrapers");
     assert!(page.contains("vipd_server_weight{service=\"web\",server=\"192.168.234.57:80\"} 2"), "{page}");
 }
 
