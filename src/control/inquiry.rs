@@ -192,7 +192,7 @@ impl core::fmt::Display for Micros {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::examples::balanced;
+    use crate::control::balanced::balanced;
     use crate::control::{ServerRequest, ServerWord};
 
     fn begun(json: bool) -> Inquiry {

@@ -36,6 +36,8 @@ pub use request::{
 };
 
 #[cfg(test)]
+mod balanced;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod tests;

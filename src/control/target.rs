@@ -173,7 +173,8 @@ pub(super) fn list(names: impl ExactSizeIterator<Item = String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::examples::{balanced, server};
+    use crate::control::balanced::balanced;
+    use crate::control::examples::server;
     use crate::control::{Place, ServerWord};
 
     fn request(service: &str, server: &str) -> ServerRequest {

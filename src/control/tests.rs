@@ -3,9 +3,9 @@
 //! A golden file is made anew with `VIPD_BLESS=1 cargo test --lib control`; read the difference before it is
 //! kept.
 
+use super::balanced::balanced;
 use super::examples::{
-    Random, balanced, busy, fail, happening, instance, name, route, run, s1, s1_backup, secs, server,
-    service, tracker,
+    Random, busy, fail, happening, instance, name, route, run, s1, s1_backup, secs, server, service, tracker,
 };
 use super::{EventsRequest, Format, Reply, StatusRequest, health, render};
 use crate::model::Level;
