@@ -3,7 +3,8 @@
 //! `board/lab/guest` boots a Debian kernel under qemu and runs this program there: `lab guest [--loud]
 //! [NAME]...` runs the named scenarios (all, where none is named), `lab guest shell` leaves the person at a
 //! shell on router A. Each scenario has network namespaces of its own, so that they run side by side; with
-//! `--loud` they run one after the other and every step tells what it sees.
+//! `--loud` they run one after the other and every step tells what it sees; with `--sockopt` every vipd
+//! uses the kernel's old interface.
 
 // A test program: nobody outside reads its items, and a broken assumption of its own may end it.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::panic)]
@@ -11,6 +12,7 @@
 mod arp;
 mod daemon;
 mod failures;
+mod kernel;
 mod methods;
 mod missing;
 mod net;
@@ -42,7 +44,7 @@ const STALL: Duration = Duration::from_millis(800);
 
 /// All of them, the longest first. `missing` is not among them: it needs a kernel without IPVS, so it goes
 /// first and alone.
-const SCENARIOS: [Scenario; 10] = [
+const SCENARIOS: [Scenario; 11] = [
     ("s1", "one active router, two web servers", s1::run),
     ("term", "the active vipd is told to end, or killed", failures::ended),
     ("link", "the active router's link fails", failures::link),
@@ -53,6 +55,7 @@ const SCENARIOS: [Scenario; 10] = [
     ("stop", "the active vipd is frozen", failures::frozen),
     ("methods", "tunnel and NAT; reload", methods::run),
     ("tables", "every scheduler and every forwarding method in the kernel's table", table::every_kind),
+    ("kernel", "the same requests by netlink and by socket options", kernel::run),
 ];
 
 fn main() -> ExitCode {

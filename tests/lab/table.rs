@@ -2,7 +2,7 @@
 
 use crate::net::Host;
 use crate::stage::{Outcome, Stage, ensure};
-use crate::topology::{Lab, VIP1};
+use crate::topology::{Lab, VIP1, forced};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -160,7 +160,7 @@ fn every_kind_in(lab: &mut Lab) -> Outcome {
         });
     }
     lab.a.config = format!("/tmp/{}.toml", lab.a.host.name);
-    std::fs::write(&lab.a.config, text).map_err(|error| error.to_string())?;
+    std::fs::write(&lab.a.config, text + forced()).map_err(|error| error.to_string())?;
     let stage = lab.stage;
     stage.step("13 schedulers, 3 forwarding methods, TCP and UDP, persistence", || {
         lab.a.start()?;

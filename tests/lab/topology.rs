@@ -99,6 +99,23 @@ impl Router {
     }
 }
 
+/// What every configuration file has at its end: `lab guest --sockopt` makes every vipd use the kernel's old
+/// interface (IPVS-90), and the scenarios must not see a difference.
+pub fn forced() -> &'static str {
+    if std::env::args().any(|word| word == "--sockopt") { "[ipvs]\ninterface = \"sockopt\"\n" } else { "" }
+}
+
+/// The file, or where something is forced a copy of it with that.
+fn configuration(host: &Host, file: &str) -> Outcome<String> {
+    if forced().is_empty() {
+        return Ok(file.into());
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    let copy = format!("/tmp/{}.toml", host.name);
+    std::fs::write(&copy, text + "\n" + forced()).map_err(|error| format!("{copy}: {error}"))?;
+    Ok(copy)
+}
+
 /// Everything.
 pub struct Lab<'a> {
     /// Who tells it.
@@ -132,13 +149,14 @@ impl<'a> Lab<'a> {
         };
         let router = |name: &'static str, port: &'static str, number: u8| -> Outcome<Router> {
             let host = host(port, "ens37", &format!("address add 192.168.234.{number}/24 dev ens37"))?;
+            let config = configuration(&host, &format!("/configs/{scenario}-router-{number}.toml"))?;
             Web::start(&host, &format!("sorry page of {name}"));
             Ok(Router {
                 name,
                 port,
                 mac: host.mac("ens37")?,
                 socket: format!("/run/{prefix}-{port}.sock"),
-                config: format!("/configs/{scenario}-router-{number}.toml"),
+                config,
                 daemon: None,
                 answers: false,
                 sink: Sink::start(&host),
