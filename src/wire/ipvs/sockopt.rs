@@ -42,7 +42,7 @@ pub const GET_SERVICE: i32 = BASE + 3;
 pub const GET_DESTS: i32 = BASE + 4;
 /// Reads [`TIMEOUTS_LEN`] bytes; [`parse_timeouts`].
 pub const GET_TIMEOUT: i32 = BASE + 6;
-/// Reads [`DAEMONS_LEN`] bytes; [`parse_daemons`].
+/// Reads [`DAEMONS_LEN`] bytes; [`parse_daemon`].
 pub const GET_DAEMON: i32 = BASE + 7;
 
 /// Length of `struct ip_vs_getinfo`.
