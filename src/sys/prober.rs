@@ -115,6 +115,8 @@ impl Prober {
             self.abandon(now, key);
         }
         let class = match (spec.was_up, passed) {
+            // Somebody waits for it, but not with the last worker.
+            _ if id.checker >= ProbeId::ASKED => Class::Unknown,
             (true, Some(true)) => Class::Well,
             (true, None) => Class::Unknown,
             (true, Some(false)) | (false, _) => Class::Sick,
