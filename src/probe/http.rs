@@ -14,8 +14,8 @@
 mod page;
 mod reply;
 
-use super::Ending;
 use super::talk::{Line, Stop};
+use super::{Course, Ending, Step};
 use crate::limits::HEADER_MAX;
 use crate::time::Duration;
 use crate::wire::job::{HttpTask, StatusRanges};
@@ -24,7 +24,12 @@ use page::Judge;
 use reply::{Reply, Trouble};
 
 /// Asks for the page and judges it. `timeout` is for the words of the reason only.
-pub(super) fn get(task: &HttpTask<'_>, timeout: Duration, line: &mut dyn Line) -> Ending {
+pub(super) fn get(
+    task: &HttpTask<'_>,
+    timeout: Duration,
+    line: &mut dyn Line,
+    course: &mut Course,
+) -> Ending {
     let mut judge = match Judge::new(&task.body) {
         Ok(judge) => judge,
         Err(error) => return Ending::not_run(format_args!("regex: {error}")),
@@ -34,15 +39,22 @@ pub(super) fn get(task: &HttpTask<'_>, timeout: Duration, line: &mut dyn Line) -
     {
         return Ending::stopped(0, stop, "no reply", "before a reply", timeout);
     }
+    course.done(Step::Begin);
     let mut reply = Reply::new(line);
     let status = match reply.status() {
         Ok(status) => status,
         Err(trouble) => return no_status(trouble, reply.has_begun(), timeout),
     };
+    course.done(Step::Middle);
     if !task.status.contains(status) {
         return Ending::failed(status, format_args!("HTTP {status}, want {}", Wanted(task.status)));
     }
-    match (reply.body(&mut judge), judge.is_picky()) {
+    let body = reply.body(&mut judge);
+    course.bytes = judge.taken();
+    if body.is_ok() {
+        course.done(Step::End);
+    }
+    match (body, judge.is_picky()) {
         (Ok(()), _) => judge.verdict(status),
         // HC-15: where nothing of the page is looked at, the status has decided. Not so when it trickles
         // (HC-1).

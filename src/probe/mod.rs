@@ -6,10 +6,12 @@
 mod http;
 mod smtp;
 mod talk;
+#[cfg(feature = "https")]
+mod tls;
 
 use crate::model::{Reason, cut};
 use crate::time::{Duration, Instant};
-use crate::wire::job::{Job, Report, Task, Verdict};
+use crate::wire::job::{HttpTask, Job, Report, STEPS, Task, TlsTask, Verdict};
 use core::fmt;
 use std::net::TcpStream;
 use talk::{Plain, Stop};
@@ -22,11 +24,6 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// `left` from now on.
-    pub fn new(left: Duration, clock: fn() -> Instant) -> Self {
-        Deadline { at: clock() + left, clock }
-    }
-
     /// The time left; `None` when there is none.
     pub fn left(&self) -> Option<Duration> {
         let now = (self.clock)();
@@ -54,26 +51,90 @@ pub struct Means<'a> {
 
 /// Holds one conversation, within `job.left`.
 pub fn run(job: &Job<'_>, stream: TcpStream, means: &Means<'_>) -> Report {
-    let clock = means.clock;
-    let start = clock();
-    let deadline = Deadline::new(job.left, clock);
+    let mut course = Course { clock: means.clock, start: (means.clock)(), steps: [0; STEPS], bytes: 0 };
+    let deadline = Deadline { at: course.start + job.left, clock: means.clock };
     let ending = match job.task {
         Task::Http(task) => match task.tls {
-            None => http::get(&task, job.timeout, &mut Plain { stream, deadline }),
-            Some(_) => Ending::not_run(format_args!("no TLS")),
+            None => http::get(&task, job.timeout, &mut Plain { stream, deadline }, &mut course),
+            Some(tls) => over_tls(&task, &tls, job.timeout, (stream, deadline), means, &mut course),
         },
-        Task::Smtp(task) => smtp::greet(&task, job.timeout, &stream, deadline),
-        Task::Mail(task) => smtp::send(&task, job.timeout, &stream, deadline),
+        Task::Smtp(task) => smtp::greet(&task, job.timeout, (&stream, deadline), &mut course),
+        Task::Mail(task) => smtp::send(&task, job.timeout, (&stream, deadline), &mut course),
     };
-    let took = clock() - start;
     Report {
         token: job.token,
         verdict: ending.verdict,
         status: ending.status,
         digest: ending.digest,
-        took,
+        took: (means.clock)() - course.start,
+        steps: course.steps,
+        bytes: course.bytes,
         reason: ending.reason,
     }
+}
+
+/// How far a conversation came.
+struct Course {
+    clock: fn() -> Instant,
+    start: Instant,
+    steps: [u32; STEPS],
+    bytes: u32,
+}
+
+/// A step of a conversation: its place in [`Report::steps`].
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// TLS: hands are shaken.
+    #[cfg(feature = "https")]
+    Hands = 0,
+    /// The request is out; or the banner is read.
+    Begin = 1,
+    /// The header is read; or HELO is answered.
+    Middle = 2,
+    /// The body is read; or the rest is done.
+    End = 3,
+}
+
+impl Course {
+    fn done(&mut self, step: Step) {
+        let micros = ((self.clock)() - self.start).total_micros();
+        if let Some(at) = self.steps.get_mut(step as usize) {
+            // 0 would be a step that was not done.
+            *at = u32::try_from(micros).unwrap_or(u32::MAX).max(1);
+        }
+    }
+}
+
+#[cfg(feature = "https")]
+fn over_tls(
+    task: &HttpTask<'_>,
+    tls: &TlsTask<'_>,
+    timeout: Duration,
+    socket: (TcpStream, Deadline),
+    means: &Means<'_>,
+    course: &mut Course,
+) -> Ending {
+    match tls::open(tls, timeout, socket, means) {
+        Ok(mut line) => {
+            course.done(Step::Hands);
+            let ending = http::get(task, timeout, &mut line, course);
+            line.goodbye();
+            ending
+        }
+        Err(ending) => ending,
+    }
+}
+
+#[cfg(not(feature = "https"))]
+fn over_tls(
+    _: &HttpTask<'_>,
+    _: &TlsTask<'_>,
+    _: Duration,
+    _: (TcpStream, Deadline),
+    _: &Means<'_>,
+    _: &mut Course,
+) -> Ending {
+    Ending::not_run(format_args!("this vipd was built without HTTPS"))
 }
 
 /// A length of time in a reason: `3s`, `1500ms`, as a configuration would have it.

@@ -4,7 +4,7 @@
 //! lose the mail for the others.
 
 use super::talk::{self, Stop};
-use super::{Deadline, Ending};
+use super::{Course, Deadline, Ending, Step};
 use crate::limits::{MAIL_ADDRESS_MAX, SMTP_LINE_MAX};
 use crate::model::{Reason, cut};
 use crate::time::Duration;
@@ -24,13 +24,13 @@ const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) fn greet(
     task: &SmtpTask<'_>,
     timeout: Duration,
-    stream: &TcpStream,
-    deadline: Deadline,
+    (stream, deadline): (&TcpStream, Deadline),
+    course: &mut Course,
 ) -> Ending {
     if !is_name(task.helo) {
         return Ending::not_run(format_args!("{NO_NAME}"));
     }
-    let mut talk = Talk::new(stream, deadline);
+    let mut talk = Talk::new(stream, deadline, course);
     let greeted = talk.greet(task.helo).and_then(|reply| match reply.code {
         250 => Ok(Reason::new()),
         _ => Err(Trouble { step: "HELO", kind: Kind::Answer(reply) }),
@@ -39,11 +39,16 @@ pub(super) fn greet(
 }
 
 /// Hands the mail over. `timeout` is for the words of the reason only.
-pub(super) fn send(task: &MailTask<'_>, timeout: Duration, stream: &TcpStream, deadline: Deadline) -> Ending {
+pub(super) fn send(
+    task: &MailTask<'_>,
+    timeout: Duration,
+    (stream, deadline): (&TcpStream, Deadline),
+    course: &mut Course,
+) -> Ending {
     if let Err(why) = check(task) {
         return Ending::not_run(format_args!("{why}"));
     }
-    let mut talk = Talk::new(stream, deadline);
+    let mut talk = Talk::new(stream, deadline, course);
     let delivered = deliver(task, &mut talk);
     ending(delivered, &mut talk, timeout)
 }
@@ -53,6 +58,7 @@ fn ending(result: Result<Reason, Trouble>, talk: &mut Talk<'_>, timeout: Duratio
     match result {
         Ok(reason) => {
             quit(talk);
+            talk.course.done(Step::End);
             Ending { reason, ..Ending::passed(250) }
         }
         Err(Trouble { step, kind: Kind::Stopped(stop) }) => {
@@ -207,22 +213,26 @@ enum Kind {
 struct Talk<'s> {
     stream: &'s TcpStream,
     deadline: Deadline,
+    course: &'s mut Course,
     buffer: [u8; SMTP_LINE_MAX],
     begin: usize,
     end: usize,
 }
 
 impl<'s> Talk<'s> {
-    fn new(stream: &'s TcpStream, deadline: Deadline) -> Self {
-        Talk { stream, deadline, buffer: [0; SMTP_LINE_MAX], begin: 0, end: 0 }
+    fn new(stream: &'s TcpStream, deadline: Deadline, course: &'s mut Course) -> Self {
+        Talk { stream, deadline, course, buffer: [0; SMTP_LINE_MAX], begin: 0, end: 0 }
     }
 
     /// The banner, and the answer to HELO.
     fn greet(&mut self, name: &str) -> Result<Reply, Trouble> {
         match self.reply("banner")? {
-            Reply { code: 220, .. } => self.command("HELO", format_args!("HELO {name}"), 2),
-            reply => Err(Trouble { step: "banner", kind: Kind::Answer(reply) }),
+            Reply { code: 220, .. } => self.course.done(Step::Begin),
+            reply => return Err(Trouble { step: "banner", kind: Kind::Answer(reply) }),
         }
+        let reply = self.command("HELO", format_args!("HELO {name}"), 2)?;
+        self.course.done(Step::Middle);
+        Ok(reply)
     }
 
     /// Sends a line and wants an answer whose first digit is `class`.

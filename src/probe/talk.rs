@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 /// Why there is nothing more to read or to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stop {
     /// The deadline.
     Late,
@@ -19,6 +19,9 @@ pub(super) enum Stop {
     TooLarge,
     /// Something rare.
     Other(ErrorKind),
+    /// The other end did something wrong, in words.
+    #[cfg(feature = "https")]
+    Wrong(crate::model::Reason),
     /// This host did not let us; no verdict on the other end (HC-4).
     Local(ErrorKind),
 }
@@ -41,6 +44,8 @@ impl Stop {
                     Stop::Reset => write!(f, "connection reset {place}"),
                     Stop::TooLarge => f.write_str("page larger than 1 MiB"),
                     Stop::Other(kind) => write!(f, "{kind} {place}"),
+                    #[cfg(feature = "https")]
+                    Stop::Wrong(words) => f.write_str(words),
                     Stop::Local(kind) => write!(f, "cannot talk: {kind}"),
                 }
             }

@@ -5,7 +5,7 @@ use super::{pair, sandbox};
 use crate::limits::{JOB_MAX, PEM_MAX};
 use crate::probe::{self, Means};
 use crate::time::Duration;
-use crate::wire::job::{Job, Report, Verdict};
+use crate::wire::job::{Job, Report, STEPS, Verdict};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{SockType, getsockopt, sockopt};
@@ -32,6 +32,8 @@ pub fn main() -> u8 {
         status: 0,
         digest: None,
         took: Duration::ZERO,
+        steps: [0; STEPS],
+        bytes: 0,
         reason: sandbox::confine(),
     };
     if pair::send(loop_end, &hello.emit(), &[]).is_err() {

@@ -6,7 +6,8 @@
 //!         1 + (pattern, negated 1, first 4, last 4), count 1 × (first status 2, last 2)
 //! smtp    HELO name
 //! mail    HELO name, from, subject, date, message id, body, count 1 × recipient
-//! report  verdict 1, token 4, status 2, digest 1 + 16, µs taken 8, length 1, reason REASON_MAX
+//! report  verdict 1, token 4, status 2, digest 1 + 16, µs taken 8, µs of steps 4 × 4, bytes 4, length 1,
+//!         reason REASON_MAX
 //! ```
 //!
 //! Texts are a length of 2 and their bytes; numbers are big endian; "1 + ..." is a flag and what it says is
@@ -22,7 +23,7 @@ use crate::limits::{self, JOB_MAX};
 use crate::time::Duration;
 use bytes::{LEFT_AT, Reader, Writer};
 
-pub use report::{REPORT_LEN, Report, ReportText, Verdict};
+pub use report::{REPORT_LEN, Report, ReportText, STEPS, Verdict};
 
 /// Files beside a job at most: authorities, certificate, key.
 pub const FILES_MAX: usize = 3;

@@ -38,6 +38,11 @@ impl<'a> Judge<'a> {
         Ok(Judge { body, digest: Md5::new(), search, left: BODY_MAX })
     }
 
+    /// Bytes of the body so far.
+    pub(super) fn taken(&self) -> u32 {
+        u32::try_from(BODY_MAX - self.left).unwrap_or(u32::MAX)
+    }
+
     /// Does more than the status decide?
     pub(super) fn is_picky(&self) -> bool {
         self.body.digest.is_some() || self.search.is_some()

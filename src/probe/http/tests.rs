@@ -146,6 +146,18 @@ fn status_decides_hc11() {
 }
 
 #[test]
+fn the_steps_of_a_conversation_are_told() {
+    let report = probe(None, b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n");
+    let [tls, request, header, body] = report.steps;
+    assert!(tls == 0 && 0 < request && request <= header && header <= body, "{:?}", report.steps);
+    assert_eq!(report.bytes, 6);
+    let report = probe(None, b"HTTP/1.1 503 Busy\r\n\r\nhello\n");
+    assert!(report.steps[2] > 0 && report.steps[3] == 0, "the body was not read: {:?}", report.steps);
+    let report = probe(Some(HELLO), b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello\n");
+    assert_eq!((report.steps[3], report.bytes), (0, 6), "it ended early");
+}
+
+#[test]
 fn digest_is_of_the_decoded_page_hc12() {
     passes(Some(HELLO), b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n");
     passes(Some(HELLO), b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nhello\n");

@@ -220,6 +220,8 @@ fn a_mail_server_is_greeted_hc25() {
     let (lines, report) = greet(b"220 hi\r\n", polite);
     assert_eq!((report.verdict, report.reason.as_str()), (Verdict::Passed, ""));
     assert_eq!(lines, ["HELO gw-a", "QUIT"], "HC-25: and no mail");
+    let [_, banner, hello, all] = report.steps;
+    assert!(0 < banner && banner <= hello && hello <= all, "{:?}", report.steps);
 
     let many = |_: &str| b"250-one\n250-two\n250\n".to_vec();
     let (_, report) = greet(b"220-welcome\r\n220-to\r\n220 us\r\n", many);

@@ -6,7 +6,10 @@ use crate::limits::REASON_MAX;
 use crate::time::Duration;
 
 /// Bytes of a [`Report`] on the pair; shorter or longer is no report.
-pub const REPORT_LEN: usize = 1 + 4 + 2 + 1 + 16 + 8 + 1 + REASON_MAX;
+pub const REPORT_LEN: usize = 1 + 4 + 2 + 1 + 16 + 8 + 4 * STEPS + 4 + 1 + REASON_MAX;
+
+/// Steps of a conversation.
+pub const STEPS: usize = 4;
 
 /// A reason that fits a report.
 pub type ReportText = heapless::String<REASON_MAX>;
@@ -24,6 +27,11 @@ pub struct Report {
     pub digest: Option<[u8; 16]>,
     /// Time of the conversation.
     pub took: Duration,
+    /// When each step was done, in µs from the receipt of the job; 0: it was not. HTTP: hands shaken (TLS),
+    /// request sent, header read, body read. SMTP: nothing, banner read, HELO answered, the rest.
+    pub steps: [u32; STEPS],
+    /// Bytes of the body that were read, decoded.
+    pub bytes: u32,
     /// Why not; empty after a plain success.
     pub reason: ReportText,
 }
@@ -47,8 +55,8 @@ impl Report {
     /// # Errors
     /// Where the bytes are no report: the worker is not to be trusted with another job.
     pub fn parse(bytes: &[u8]) -> Result<Self, JobError> {
-        let bytes: &[u8; REPORT_LEN] = bytes.try_into().map_err(|_| JobError::Length)?;
-        let mut rest = Reader(bytes);
+        let datagram: &[u8; REPORT_LEN] = bytes.try_into().map_err(|_| JobError::Length)?;
+        let mut rest = Reader(datagram);
         let verdict = match rest.u8()? {
             0 => Verdict::Passed,
             1 => Verdict::Failed,
@@ -60,6 +68,11 @@ impl Report {
         let status = rest.u16()?;
         let digest = rest.optional_digest()?;
         let took = rest.duration()?;
+        let mut steps = [0; STEPS];
+        for step in &mut steps {
+            *step = rest.u32()?;
+        }
+        let bytes = rest.u32()?;
         let len = usize::from(rest.u8()?);
         let text = rest.take(REASON_MAX)?.get(..len).ok_or(JobError::Number)?;
         let text = core::str::from_utf8(text).map_err(|_| JobError::Text)?;
@@ -67,7 +80,7 @@ impl Report {
             return Err(JobError::Text);
         }
         let reason = ReportText::try_from(text).map_err(|_| JobError::Length)?;
-        Ok(Report { token, verdict, status, digest, took, reason })
+        Ok(Report { token, verdict, status, digest, took, steps, bytes, reason })
     }
 
     /// Writes the datagram.
@@ -80,13 +93,19 @@ impl Report {
             Verdict::NotRun => 2,
             Verdict::Hello => 3u8,
         };
-        let parts: [&[u8]; 8] = [
+        let [tls, request, header, body] = self.steps.map(u32::to_be_bytes);
+        let parts: [&[u8]; 13] = [
             &[verdict],
             &self.token.to_be_bytes(),
             &self.status.to_be_bytes(),
             &[u8::from(self.digest.is_some())],
             &digest,
             &self.took.total_micros().to_be_bytes(),
+            &tls,
+            &request,
+            &header,
+            &body,
+            &self.bytes.to_be_bytes(),
             &[self.reason.len() as u8],
             self.reason.as_bytes(),
         ];

@@ -152,6 +152,8 @@ fn a_report_comes_out_as_it_went_in() {
         status: 503,
         digest: Some(DIGEST),
         took: Duration::from_micros(1_234_567),
+        steps: [1, 0, 0xfffe_fdfc, 4],
+        bytes: 5,
         reason: ReportText::try_from("HTTP 503, want 200").unwrap(),
     };
     let bytes = report.emit();
@@ -170,11 +172,12 @@ fn a_report_of_nonsense_is_refused() {
     bytes[7] = 2;
     assert_eq!(Report::parse(&bytes), Err(JobError::Number), "digest flag 2");
     bytes = [0; REPORT_LEN];
-    bytes[32] = REASON_MAX as u8 + 1;
+    let len_at = REPORT_LEN - REASON_MAX - 1;
+    bytes[len_at] = REASON_MAX as u8 + 1;
     assert_eq!(Report::parse(&bytes), Err(JobError::Number), "reason longer than its field");
-    bytes[32] = 1;
-    bytes[33] = 0x1b;
+    bytes[len_at] = 1;
+    bytes[len_at + 1] = 0x1b;
     assert_eq!(Report::parse(&bytes), Err(JobError::Text), "SEC-15: an escape would reach a terminal");
-    bytes[33] = 0xc3;
+    bytes[len_at + 1] = 0xc3;
     assert_eq!(Report::parse(&bytes), Err(JobError::Text), "half a character would reach a terminal");
 }
