@@ -13,7 +13,7 @@
 //!
 //! | room | holds | knows nothing of |
 //! |---|---|---|
-//! | [`wire`] | bytes ↔ typed values: VRRP, IP, ARP, NA, netlink, IPVS, ICMP, DNS, jobs | clocks, sockets |
+//! | [`wire`] | bytes ↔ typed values: VRRP, IP, ARP, NA, netlink, IPVS, ICMP, DNS, HTTP, jobs | clocks, sockets |
 //! | [`model`] | what the user asked for, validated; the shapes in which status is told | text formats |
 //! | [`config`] | TOML → model, every mistake with its line, column and likely intention | the engine |
 //! | [`engine`] | pure state machines: virtual routers, groups, trackers, services | clocks, files |
@@ -23,7 +23,7 @@
 //!
 //! # The way of the data
 //!
-//! One thread, one `ppoll` ([`sys::run`]). Each turn: what has arrived is heard, what is due is done, the
+//! One thread, one `ppoll` ([`sys::run`]), in which the sockets of probes stand behind one epoll descriptor. Each turn: what has arrived is heard, what is due is done, the
 //! kernel's news is taken in, then signals, probes, the control socket. Everything becomes an
 //! [`engine::Event`] with the time at which it was seen; [`engine::Engine::handle`] turns it into
 //! [`engine::Action`]s, the loop does them in order, and what fails comes back as an event. The engine keeps
