@@ -23,12 +23,12 @@
 //!
 //! # The way of the data
 //!
-//! One thread, one `ppoll` ([`sys::run`]), in which the sockets of probes stand behind one epoll descriptor. Each turn: what has arrived is heard, what is due is done, the
-//! kernel's news is taken in, then signals, probes, the control socket. Everything becomes an
-//! [`engine::Event`] with the time at which it was seen; [`engine::Engine::handle`] turns it into
-//! [`engine::Action`]s, the loop does them in order, and what fails comes back as an event. The engine keeps
-//! comparisons of "should be" with "is": virtual addresses, macvlans, routes and rules, and the kernel's
-//! IPVS table.
+//! One thread, one `ppoll` ([`sys::run`]), in which the sockets of probes stand behind one epoll descriptor.
+//! Each turn: what has arrived is heard, what is due is done, the kernel's news is taken in, then signals,
+//! probes, the control socket. Everything becomes an [`engine::Event`] with the time at which it was seen;
+//! [`engine::Engine::handle`] turns it into [`engine::Action`]s, the loop does them in order, and what fails
+//! comes back as an event. The engine keeps comparisons of "should be" with "is": virtual addresses,
+//! macvlans, routes and rules, and the kernel's IPVS table.
 //!
 //! What trackers find becomes the standing of an instance (its priority and its reasons for Fault); a sync
 //! group looks at its members after every event and makes them follow each other. Notifications are queues
