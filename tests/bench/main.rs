@@ -1,6 +1,6 @@
 //! Benchmarks, by `tests/bench/run [--quick] [--without-keepalived] [--only=PART]`: vipd beside Debian's
 //! keepalived, medians of several runs, one table. A part is size, memory, failover, lateness, flood,
-//! crowd or servers.
+//! crowd, servers or ipvs.
 
 #![allow(unreachable_pub, reason = "a program of several files")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
@@ -8,6 +8,7 @@
 mod crowd;
 mod failover;
 mod flood;
+mod ipvs;
 mod memory;
 #[path = "../netns/mod.rs"]
 mod netns;
@@ -35,7 +36,7 @@ fn main() {
     let mut subjects = if theirs { vec![Subject::Vipd, Subject::Keepalived] } else { vec![Subject::Vipd] };
     subjects.retain(|s| only(*s));
     let mut table = Table::new();
-    let parts: [(&str, Part); 7] = [
+    let parts: [(&str, Part); 8] = [
         ("size", |table, _, _| size::measure(table)),
         ("memory", memory::measure),
         ("failover", failover::measure),
@@ -43,6 +44,7 @@ fn main() {
         ("flood", flood::measure),
         ("crowd", crowd::measure),
         ("servers", servers::measure),
+        ("ipvs", ipvs::measure),
     ];
     let chosen: Vec<&str> = arguments.iter().filter_map(|a| a.strip_prefix("--only=")).collect();
     for (name, part) in parts {

@@ -71,6 +71,11 @@ impl Daemon {
         }
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) -> Outcome {
         kill(Pid::from_raw(self.child.id() as i32), signal).map_err(|error| format!("{signal}: {error}"))
@@ -79,15 +84,20 @@ impl Daemon {
     /// Sends a signal that ends it and waits for its end; how long that took, and its exit status (`None`:
     /// killed).
     pub fn end(&mut self, signal: Signal) -> Outcome<(Duration, Option<i32>)> {
+        self.end_within(signal, Duration::from_secs(10))
+    }
+
+    /// As [`Daemon::end`], with another patience than 10 s.
+    pub fn end_within(&mut self, signal: Signal, limit: Duration) -> Outcome<(Duration, Option<i32>)> {
         let begin = Instant::now();
         self.signal(signal)?;
-        while begin.elapsed() < Duration::from_secs(10) {
+        while begin.elapsed() < limit {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Ok((begin.elapsed(), status.code()));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        Err(format!("still running 10 s after {signal}"))
+        Err(format!("still running {} s after {signal}", limit.as_secs()))
     }
 
     /// What it has logged.

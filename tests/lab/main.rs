@@ -7,12 +7,16 @@
 //! uses the kernel's old interface.
 
 // A test program: nobody outside reads its items, and a broken assumption of its own may end it.
-#![allow(unreachable_pub, clippy::unwrap_used, clippy::panic)]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod arp;
+mod balance;
+mod bench;
 mod daemon;
 mod failures;
+mod field;
 mod kernel;
+mod matrix;
 mod methods;
 mod missing;
 mod net;
@@ -28,6 +32,7 @@ mod s1;
 mod s2;
 mod s3;
 
+use nix::sys::resource::{Resource, setrlimit};
 use stage::{Outcome, Stage};
 use std::collections::VecDeque;
 use std::process::ExitCode;
@@ -39,6 +44,8 @@ type Scenario = (&'static str, &'static str, fn(&Stage) -> Outcome);
 
 /// Scenarios at one time, where they run side by side.
 const LANES: usize = 3;
+/// Descriptors of all servers and clients.
+const FILES_MAX: u64 = 16384;
 /// A machine that stands still for so long is no measure for anything.
 const STALL: Duration = Duration::from_millis(800);
 
@@ -58,6 +65,19 @@ const SCENARIOS: [Scenario; 11] = [
     ("kernel", "the same requests by netlink and by socket options", kernel::run),
 ];
 
+/// Those that run by name alone, one at a time where it matters: they want a machine with nothing else to do.
+const BY_NAME: [Scenario; 9] = [
+    ("matrix", "every protocol, scheduler, method and family, by real requests", matrix::run),
+    ("groups", "server groups, marks, servers of the other family", balance::fronts::run),
+    ("clients", "persistence, one-packet scheduling, thresholds", balance::clients::run),
+    ("whole", "timeouts and settings, and what becomes of them", balance::whole::run),
+    ("sync", "connections survive a failover by the kernel's sync daemon", balance::sync::run),
+    ("foreign", "somebody else edits the kernel's table", balance::foreign::run),
+    ("crash", "killed and started again: the table is adopted", balance::crash::run),
+    ("servers", "inhibit, start-up mode, quorum, suspended services", balance::servers::run),
+    ("module", "the kernel's module goes and comes back", missing::module),
+];
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some(("guest", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) else {
@@ -68,12 +88,18 @@ fn main() -> ExitCode {
     let names: Vec<&str> = rest.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
     daemon::syslog();
     stage::watch_stalls();
+    // All hosts are threads of this program.
+    setrlimit(Resource::RLIMIT_NOFILE, FILES_MAX, FILES_MAX).expect("as root a limit can be raised");
     if names == ["shell"] {
         return shell::run();
     }
-    if let Some(name) =
-        names.iter().find(|name| **name != "missing" && !SCENARIOS.iter().any(|s| s.0 == **name))
-    {
+    if names == ["bench"] {
+        missing::load_ipvs();
+        let done = bench::run(rest.iter().any(|word| word == "--quick"));
+        return done.map_or_else(|why| failed(&why), |()| ExitCode::SUCCESS);
+    }
+    let find = |name: &&str| SCENARIOS.iter().chain(&BY_NAME).find(|scenario| scenario.0 == *name);
+    if let Some(name) = names.iter().find(|name| **name != "missing" && find(name).is_none()) {
         println!("lab: no scenario is called {name}");
         return ExitCode::from(2);
     }
@@ -83,11 +109,8 @@ fn main() -> ExitCode {
         results.push(play(&("missing", "vipd before the kernel's IPVS is there", missing::run), loud));
     }
     missing::load_ipvs();
-    let chosen: Vec<&Scenario> = if names.is_empty() {
-        SCENARIOS.iter().collect()
-    } else {
-        names.iter().filter_map(|name| SCENARIOS.iter().find(|s| s.0 == *name)).collect()
-    };
+    let chosen: Vec<&Scenario> =
+        if names.is_empty() { SCENARIOS.iter().collect() } else { names.iter().filter_map(find).collect() };
     if loud {
         results.extend(chosen.into_iter().map(|scenario| play(scenario, true)));
     } else {
@@ -97,6 +120,11 @@ fn main() -> ExitCode {
     let failed = results.len() - passed;
     println!("lab: {passed} scenarios passed, {failed} failed, {:.0} s", begin.elapsed().as_secs_f64());
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn failed(why: &str) -> ExitCode {
+    println!("bench: FAILED: {why}");
+    ExitCode::FAILURE
 }
 
 /// Runs scenarios in lanes: more at one time than the emulated processors can carry would show nothing but

@@ -19,8 +19,9 @@ pub fn run(stage: &Stage) -> Outcome {
 fn steps(lab: &mut Lab) -> Outcome {
     let stage = lab.stage;
     stage.step("tunnel: the web servers unpack IP in IP and answer the client themselves", || {
-        for web in [&lab.web47, &lab.web57] {
-            web.host.ip_batch("link set tunl0 up")?;
+        for (web, number) in [(&lab.web47, 47), (&lab.web57, 57)] {
+            let own = format!("local 192.168.234.{number}");
+            web.host.ip_batch(&format!("link add name ipip0 type ipip {own}\nlink set ipip0 up"))?;
         }
         lab.a.edit(&[("forward = \"direct\"", "forward = \"tunnel\"")])?;
         lab.a.start()?;
@@ -37,7 +38,7 @@ fn steps(lab: &mut Lab) -> Outcome {
         || {
             for web in [&lab.web47, &lab.web57] {
                 web.host.ip_batch(&format!(
-                    "link set tunl0 down\naddress del {VIP1}/32 dev lo\naddress del {VIP2}/32 dev lo\n\
+                    "link del ipip0\naddress del {VIP1}/32 dev lo\naddress del {VIP2}/32 dev lo\n\
                  route replace 10.0.0.0/24 via 192.168.234.27"
                 ))?;
             }

@@ -17,6 +17,18 @@ pub fn load_ipvs() {
     }
 }
 
+/// Takes it out again; an error where somebody holds it.
+fn unload_ipvs() -> Outcome {
+    let list = std::fs::read_to_string("/etc/modules.ipvs").unwrap_or_default();
+    let mut last = String::new();
+    for module in list.lines().rev() {
+        let name = module.rsplit('/').next().unwrap_or(module).trim_end_matches(".ko");
+        last = crate::net::output("rmmod", &[name]).err().unwrap_or(last);
+    }
+    let loaded = std::fs::read_to_string("/proc/modules").unwrap_or_default();
+    ensure(!loaded.lines().any(|line| line.starts_with("ip_vs ")), || format!("ip_vs stays: {last}"))
+}
+
 /// The whole scenario.
 pub fn run(stage: &Stage) -> Outcome {
     let loaded = std::fs::read_to_string("/proc/modules").unwrap_or_default();
@@ -67,6 +79,38 @@ fn steps(lab: &mut Lab) -> Outcome {
         })?;
         lab.spread(VIP1, &[("web 47", 10), ("web 57", 20)])?;
         lab.screens()
+    })
+}
+
+/// The module goes and comes back under a running vipd. By itself: nobody else may hold it.
+pub fn module(stage: &Stage) -> Outcome {
+    let mut lab = Lab::build(stage, "s1")?;
+    let result = module_in(&mut lab);
+    lab.explain(result)
+}
+
+fn module_in(lab: &mut Lab) -> Outcome {
+    let stage = lab.stage;
+    stage.step("router 37 is alone, and serves", || {
+        lab.b.start()?;
+        let election = THREE_ADVERTS + SKEW + Duration::from_secs(5);
+        stage.until("router 37 alone has the VIP", election, || lab.only(&lab.b, VIP1))?;
+        lab.spread(VIP1, &[("web 47", 10), ("web 57", 20)])
+    })?;
+    stage.step("ip_vs is taken out and put in again, with another family id: vipd finds it (B-95)", || {
+        // Services hold the modules.
+        lab.b.host.output("ipvsadm", &["-C"])?;
+        unload_ipvs()?;
+        stage.until("the status says that it is missing", Duration::from_secs(25), || {
+            let (_, text) = status(&lab.b.socket, &[])?;
+            let told = text.lines().any(|line| line.starts_with('!') && line.contains("ip_vs"));
+            ensure(told, || format!("no word of ip_vs: {text}"))
+        })?;
+        load_ipvs();
+        stage.until("both web servers are in the table", Duration::from_secs(25), || {
+            table::is(&lab.b.table()?, SERVICE, &[WEB47, WEB57])
+        })?;
+        lab.spread(VIP1, &[("web 47", 10), ("web 57", 20)])
     })
 }
 

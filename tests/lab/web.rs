@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A web server on port 80 of all addresses of a host; its page is its name.
+/// A web server, mostly on port 80 of all addresses of a host; its page is its name.
 pub struct Web {
     /// Where it runs.
     pub host: Host,
@@ -18,8 +18,13 @@ pub struct Web {
 }
 
 impl Web {
-    /// Starts one.
+    /// Starts one on port 80.
     pub fn start(host: &Host, page: &str) -> Web {
+        Web::start_at(host, SocketAddr::from(([0, 0, 0, 0], 80)), page)
+    }
+
+    /// Starts one anywhere.
+    pub fn start_at(host: &Host, address: SocketAddr, page: &str) -> Web {
         let wanted = Arc::new(AtomicBool::new(true));
         let listening = Arc::new(AtomicBool::new(false));
         let web = Web { host: host.clone(), wanted: wanted.clone(), listening: listening.clone() };
@@ -30,7 +35,7 @@ impl Web {
                 while !wanted.load(Ordering::SeqCst) {
                     std::thread::sleep(Duration::from_millis(20));
                 }
-                let listener = TcpListener::bind("0.0.0.0:80").unwrap_or_else(|e| panic!("port 80: {e}"));
+                let listener = TcpListener::bind(address).unwrap_or_else(|e| panic!("{address}: {e}"));
                 listening.store(true, Ordering::SeqCst);
                 while wanted.load(Ordering::SeqCst) {
                     if let Some(stream) = accept(&listener) {
