@@ -1,9 +1,9 @@
 //! What is probed because somebody asks for it (`vipd probe`). No checker hears of it.
 
 use super::Balancer;
-use crate::engine::{Outcome, ProbeSpec, RunOutcome};
-use crate::model::{CheckKind, ScriptCheck, cut};
-use std::net::SocketAddr;
+use super::probes::target;
+use crate::engine::ProbeSpec;
+use crate::model::{CheckKind, ScriptCheck};
 
 /// What there is to do for one check.
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +39,8 @@ impl Balancer {
             | CheckKind::Udp(_) => {}
         }
         let Some(own) = server.address else { return Some(AskedCheck::NoAddress) };
-        let (ip, port) = (check.via.address.unwrap_or(own.ip()), check.via.port.unwrap_or(own.port()));
         Some(AskedCheck::Probe(ProbeSpec {
-            address: SocketAddr::new(ip, port),
+            address: target(own, check),
             kind: &check.kind,
             timeout: check.timeout,
             was_up: true,
@@ -50,18 +49,5 @@ impl Balancer {
             interface: check.via.interface.as_ref(),
             mark: check.via.mark,
         }))
-    }
-}
-
-/// HC-45, B-125: 0 is up, 1 down; with `dynamic` 2 to 255 are up with so much less two as the weight, and
-/// without it any other is down; so is a program that was killed, by us or by somebody.
-pub(in crate::engine) fn script_result(outcome: RunOutcome, is_dynamic: bool) -> (Outcome, Option<u8>) {
-    match outcome {
-        RunOutcome::Exited(0) => (Outcome::Passed, None),
-        RunOutcome::Exited(code @ 2..=255) if is_dynamic => (Outcome::Passed, Some((code - 2) as u8)),
-        RunOutcome::Exited(_) | RunOutcome::Killed(_) | RunOutcome::TimedOut => {
-            (Outcome::Failed(cut(format_args!("script {outcome}"))), None)
-        }
-        RunOutcome::NotStarted(_) => (Outcome::NotRun(cut(format_args!("script {outcome}"))), None),
     }
 }

@@ -37,7 +37,7 @@ mod verdict;
 mod whole;
 
 pub use self::asked::AskedCheck;
-pub(super) use self::asked::script_result;
+pub(super) use self::verdict::script_result;
 
 use self::checker::Due;
 use self::names::Names;

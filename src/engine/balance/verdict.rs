@@ -204,7 +204,7 @@ pub(super) fn tell_all_gone(now: Instant, service: &Service, why: Gone, cx: &mut
 
 /// HC-45, B-125: 0 is up, 1 down; with `dynamic` 2 to 255 are up with so much less two as the weight, and
 /// without it any other is down; so is a program that was killed, by us or by somebody.
-fn script_result(outcome: RunOutcome, is_dynamic: bool) -> (Outcome, Option<u8>) {
+pub(in crate::engine) fn script_result(outcome: RunOutcome, is_dynamic: bool) -> (Outcome, Option<u8>) {
     match outcome {
         RunOutcome::Exited(0) => (Outcome::Passed, None),
         RunOutcome::Exited(code @ 2..=255) if is_dynamic => (Outcome::Passed, Some((code - 2) as u8)),
