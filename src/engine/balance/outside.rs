@@ -120,7 +120,7 @@ impl Balancer {
             let Some(number) = server.and_then(|server| server.links.get(check)?.probe) else { continue };
             let place = super::Place::new(at, index, check);
             if check_at(&self.services, place).is_some_and(|check| check.via.address.is_none()) {
-                self.forget(now, number, cx);
+                cx.actions.extend(self.forget(now, number));
             }
         }
     }
@@ -154,13 +154,14 @@ impl Balancer {
             let server = self.services.get(at).and_then(|service| service.servers.get(index));
             let Some(number) = server.and_then(|server| server.links.get(check)?.probe) else { continue };
             if self.probes.activate(number, active) {
-                self.forget(now, number, cx);
+                cx.actions.extend(self.forget(now, number));
             }
         }
     }
 
-    /// What a probe has found out is old: it counts until the next result, which decides alone.
-    fn forget(&mut self, now: Instant, number: u32, cx: &mut Ctx<'_>) {
+    /// What a probe has found out is old: it counts until the next result, which decides alone. What ends the
+    /// probe that is running.
+    pub(super) fn forget(&mut self, now: Instant, number: u32) -> Option<Action> {
         if let Some(verdict) = self.probes.get(number).and_then(|probe| probe.checker.verdict()) {
             for user in self.probes.users.of(number) {
                 let Some(place) = self.probes.users.get(user) else { continue };
@@ -171,10 +172,8 @@ impl Balancer {
                 }
             }
         }
-        let place = self.probes.users.first(number);
-        if let Some(check) = place.and_then(|place| check_at(&self.services, place)) {
-            cx.actions.extend(self.probes.start_over(now, number, check));
-        }
+        let check = check_at(&self.services, self.probes.users.first(number)?)?;
+        self.probes.start_over(now, number, check)
     }
 
     // ---- addresses of this box

@@ -10,7 +10,7 @@ use super::service::{Service, wanted};
 use super::tell::{self, Gone};
 use super::users::{Place, Users};
 use super::verdict::tell_all_gone;
-use super::{Balancer, Phase, check_at};
+use super::{Balancer, Phase};
 use crate::engine::{Action, Ctx};
 use crate::model::{self, CheckKind, Config, Front, Name, Protocol, ServerAddress, ServiceKey};
 use crate::time::Instant;
@@ -85,9 +85,11 @@ impl Balancer {
             return;
         }
         for (at, index) in news.servers {
-            if let Some(service) = self.services.get(at) {
-                tell::tell_server(now, service, index, true, cx);
+            let Some(service) = self.services.get_mut(at) else { continue };
+            if let Some(server) = service.servers.get_mut(index) {
+                server.told = true;
             }
+            tell::tell_server(now, service, index, true, cx);
         }
         for service in news.services.into_iter().filter_map(|at| self.services.get(at)) {
             tell::tell_service(now, service, cx);
@@ -297,14 +299,13 @@ impl Balancer {
             }
         }
         for (number, was_active) in (0..).zip(was_active) {
-            let place = self.probes.users.first(number);
-            match place.and_then(|place| check_at(&self.services, place)) {
-                None => news.stops.extend(self.probes.drop_one(number)),
-                Some(check) if was_active && !self.probes.is_active(number) => {
-                    news.stops.extend(self.probes.start_over(now, number, check));
-                }
-                Some(_) => {}
-            }
+            news.stops.extend(if self.probes.users.first(number).is_none() {
+                self.probes.drop_one(number)
+            } else if was_active && !self.probes.is_active(number) {
+                self.forget(now, number)
+            } else {
+                None
+            });
         }
         self.probes.arm_all();
     }

@@ -39,6 +39,8 @@ pub(super) struct Server {
     pub(super) left_out: bool,
     /// Its probes are wanted.
     pub(super) active: bool,
+    /// Somebody has been told that it is up, or down; before that it is what it is taken for.
+    pub(super) told: bool,
     /// Since when it is up, or down.
     pub(super) since: Instant,
     /// Why the first check that fails does, or why there is nothing to check; empty otherwise.
@@ -80,6 +82,7 @@ impl Server {
             draining: false,
             left_out: false,
             active: false,
+            told: false,
             since: now,
             reason: Reason::new(),
         }

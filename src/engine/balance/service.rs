@@ -107,6 +107,7 @@ impl Service {
 
     /// Finds out which servers have the address of one before them. Names alone can bring that about.
     pub(super) fn leave_out(&mut self) {
+        self.servers.iter_mut().for_each(|server| server.left_out = false);
         if self.servers.iter().all(|server| server.name.is_none()) {
             return;
         }
@@ -123,7 +124,6 @@ impl Service {
             })
             .collect();
         places.sort_unstable();
-        self.servers.iter_mut().for_each(|server| server.left_out = false);
         for pair in places.windows(2) {
             if let [(first, _), (second, index)] = pair
                 && first == second

@@ -15,7 +15,7 @@ const NOT_RUN_NOTE_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) enum Tell {
     /// That it went up or down.
     Changes,
-    /// That, and why it is down: that was only assumed until now.
+    /// That, and why it is down where that was only assumed until now.
     Reason,
     /// Nothing: so it would have begun, had its name been known.
     Nothing,
@@ -75,6 +75,21 @@ impl Balancer {
         self.table.run(now, cx);
     }
 
+    /// Judges all servers that look at files, without a word: so they begin.
+    pub(super) fn look_at_files(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        for at in 0..self.file_users.len() {
+            if let Some(place) = self.file_users.get(at) {
+                let service = place.service as usize;
+                if self.judge(now, service, place.server as usize, Tell::Nothing, cx)
+                    && let Some(service) = self.services.get_mut(service)
+                {
+                    service.count(now);
+                }
+                self.want(service);
+            }
+        }
+    }
+
     /// A probe that was running ended. `weight`: what a script has told with it.
     pub(super) fn handle_result(
         &mut self,
@@ -110,7 +125,8 @@ impl Balancer {
         if !is_news {
             return;
         }
-        let tell = if before.is_none() && is_flipped { Tell::Reason } else { Tell::Changes };
+        let is_first_no = before.is_none() && verdict == Some(false);
+        let tell = if is_first_no { Tell::Reason } else { Tell::Changes };
         for at in self.probes.users.of(number) {
             if let Some(place) = self.probes.users.get(at) {
                 self.look_at(now, place.service as usize, place.server as usize, tell, cx);
@@ -154,13 +170,14 @@ impl Balancer {
         };
         let facts = Facts { probes: &self.probes, files: &self.files, names: &self.names };
         let Judged { is_flipped, is_other } = service.judge(now, index, facts);
-        let is_down = service.servers.get(index).is_some_and(|server| !server.up);
-        let is_told = match tell {
+        let Some(server) = service.servers.get_mut(index) else { return false };
+        let is_worth_it = match tell {
             Tell::Changes => is_flipped,
-            Tell::Reason => is_flipped || is_down,
+            Tell::Reason => is_flipped || !server.up && !server.told,
             Tell::Nothing => false,
         };
-        if is_told {
+        if is_worth_it {
+            server.told = true;
             tell::tell_server(now, service, index, is_flipped, cx);
         }
         is_other

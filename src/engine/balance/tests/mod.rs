@@ -1,14 +1,20 @@
 //! Scripts of (time, event) and the actions that they must bring about, against a model of the kernel's
 //! table.
 
+mod checks;
 mod errors;
 mod foreign;
 mod group;
 mod kernel;
 mod left;
+mod model;
+mod names;
+mod quorum;
 mod random;
 mod reload;
 mod script;
+mod speed;
+mod suspend;
 mod whole;
 
 use self::kernel::Kernel;
@@ -17,10 +23,13 @@ use crate::engine::history::History;
 use crate::engine::links::Links;
 use crate::engine::mail::Mailer;
 use crate::engine::notify::Notifier;
-use crate::engine::{Action, Actions, Ctx, IpvsEvent, IpvsRequest, Outcome, ProbeId, WholeRequest};
+use crate::engine::{
+    Action, Actions, Ctx, IpvsEvent, IpvsRequest, NameId, Outcome, ProbeId, RunId, RunOutcome, RunOwner,
+    WholeRequest,
+};
 use crate::model::status::Snapshot;
 use crate::model::{
-    Check, CheckKind, Config, Forwarding, Front, HttpCheck, HttpPage, Mail, Method, Name, Protocol,
+    Check, CheckKind, Cidr, Config, Forwarding, Front, HttpCheck, HttpPage, Mail, Method, Name, Protocol,
     Scheduler, Server, ServerAddress, Service, ServiceKey, Sorry, StatusRange, Tunnel, cut,
 };
 use crate::time::{Duration, Instant};
@@ -45,6 +54,12 @@ struct Bed {
     /// Probes started and not ended.
     probes: Vec<ProbeId>,
     stopped: Vec<ProbeId>,
+    /// Scripts started and not ended.
+    runs: Vec<RunId>,
+    /// Names that are being looked up.
+    asked: Vec<NameId>,
+    /// How often the kernel's addresses were asked for.
+    redumps: u32,
 }
 
 impl Bed {
@@ -64,6 +79,9 @@ impl Bed {
             settings: BTreeMap::new(),
             probes: Vec::new(),
             stopped: Vec::new(),
+            runs: Vec::new(),
+            asked: Vec::new(),
+            redumps: 0,
         }
     }
 
@@ -134,6 +152,10 @@ impl Bed {
                     self.stopped.push(id);
                     self.probes.retain(|p| *p != id);
                 }
+                Action::Run(id) => self.runs.push(id),
+                Action::StopRun(id) => self.runs.retain(|run| *run != id),
+                Action::Resolve(id) => self.asked.push(id),
+                Action::Redump => self.redumps += 1,
                 Action::Note { .. } => {}
                 other => panic!("the balancer does not do this: {other:?}"),
             }
@@ -189,6 +211,48 @@ impl Bed {
         let id = *self.probes.iter().find(on).unwrap_or_else(|| panic!("no probe of {address} is running"));
         self.probe(id, if passed { Outcome::Passed } else { failed("refused") });
         self.settle();
+    }
+
+    /// Ends a script that is running.
+    fn ran(&mut self, id: RunId, outcome: RunOutcome) {
+        let RunOwner::Check(number) = id.owner else { panic!("{id:?} is no check's") };
+        self.runs.retain(|run| *run != id);
+        let took = Duration::from_millis(3);
+        self.call(|b, now, cx| b.handle_ran(now, (number, id.serial), outcome, took, cx));
+    }
+
+    /// Answers the lookup of a name that is going on: with these addresses, or none.
+    fn resolve(&mut self, host: &str, addresses: &[&str]) {
+        self.settle();
+        let is_it = |id: &&NameId| self.balancer.name_spec(**id).is_some_and(|spec| spec.host == host);
+        let id = *self.asked.iter().find(is_it).unwrap_or_else(|| panic!("{host} is not looked up"));
+        self.resolved(id, addresses);
+        self.settle();
+    }
+
+    fn resolved(&mut self, id: NameId, addresses: &[&str]) {
+        self.asked.retain(|asked| *asked != id);
+        let result = match addresses {
+            [] => Err(cut(format_args!("no such name"))),
+            some => Ok(some.iter().map(|address| address.parse().unwrap()).collect()),
+        };
+        self.call(|b, now, cx| b.handle_resolved(now, id, result, cx));
+    }
+
+    /// The operator lets a server run dry, or not.
+    fn set_draining(&mut self, service: usize, server: usize, draining: bool) {
+        self.call(|b, now, cx| b.handle_drain(now, (service, server), draining, cx));
+    }
+
+    /// An address comes to this box, or goes.
+    fn address(&mut self, index: u32, address: &str, is_present: bool) {
+        let cidr = Cidr { address: address.parse().unwrap(), prefix_len: 24 };
+        self.call(|b, now, cx| b.handle_address(now, index, &cidr, is_present, cx));
+    }
+
+    /// Which servers of a service are up.
+    fn up(&self, service: usize) -> Vec<bool> {
+        self.snapshot().services[service].servers.iter().map(|server| server.up).collect()
     }
 
     fn log(&mut self) -> Vec<String> {
