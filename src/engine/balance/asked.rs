@@ -26,8 +26,7 @@ impl Balancer {
         check: usize,
     ) -> Option<AskedCheck<'_>> {
         let service = self.services.get(service)?;
-        let config = service.config.servers.get(server)?;
-        let check = config.checks.get(check)?;
+        let check = service.config.servers.get(server)?.checks.get(check)?;
         let server = service.servers.get(server)?;
         match &check.kind {
             CheckKind::Script(script) => return Some(AskedCheck::Script(script)),
@@ -39,11 +38,9 @@ impl Balancer {
             | CheckKind::Dns(_)
             | CheckKind::Udp(_) => {}
         }
-        let Some(address) = target(server.address, &config.address, check) else {
-            return Some(AskedCheck::NoAddress);
-        };
+        let Some(own) = server.address else { return Some(AskedCheck::NoAddress) };
         Some(AskedCheck::Probe(ProbeSpec {
-            address,
+            address: target(own, check),
             kind: &check.kind,
             timeout: check.timeout,
             was_up: true,

@@ -29,6 +29,8 @@ impl Reconciler {
         row.round = round;
         row.name.clone_from(name);
         let (is_new, was_queued) = (row.wanted.is_none(), row.queued);
+        // What was told of it while nobody wanted it was not listened to.
+        row.disturbed |= is_new && row.knowledge != Knowledge::Nothing;
         let is_unread = row.knowledge != Knowledge::All;
         if row.wanted.as_ref() != Some(&wanted) {
             row.wanted = Some(wanted);
@@ -194,8 +196,6 @@ impl Reconciler {
 
     /// Nothing is wanted of a kernel that has no IPVS: there is nothing to wait for.
     pub(super) fn drop_all(&mut self) {
-        // What never came in must not be written down as ours for the next run.
-        self.has_shrunk |= !self.by_key.is_empty();
         self.rows.clear();
         self.holes.clear();
         self.by_key.clear();

@@ -13,7 +13,6 @@ mod quorum;
 mod random;
 mod reload;
 mod script;
-mod speed;
 mod suspend;
 mod whole;
 

@@ -196,3 +196,36 @@ fn weights_of_zero_bring_the_sorry_server_first() {
     let expected = ["~ 192.168.234.47:80 1", "~ 192.168.234.57:80 2", "- 127.0.0.1:80"];
     assert_eq!(bed.log(), expected);
 }
+
+/// A service goes and comes back while the table is being read, and while no command can go out: what was
+/// told of it in between was not listened to, so that it is not told anew proves nothing.
+#[test]
+fn a_service_that_comes_back_during_a_reading_is_not_taken_for_missing() {
+    let mut config = s1();
+    config.services = (1..=80).map(|i| service(&format!("s{i}"), &format!("10.0.0.{i}:80"))).collect();
+    let mut bed = Bed::started(&config);
+    bed.now = Instant::from_secs(1010);
+    bed.call(|b, now, cx| b.tick(now, cx));
+    let (token, request) = bed.drain().remove(0);
+    assert_eq!(request, IpvsRequest::DumpServices, "an audit is due");
+    let mut told = bed.kernel.answer(token, &request);
+    let done = told.pop().unwrap();
+    config.services.iter_mut().skip(1).for_each(|s| s.servers[0].weight = 7);
+    bed.reload(&config);
+    let waiting = bed.drain();
+    assert_eq!(waiting.len(), crate::limits::IPVS_WINDOW, "no more commands for now");
+    let first = config.services.remove(0);
+    bed.reload(&config);
+    told.drain(..).for_each(|event| bed.ipvs(event));
+    config.services.insert(0, first);
+    bed.reload(&config);
+    bed.ipvs(done);
+    for (token, request) in waiting {
+        for event in bed.kernel.answer(token, &request) {
+            bed.ipvs(event);
+        }
+    }
+    let log = bed.log();
+    assert!(log.iter().all(|line| line == "~ 192.168.234.47:80 7"), "{log:?}");
+    assert_eq!(bed.snapshot().ipvs.unwrap().repaired, 0, "nobody has removed it");
+}
