@@ -334,8 +334,8 @@ fn stranger() -> ServiceKey {
     ServiceKey::Mark { mark: 7, ipv6: false }
 }
 
-/// One to five services with one to five servers of the same few addresses and names; all have a sorry server.
-/// None rests where it must stay served.
+/// One to five services with one to five servers of the same few addresses and names; all have a sorry
+/// server. None rests where it must stay served.
 fn random_config(dice: &mut Dice, trouble: Trouble) -> Config {
     let mut config = Config::default();
     for i in 0..1 + dice.below(5) {
