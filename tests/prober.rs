@@ -200,7 +200,7 @@ fn pages_are_asked_for_in_turn() {
     assert_eq!(round(&mut bench, &["/a", "/b", "/c"], 2000), ["/a", "/b", "/c"]);
     bench.assert_passed(0);
     assert_eq!(round(&mut bench, &["/a", "/bad", "/c"], 2000), ["/a", "/bad"], "the first failure decides");
-    bench.assert_failed(0, "HTTP 503, want 200");
+    bench.assert_failed(0, "page 2: HTTP 503, want 200");
     assert_eq!(round(&mut bench, &["/late", "/late", "/c"], 600), ["/late", "/late"]);
     bench.assert_failed(0, "no reply within 600ms");
     let took = bench.took(0);

@@ -164,6 +164,16 @@ pub enum ServerAddress {
     },
 }
 
+impl ServerAddress {
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        match self {
+            ServerAddress::Ip(address) => address.port(),
+            ServerAddress::Name { port, .. } => *port,
+        }
+    }
+}
+
 impl core::fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {

@@ -363,6 +363,12 @@ impl Prober {
                 self.fresh.push_back(key);
                 continue;
             }
+            let outcome = match (outcome, slot.jobs.number()) {
+                (Outcome::Failed(why), Some(page)) => {
+                    Outcome::Failed(cut(format_args!("page {page}: {why}")))
+                }
+                (outcome, _) => outcome,
+            };
             self.end_with(now, key, Some(outcome), sink);
         }
     }

@@ -16,9 +16,9 @@ pub enum HttpVersion {
 /// `User-Agent`, where the user gives none.
 const AGENT: &str = concat!("vipd/", env!("CARGO_PKG_VERSION"));
 
-/// Writes `GET path`, with `host` as `Host` header, and `headers` (name, value) after ours, or in place of
-/// `User-Agent` and `Accept`. What RFC 3986 §3.3 does not allow in a path is percent-encoded. `None`: it
-/// does not fit, or a text would end its line early, and write headers of its own.
+/// Writes `GET path`, with `host` as `Host` header, and `headers` (name, value) after ours, or in the place
+/// of those of the same name. What RFC 3986 §3.3 does not allow in a path is percent-encoded. `None`: it does
+/// not fit, or a text would end its line early, and write headers of its own.
 pub fn emit_request<'h>(
     version: HttpVersion,
     host: &str,
@@ -33,15 +33,16 @@ pub fn emit_request<'h>(
         HttpVersion::Http10 | HttpVersion::Http10Close => " HTTP/1.0\r\n",
         HttpVersion::Http11 => " HTTP/1.1\r\n",
     })?;
-    out.header("Host", host)?;
-    for (name, value) in [("User-Agent", AGENT), ("Accept", "*/*")] {
+    let close = match version {
+        HttpVersion::Http10 => None,
+        HttpVersion::Http10Close | HttpVersion::Http11 => Some(("Connection", "close")),
+    };
+    let ours = [("Host", host), ("User-Agent", AGENT), ("Accept", "*/*")].into_iter().chain(close);
+    for (name, value) in ours {
+        // Two of a name would be one too many (RFC 9112 §3.2).
         if !headers.clone().any(|(theirs, _)| theirs.eq_ignore_ascii_case(name)) {
             out.header(name, value)?;
         }
-    }
-    match version {
-        HttpVersion::Http10 => {}
-        HttpVersion::Http10Close | HttpVersion::Http11 => out.header("Connection", "close")?,
     }
     for (name, value) in headers {
         out.header(name, value)?;
@@ -134,12 +135,14 @@ mod tests {
 
     #[test]
     fn own_headers_come_last_or_in_the_place_of_ours() {
-        let own = [("X-Probe", "vipd"), ("user-agent", "KeepAliveClient")];
+        let own =
+            [("X-Probe", "vipd"), ("user-agent", "KeepAliveClient"), ("HOST", "a"), ("connection", "b")];
         let text = request(HttpVersion::Http11, "h", "/", &own).unwrap();
         assert_eq!(
             text,
-            "GET / HTTP/1.1\r\nHost: h\r\nAccept: */*\r\nConnection: close\r\nX-Probe: vipd\r\n\
-             user-agent: KeepAliveClient\r\n\r\n"
+            "GET / HTTP/1.1\r\nAccept: */*\r\nX-Probe: vipd\r\nuser-agent: KeepAliveClient\r\nHOST: a\r\n\
+             connection: b\r\n\r\n",
+            "RFC 9112 §3.2: two Host fields are an error"
         );
     }
 

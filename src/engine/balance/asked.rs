@@ -26,7 +26,8 @@ impl Balancer {
         check: usize,
     ) -> Option<AskedCheck<'_>> {
         let service = self.services.get(service)?;
-        let check = service.config.servers.get(server)?.checks.get(check)?;
+        let config = service.config.servers.get(server)?;
+        let check = config.checks.get(check)?;
         let server = service.servers.get(server)?;
         match &check.kind {
             CheckKind::Script(script) => return Some(AskedCheck::Script(script)),
@@ -38,9 +39,11 @@ impl Balancer {
             | CheckKind::Dns(_)
             | CheckKind::Udp(_) => {}
         }
-        let Some(own) = server.address else { return Some(AskedCheck::NoAddress) };
+        let Some(address) = target(server.address, &config.address, check) else {
+            return Some(AskedCheck::NoAddress);
+        };
         Some(AskedCheck::Probe(ProbeSpec {
-            address: target(own, check),
+            address,
             kind: &check.kind,
             timeout: check.timeout,
             was_up: true,

@@ -116,6 +116,8 @@ impl Balancer {
         self.phase = Phase::Running;
         let services = &self.services;
         self.probes.begin(now, |place| check_at(services, place));
+        // Numbers of files may have been told before.
+        self.look_at_files(now, cx);
         for at in 0..self.services.len() {
             self.look_if_here(now, at, cx);
             self.tell_start(now, at, cx);
@@ -175,10 +177,11 @@ impl Balancer {
     pub(super) fn probe_spec(&self, id: ProbeId) -> Option<ProbeSpec<'_>> {
         let (place, check) = self.running(id.checker, id.serial)?;
         let service = self.services.get(place.service as usize)?;
+        let config = service.config.servers.get(place.server as usize)?;
         let server = service.servers.get(place.server as usize)?;
         let assumed = server.links.get(place.check as usize).is_some_and(|link| link.assumed);
         Some(ProbeSpec {
-            address: probes::target(server.address?, check),
+            address: probes::target(server.address, &config.address, check)?,
             kind: &check.kind,
             timeout: check.timeout,
             was_up: self.probes.get(id.checker)?.checker.verdict().unwrap_or(assumed),

@@ -70,15 +70,15 @@ impl<'a> Key<'a> {
     }
 }
 
-/// Where the probe of a check goes, for a server that is at `own`.
-pub(super) fn target(own: SocketAddr, check: &Check) -> SocketAddr {
-    let port = check.via.port.unwrap_or(own.port());
+/// Where the probe of a check goes, for a server that is at `own`, if that is known. `None`: nowhere yet.
+pub(super) fn target(own: Option<SocketAddr>, server: &ServerAddress, check: &Check) -> Option<SocketAddr> {
+    let port = check.via.port.unwrap_or(server.port());
     match check.via.address {
-        Some(ip) => SocketAddr::new(ip, port),
+        Some(ip) => Some(SocketAddr::new(ip, port)),
         None => {
-            let mut target = own; // with its zone
+            let mut target = own?; // with its zone
             target.set_port(port);
-            target
+            Some(target)
         }
     }
 }
@@ -388,7 +388,9 @@ mod tests {
             ..tcp.clone()
         };
         assert_eq!(key(&a, &elsewhere), key(&named(81), &elsewhere), "both probe 192.0.2.9:9");
-        assert_eq!(target("192.0.2.1:80".parse().unwrap(), &elsewhere), "192.0.2.9:9".parse().unwrap());
+        let there = Some("192.0.2.9:9".parse().unwrap());
+        assert_eq!(target(None, &named(81), &elsewhere), there, "also while the name has no address");
+        assert_eq!(target(None, &named(81), &tcp), None);
         assert_ne!(key(&a, &tcp), key(&a, &Check { timeout: Duration::from_secs(1), ..tcp.clone() }));
         assert_ne!(key(&a, &tcp), key(&a, &Check { fall: 9, ..tcp.clone() }));
         let marked = Check { via: ProbeVia { mark: 7, ..ProbeVia::default() }, ..tcp.clone() };

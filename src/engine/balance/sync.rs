@@ -30,6 +30,8 @@ pub(super) struct Post {
     there: There,
     /// What we asked for, as long as it is that which runs.
     ours: Option<Daemon>,
+    /// A command for this one was lost: it runs, or not.
+    doubted: Option<Daemon>,
     /// What runs, in the kernel's words.
     looks: Option<Daemon>,
     /// As it is told by the dump that is under way.
@@ -54,6 +56,7 @@ impl Post {
             role,
             there: There::Unknown,
             ours: None,
+            doubted: None,
             looks: None,
             told: None,
             pause: Pause::default(),
@@ -64,6 +67,11 @@ impl Post {
     /// Does a daemon of ours run?
     pub(super) fn is_ours(&self) -> bool {
         self.ours.is_some()
+    }
+
+    /// Does one of ours run, or perhaps?
+    pub(super) fn may_be_ours(&self) -> bool {
+        self.ours.is_some() || self.doubted.is_some()
     }
 
     /// What failed is tried at once.
@@ -89,6 +97,8 @@ impl Post {
     /// All daemons have been told. `configured`: one that an earlier run left with the same parameters is
     /// ours, also where it is wanted no more. Returns how many changes somebody else made to ours.
     pub(super) fn look(&mut self, now: Instant, configured: Option<&Daemon>, cx: &mut Ctx<'_>) -> u32 {
+        let doubted = self.doubted.take();
+        let configured = doubted.as_ref().or(configured);
         let Some(told) = self.told.take() else {
             self.there = There::Nothing;
             self.looks = None;
@@ -147,7 +157,7 @@ impl Post {
                 (self.there, self.ours, self.looks) = (There::Something, None, None);
                 false
             }
-            Err(refusal) => self.failed(now, refusal, cx),
+            Err(refusal) => self.failed(now, Some(daemon), refusal, cx),
         }
     }
 
@@ -165,15 +175,16 @@ impl Post {
                 self.pause.succeed();
                 false
             }
-            Err(refusal) => self.failed(now, refusal, cx),
+            Err(refusal) => self.failed(now, None, refusal, cx),
         }
     }
 
-    fn failed(&mut self, now: Instant, refusal: Refusal, cx: &mut Ctx<'_>) -> bool {
+    fn failed(&mut self, now: Instant, started: Option<Daemon>, refusal: Refusal, cx: &mut Ctx<'_>) -> bool {
         let is_lost = refusal == Refusal::Interrupted;
         if is_lost {
             // Done, or not.
-            (self.there, self.ours) = (There::Unknown, None);
+            self.there = There::Unknown;
+            self.doubted = self.ours.take().or(started);
         }
         if self.pause.fail(now, refusal) {
             let text =

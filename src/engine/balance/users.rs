@@ -39,6 +39,11 @@ impl Users {
         first..first + beyond
     }
 
+    /// How many there are, of all numbers.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// The place at one of the indices of `of`.
     pub(super) fn get(&self, at: usize) -> Option<Place> {
         self.list.get(at).map(|(_, place)| *place)

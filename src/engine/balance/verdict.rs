@@ -75,6 +75,21 @@ impl Balancer {
         self.table.run(now, cx);
     }
 
+    /// Judges all servers that look at files, without a word: so they begin.
+    pub(super) fn look_at_files(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        for at in 0..self.file_users.len() {
+            if let Some(place) = self.file_users.get(at) {
+                let service = place.service as usize;
+                if self.judge(now, service, place.server as usize, Tell::Nothing, cx)
+                    && let Some(service) = self.services.get_mut(service)
+                {
+                    service.count(now);
+                }
+                self.want(service);
+            }
+        }
+    }
+
     /// A probe that was running ended. `weight`: what a script has told with it.
     pub(super) fn handle_result(
         &mut self,

@@ -217,7 +217,7 @@ impl Whole {
 
     /// Is nothing of ours left, settings aside?
     pub(super) fn is_clean(&self) -> bool {
-        self.asked.is_none() && !self.clocks.is_needed() && !self.posts.iter().any(Post::is_ours)
+        self.asked.is_none() && !self.clocks.is_needed() && !self.posts.iter().any(Post::may_be_ours)
     }
 
     /// Is there anything to look after?
@@ -226,7 +226,7 @@ impl Whole {
     }
 
     fn needs_daemons(&self) -> bool {
-        self.sync.is_some() || self.posts.iter().any(Post::is_ours)
+        self.sync.is_some() || self.posts.iter().any(Post::may_be_ours)
     }
 
     /// The instance that decides the role of the daemon: index in `Config::instances`.

@@ -207,8 +207,23 @@ impl Jobs {
         is_there
     }
 
+    /// Which job is at hand, from 1 on; `None` where there is but one.
+    pub(super) fn number(&self) -> Option<usize> {
+        let (mut at, mut number) = (0, 1);
+        while at < self.at {
+            at += 2 + self.len_at(at);
+            number += 1;
+        }
+        let is_last = self.at + 2 + self.len() >= self.bytes.len();
+        (number > 1 || !is_last).then_some(number)
+    }
+
     fn len(&self) -> usize {
-        let len = self.bytes.get(self.at..).and_then(|bytes| bytes.first_chunk());
+        self.len_at(self.at)
+    }
+
+    fn len_at(&self, at: usize) -> usize {
+        let len = self.bytes.get(at..).and_then(|bytes| bytes.first_chunk());
         len.map_or(0, |len| usize::from(u16::from_be_bytes(*len)))
     }
 }

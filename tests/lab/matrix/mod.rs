@@ -94,10 +94,10 @@ impl<'f, 'a> Run<'f, 'a> {
             let (family, address) =
                 if ipv6 { ("ip6", vip(true, 0).ip()) } else { ("ip", vip(false, 0).ip()) };
             let map: Vec<String> = marks.iter().map(|mark| format!("{mark} : {mark}")).collect();
-            let _ = write!(
+            let _ = writeln!(
                 rules,
                 "table {family} lab {{ chain pre {{ type filter hook prerouting priority mangle; \
-                 {family} daddr {address} meta mark set tcp dport map {{ {} }}; }}; }}\n",
+                 {family} daddr {address} meta mark set tcp dport map {{ {} }}; }}; }}",
                 map.join(", ")
             );
         }

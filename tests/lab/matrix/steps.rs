@@ -15,6 +15,9 @@ const CLIENTS: usize = 2;
 /// A probe a second, one failure is enough, and the emulated machine's slowness.
 const NOTICED: Duration = Duration::from_secs(8);
 
+/// A conversation that is under way, and the number of the server that holds it.
+type Live = Result<(Talk, u8), String>;
+
 impl Run<'_, '_> {
     pub fn add(&mut self, version: Version) -> Outcome {
         let (stage, interface) =
@@ -81,7 +84,7 @@ impl Run<'_, '_> {
                     [row % SCHEDULERS.len(), (row + 6) % SCHEDULERS.len()].map(|column| cells[column])
                 })
                 .collect();
-            let mut lives: Vec<(Cell, Result<(Talk, u8), String>)> = Vec::new();
+            let mut lives: Vec<(Cell, Live)> = Vec::new();
             for cell in chosen {
                 let live = self.field.client.run(|| converse(&cell));
                 if let Ok((_, number)) = &live {
@@ -89,7 +92,7 @@ impl Run<'_, '_> {
                 }
                 lives.push((cell, live));
             }
-            let drained = |lives: &[(Cell, Result<(Talk, u8), String>)], cell: &Cell| {
+            let drained = |lives: &[(Cell, Live)], cell: &Cell| {
                 let live = lives.iter().find(|(other, _)| other.port == cell.port);
                 live.and_then(|(_, live)| live.as_ref().ok()).map(|(_, number)| *number)
             };

@@ -196,6 +196,8 @@ impl Reconciler {
 
     /// Nothing is wanted of a kernel that has no IPVS: there is nothing to wait for.
     pub(super) fn drop_all(&mut self) {
+        // What never came in must not be written down as ours for the next run.
+        self.has_shrunk |= !self.by_key.is_empty();
         self.rows.clear();
         self.holes.clear();
         self.by_key.clear();

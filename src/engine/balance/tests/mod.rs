@@ -13,6 +13,7 @@ mod quorum;
 mod random;
 mod reload;
 mod script;
+mod speed;
 mod suspend;
 mod whole;
 
