@@ -198,7 +198,7 @@ fn rtnl30_rtnl31_rtnl33_routes_are_added_told_and_removed() {
         let unreachable = via("10.68.0.0/16", "10.99.0.1");
         assert_eq!(
             kernel.rtnl.change_route(AddressOp::Add, 0, &unreachable),
-            Err(Refusal::Other(libc::ENETUNREACH)),
+            Err(Refusal::Unreachable),
             "RTNL-31: gateway out of reach"
         );
         let host_bits = route("10.68.0.1/16");
