@@ -9,6 +9,7 @@ mod words;
 
 use super::talk::{self, Line, Stop};
 use super::{Deadline, Ending, Means};
+use crate::limits::TLS_HANDSHAKE_MAX;
 use crate::model::{Reason, cut};
 use crate::time::Duration;
 use crate::wire::job::TlsTask;
@@ -22,8 +23,6 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-/// Bytes that are read until the handshake is over (HC-2). A chain of certificates may have 64 KiB.
-const HANDSHAKE_MAX: usize = 128 << 10;
 /// How long a last word may take: it is of use to the server's log only.
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -140,8 +139,8 @@ impl Tls {
         while self.connection.is_handshaking() {
             self.more()?;
             self.flush().map_err(Fault::Stopped)?;
-            if self.connection.is_handshaking() && self.wire.count > HANDSHAKE_MAX {
-                let words = format_args!("more than {} KiB of TLS handshake", HANDSHAKE_MAX >> 10);
+            if self.connection.is_handshaking() && self.wire.count > TLS_HANDSHAKE_MAX {
+                let words = format_args!("more than {} KiB of TLS handshake", TLS_HANDSHAKE_MAX >> 10);
                 return Err(Fault::Stopped(Stop::Wrong(cut(words))));
             }
         }
