@@ -13,7 +13,7 @@
 //!
 //! | room | holds | knows nothing of |
 //! |---|---|---|
-//! | [`wire`] | bytes ↔ typed values: VRRP, IP, ARP, NA, netlink, IPVS, ICMP, DNS, HTTP, jobs | clocks, sockets |
+//! | [`wire`] | bytes ↔ typed values: VRRP, ARP, netlink, IPVS, DNS, HTTP, jobs | clocks, sockets |
 //! | [`model`] | what the user asked for, validated; the shapes in which status is told | text formats |
 //! | [`config`] | TOML → model, every mistake with its line, column and likely intention | the engine |
 //! | [`engine`] | pure state machines: virtual routers, groups, trackers, services | clocks, files |

@@ -83,8 +83,8 @@ pub const JOB_MAX: usize = 28 << 10;
 /// Bytes of a page that are read (HC-2). More: a probe with a digest or a regex fails, "page larger than
 /// 1 MiB"; for one without, the status has decided already.
 pub const BODY_MAX: usize = 1 << 20;
-/// Bytes that are read until hands are shaken (HC-2); a chain of certificates may have 64 KiB. More: the probe
-/// fails.
+/// Bytes that are read until hands are shaken (HC-2); a chain of certificates may have 64 KiB. More: the
+/// probe fails.
 pub const TLS_HANDSHAKE_MAX: usize = 128 << 10;
 /// Bytes of a reply's header (HC-2). More: the probe fails.
 pub const HEADER_MAX: usize = 16 << 10;
