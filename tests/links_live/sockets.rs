@@ -23,7 +23,20 @@ fn cable() -> (u32, u32) {
     ip("link add v0 type veth peer name v1");
     ip("link set v0 up");
     ip("link set v1 up");
+    settle();
     (index_of("v0"), index_of("v1"))
+}
+
+/// Waits until both ends of the cable send: the kernel drops everything until its link watch, which is up to
+/// a second late, has seen the carrier.
+fn settle() {
+    for _ in 0..100 {
+        if ["v0", "v1"].iter().all(|name| ip(&format!("link show dev {name}")).contains("state UP")) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("a cable without a carrier: {}", ip("link"));
 }
 
 fn ipv4(protocol: u8, destination: [u8; 4], last: u8) -> Vec<u8> {
@@ -155,6 +168,7 @@ fn sock11_interface_that_goes_down_or_away_is_no_disaster() {
         ip("link set v0 down");
         assert_eq!(heard(&mut sockets), [], "ENETDOWN is told once, and is nothing");
         ip("link set v0 up");
+        settle();
         PacketSockets::open().unwrap().send(v1, &good).unwrap();
         assert_eq!(heard(&mut sockets), [(v0, good.clone())], "the same socket hears again");
         ip("link del v0");
