@@ -12,12 +12,18 @@ mod apart;
 mod auth;
 mod check;
 mod command;
+#[cfg(feature = "import")]
+#[allow(dead_code, reason = "the importer is being built")]
+mod document;
 mod fixed;
 mod global;
 mod group;
 mod host;
 mod intention;
 mod ipvs;
+#[cfg(feature = "import")]
+#[allow(dead_code, reason = "the importer is being built")]
+pub mod keepalived;
 mod line;
 mod notify;
 mod others;

@@ -1,0 +1,126 @@
+//! What was not taken over as it stands, and why.
+
+use super::Import;
+use super::source::Place;
+use super::tree::Tree;
+use crate::config::document::Printed;
+use crate::config::parse;
+use crate::model::{Diagnostic, Level};
+use core::fmt;
+
+/// One finding: what the line in keepalived.conf became, and why. Prints as a [`Diagnostic`] does.
+///
+/// Levels: error = something that changes behaviour is not in the TOML (or probably not as it was meant); warning = it is
+/// there and means something else, or a slip was put right; note = old name, or of no use here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What sort of finding.
+    pub kind: Kind,
+    /// Place, level and words.
+    pub diagnostic: Diagnostic,
+}
+
+/// Sorts of findings, for tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Taken over, with a difference in meaning. Warning.
+    Changed,
+    /// A slip of the fingers whose intention is beyond doubt: taken over as it was meant. Warning.
+    Corrected,
+    /// An old name: taken over. Note.
+    Deprecated,
+    /// Of no use here, and nothing is lost: left out on purpose. Note.
+    Ignored,
+    /// Not a word of keepalived: keepalived leaves it out, too. Error.
+    Unknown,
+    /// A value that cannot be; keepalived takes its default, and so does the TOML. Error.
+    Invalid,
+    /// Has no counterpart here, and its lack changes behaviour. Error.
+    Unsupported,
+    /// The TOML is refused by vipd, at the row that this line became. Error.
+    Refused,
+}
+
+impl Kind {
+    /// How bad it is.
+    pub fn level(self) -> Level {
+        match self {
+            Kind::Deprecated | Kind::Ignored => Level::Note,
+            Kind::Changed | Kind::Corrected => Level::Warning,
+            Kind::Unknown | Kind::Invalid | Kind::Unsupported | Kind::Refused => Level::Error,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.diagnostic.fmt(f)
+    }
+}
+
+/// Findings while they are gathered.
+pub(crate) struct Findings {
+    list: Vec<(Place, Kind, String, String)>,
+    max: usize,
+    left_out: usize,
+    has_errors: bool,
+    is_unreadable: bool,
+}
+
+impl Findings {
+    pub(crate) fn new(max: usize) -> Self {
+        Findings { list: Vec::new(), max, left_out: 0, has_errors: false, is_unreadable: false }
+    }
+
+    /// `what` without a full stop; `hint` is a sentence, or empty.
+    pub(crate) fn push(
+        &mut self,
+        place: Place,
+        kind: Kind,
+        what: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.has_errors |= kind.level() == Level::Error;
+        if self.list.len() < self.max {
+            self.list.push((place, kind, what.into(), hint.into()));
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// The whole is no keepalived.conf: `what` says why.
+    pub(crate) fn unreadable(&mut self, place: Place, what: impl Into<String>, hint: impl Into<String>) {
+        self.is_unreadable = true;
+        self.push(place, Kind::Invalid, what, hint);
+    }
+
+    /// Reads the printed text as vipd will, and tells what it says of it at the line in keepalived.conf.
+    pub(crate) fn finish(mut self, tree: &Tree, printed: Printed) -> Import {
+        let (_, diagnostics) = parse(&printed.text, "vipd.toml");
+        for diagnostic in diagnostics.iter() {
+            let row = usize::try_from(diagnostic.line).unwrap_or(0).saturating_sub(1);
+            let place = printed.places.get(row).copied().unwrap_or_default();
+            match diagnostic.level {
+                Level::Error => self.push(place, Kind::Refused, &*diagnostic.what, &*diagnostic.hint),
+                Level::Warning | Level::Note => {
+                    self.push(place, Kind::Changed, &*diagnostic.what, &*diagnostic.hint);
+                }
+            }
+        }
+        self.left_out += diagnostics.left_out();
+        self.list.sort_by_key(|(place, ..)| *place);
+        let findings = self.list.into_iter().map(|(place, kind, what, hint)| {
+            let file = tree.files.get(usize::from(place.file)).cloned().unwrap_or_default();
+            let diagnostic =
+                Diagnostic { level: kind.level(), file, line: place.line, column: place.column, what, hint };
+            Finding { kind, diagnostic }
+        });
+        Import {
+            text: printed.text,
+            findings: findings.collect(),
+            left_out: self.left_out,
+            is_readable: !self.is_unreadable,
+            has_errors: self.has_errors,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! keepalived.conf to a TOML file that makes vipd do the same.
+//!
+//! ```text
+//! bytes → lines (comments, `@id`, `$NAME`, `~SEQ`, include) → tree (statements with bodies)
+//!       → walk (keyword table) → map (what it means here) → document → TOML text → `config::parse`
+//! ```
+//!
+//! `source` reads files through a [`Loader`], so that everything can be tried from memory; `lines`, `expand` and `glob`
+//! are keepalived's language; `tree` gives blocks with their places and comments. `keywords` lists every word of
+//! keepalived with its context and what becomes of it; `walk` compares statements with it, and `map` sees
+//! only what is known there. `map` builds a [`Document`](super::document), which remembers where each of its rows
+//! came from: what `config::parse` says about the text is told of the line in keepalived.conf.
+
+mod finding;
+mod keywords;
+mod map;
+mod source;
+mod tree;
+mod walk;
+
+pub use finding::Finding;
+pub use finding::Kind;
+pub(crate) use source::Place;
+pub use source::{Loader, Source};
+
+use crate::limits;
+use finding::Findings;
+use tree::Tree;
+
+/// What the same file may mean differently for.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'o> {
+    /// Which lines `@id` keeps (`keepalived -i`); the host name up to the first dot where the user says nothing.
+    pub config_id: &'o str,
+}
+
+/// What became of a keepalived.conf.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// TOML that makes vipd do the same; empty where nothing could be read.
+    pub text: String,
+    /// One for everything that is not taken over as it stands, in the order of the files; at most
+    /// [`limits::IMPORT_FINDINGS_MAX`].
+    pub findings: Vec<Finding>,
+    /// How many more there were.
+    pub left_out: usize,
+    /// Is it a keepalived.conf at all?
+    pub is_readable: bool,
+    /// Did something that changes behaviour get lost?
+    pub has_errors: bool,
+}
+
+/// Reads the keepalived.conf that `file` names for messages and for `loader`. Every statement is either in the text
+/// or in a finding.
+pub fn import(file: &str, loader: &mut dyn Loader, options: Options<'_>) -> Import {
+    let mut findings = Findings::new(limits::IMPORT_FINDINGS_MAX);
+    let tree: Tree = tree::read(file, loader, options, &mut findings);
+    let document = map::document(&tree, &mut findings);
+    let printed = document.print();
+    findings.finish(&tree, printed)
+}

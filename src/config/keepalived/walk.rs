@@ -1,0 +1,105 @@
+//! Statements compared with the keyword table: what is not mapped is told here, once for all.
+
+use super::finding::{Findings, Kind};
+use super::keywords::{self, Body, Context, Keyword, Status};
+use super::tree::Statement;
+use crate::model::{nearest, slips};
+
+/// A statement whose keyword is mapped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'t> {
+    /// Its canonical name: old names and slips are put right.
+    pub(crate) name: &'static str,
+    /// The statement.
+    pub(crate) statement: &'t Statement,
+}
+
+/// Those statements of a block that are mapped, in order. The others are told in `findings`: unknown, ignored or
+/// unsupported words, old names, braces and arguments that are missing or too many.
+pub(crate) fn known<'t>(context: Context, block: &'t [Statement], findings: &mut Findings) -> Vec<Known<'t>> {
+    block.iter().filter_map(|statement| one(context, statement, findings)).collect()
+}
+
+fn one<'t>(context: Context, statement: &'t Statement, findings: &mut Findings) -> Option<Known<'t>> {
+    let written = statement.keyword();
+    let keyword = match keywords::find(context, written) {
+        Some(keyword) => keyword,
+        None => meant(context, statement, findings)?,
+    };
+    let place = statement.place();
+    let name = match keyword.status {
+        Status::Mapped => keyword.name,
+        Status::Alias(name) => {
+            findings.push(place, Kind::Deprecated, format!("`{written}` is an old name of `{name}`"), "");
+            name
+        }
+        Status::Ignored(why) => {
+            findings.push(place, Kind::Ignored, format!("`{written}` is left out"), why);
+            return None;
+        }
+        Status::Unsupported(why) => {
+            findings.push(place, Kind::Unsupported, format!("`{written}` has no counterpart"), why);
+            return None;
+        }
+    };
+    check_shape(keyword, statement, findings).then_some(Known { name, statement })
+}
+
+/// The keyword that was probably meant, where it is beyond doubt.
+fn meant(context: Context, statement: &Statement, findings: &mut Findings) -> Option<&'static Keyword> {
+    let written = statement.keyword();
+    let place = statement.place();
+    let known: Vec<&str> = keywords::all(context).map(|keyword| keyword.name).collect();
+    let candidate = nearest(written, &known).and_then(|name| keywords::find(context, name));
+    match candidate {
+        // One slip in a long word, and the same shape: there is no second reading.
+        Some(keyword) if written.len() >= 6 && slips(written, keyword.name) <= 2 => {
+            let what = format!("`{written}` is no keyword of keepalived, read as `{}`", keyword.name);
+            findings.push(place, Kind::Corrected, what, "keepalived leaves the line out.");
+            Some(keyword)
+        }
+        Some(keyword) => {
+            let hint = format!("Did you mean `{}`? keepalived leaves the line out.", keyword.name);
+            findings.push(
+                place,
+                Kind::Unknown,
+                format!("`{written}` is no keyword of keepalived here"),
+                hint,
+            );
+            None
+        }
+        None => {
+            let what = format!("`{written}` is no keyword of keepalived here");
+            findings.push(place, Kind::Unknown, what, "keepalived leaves the line out.");
+            None
+        }
+    }
+}
+
+/// Are braces and arguments as they must be? Too many arguments are told and left out.
+fn check_shape(keyword: &Keyword, statement: &Statement, findings: &mut Findings) -> bool {
+    let (name, place) = (keyword.name, statement.place());
+    let (least, most) = keyword.arguments;
+    let count = statement.arguments().len();
+    match (keyword.body, &statement.body) {
+        (Body::Block, None) => {
+            findings.push(place, Kind::Invalid, format!("`{name}` has no `{{`"), "It is left out.");
+            return false;
+        }
+        (Body::None, Some(_)) => {
+            findings.push(place, Kind::Invalid, format!("`{name}` takes no block"), "The block is left out.");
+        }
+        (Body::Block, Some(_)) | (Body::None, None) | (Body::Maybe, _) => {}
+    }
+    if count < usize::from(least) {
+        let what = format!("`{name}` lacks its value");
+        findings.push(place, Kind::Invalid, what, "keepalived does not start with such a line.");
+        return false;
+    }
+    if count > usize::from(most) {
+        let extra = statement.argument(usize::from(most)).map_or(place, |word| word.place);
+        let what = format!("more words than `{name}` takes");
+        findings.push(extra, Kind::Changed, what, "keepalived ignores them, and so does this.");
+    }
+    true
+}
