@@ -147,8 +147,8 @@ pub(crate) struct Printed {
 }
 
 impl Document {
-    /// Prints it.
-    pub(crate) fn print(&self) -> Printed {
+    /// Its text.
+    pub(crate) fn to_toml(&self) -> Printed {
         Printed::default()
     }
 }

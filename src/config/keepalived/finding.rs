@@ -10,8 +10,8 @@ use core::fmt;
 
 /// One finding: what the line in keepalived.conf became, and why. Prints as a [`Diagnostic`] does.
 ///
-/// Levels: error = something that changes behaviour is not in the TOML (or probably not as it was meant); warning = it is
-/// there and means something else, or a slip was put right; note = old name, or of no use here.
+/// Levels: error = something that changes behaviour is not in the TOML (or probably not as it was meant);
+/// warning = it is there and means something else, or a slip was put right; note = old name, or of no use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// What sort of finding.

@@ -5,11 +5,11 @@
 //!       → walk (keyword table) → map (what it means here) → document → TOML text → `config::parse`
 //! ```
 //!
-//! `source` reads files through a [`Loader`], so that everything can be tried from memory; `lines`, `expand` and `glob`
-//! are keepalived's language; `tree` gives blocks with their places and comments. `keywords` lists every word of
-//! keepalived with its context and what becomes of it; `walk` compares statements with it, and `map` sees
-//! only what is known there. `map` builds a [`Document`](super::document), which remembers where each of its rows
-//! came from: what `config::parse` says about the text is told of the line in keepalived.conf.
+//! `source` reads files through a [`Loader`], so that everything can be tried from memory; `lines`, `expand`
+//! and `glob` are keepalived's language; `tree` gives blocks with their places and comments. `keywords` lists
+//! every word of keepalived with its context and what becomes of it; `walk` compares statements with it, and `map` sees
+//! only what is known there. `map` builds a [`Document`](super::document), which remembers where each of its
+//! rows came from: what `config::parse` says about the text is told of the line in keepalived.conf.
 
 mod finding;
 mod keywords;
@@ -30,7 +30,7 @@ use tree::Tree;
 /// What the same file may mean differently for.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'o> {
-    /// Which lines `@id` keeps (`keepalived -i`); the host name up to the first dot where the user says nothing.
+    /// Which lines `@id` keeps (`keepalived -i`); the host name up to the first dot where nothing is said.
     pub config_id: &'o str,
 }
 
@@ -50,12 +50,12 @@ pub struct Import {
     pub has_errors: bool,
 }
 
-/// Reads the keepalived.conf that `file` names for messages and for `loader`. Every statement is either in the text
-/// or in a finding.
+/// Reads the keepalived.conf that `file` names for messages and for `loader`. Every statement is either in
+/// the text or in a finding.
 pub fn import(file: &str, loader: &mut dyn Loader, options: Options<'_>) -> Import {
     let mut findings = Findings::new(limits::IMPORT_FINDINGS_MAX);
     let tree: Tree = tree::read(file, loader, options, &mut findings);
     let document = map::document(&tree, &mut findings);
-    let printed = document.print();
+    let printed = document.to_toml();
     findings.finish(&tree, printed)
 }

@@ -10,7 +10,7 @@ pub struct Source {
 }
 
 /// Files, directories and the environment, as they are on this machine or in a test's memory. Paths are as
-/// they are written in the configuration, relative ones already joined to the directory of the including file.
+/// they are written, relative ones already joined to the directory of the including file.
 pub trait Loader {
     /// A file's bytes, or why not.
     fn read(&mut self, path: &str) -> Result<Source, String>;
@@ -22,7 +22,7 @@ pub trait Loader {
     fn random(&mut self) -> u32;
 }
 
-/// Where something stands: which file, which line and column, all from 1 but for the file. Line 0: the file as a whole.
+/// Where something stands. Line 0: the file as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Place {
     /// Index in [`super::tree::Tree::files`], in the order of their first reading.

@@ -14,8 +14,8 @@ pub(crate) struct Known<'t> {
     pub(crate) statement: &'t Statement,
 }
 
-/// Those statements of a block that are mapped, in order. The others are told in `findings`: unknown, ignored or
-/// unsupported words, old names, braces and arguments that are missing or too many.
+/// Those statements of a block that are mapped, in order. The others are told in `findings`: unknown, ignored
+/// or unsupported words, old names, braces and arguments that are missing or too many.
 pub(crate) fn known<'t>(context: Context, block: &'t [Statement], findings: &mut Findings) -> Vec<Known<'t>> {
     block.iter().filter_map(|statement| one(context, statement, findings)).collect()
 }
