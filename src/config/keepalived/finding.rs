@@ -88,6 +88,12 @@ impl Findings {
         }
     }
 
+    /// What was found so far, in order.
+    #[cfg(test)]
+    pub(crate) fn kinds(&self) -> Vec<Kind> {
+        self.list.iter().map(|(_, kind, ..)| *kind).collect()
+    }
+
     /// The whole is no keepalived.conf: `what` says why.
     pub(crate) fn unreadable(&mut self, place: Place, what: impl Into<String>, hint: impl Into<String>) {
         self.is_unreadable = true;
