@@ -1,5 +1,9 @@
 //! A TOML text as a person would have written it: tables in their order, comments above what they explain.
 
+#[cfg(test)]
+mod tests;
+mod text;
+
 use super::keepalived::Place;
 
 /// A value.
@@ -144,13 +148,6 @@ pub(crate) struct Printed {
     pub(crate) text: String,
     /// One for each line.
     pub(crate) places: Vec<Place>,
-}
-
-impl Document {
-    /// Its text.
-    pub(crate) fn to_toml(&self) -> Printed {
-        Printed::default()
-    }
 }
 
 /// A duration as vipd's configuration has it: `500ms`, `6s`, `10m`; the largest unit without a remainder.

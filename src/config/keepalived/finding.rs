@@ -104,8 +104,9 @@ impl Findings {
     pub(crate) fn finish(mut self, tree: &Tree, printed: Printed) -> Import {
         let (_, diagnostics) = parse(&printed.text, "vipd.toml");
         for diagnostic in diagnostics.iter() {
-            let row = usize::try_from(diagnostic.line).unwrap_or(0).saturating_sub(1);
-            let place = printed.places.get(row).copied().unwrap_or_default();
+            // Line 0, the file as a whole, comes from keepalived.conf as a whole.
+            let row = usize::try_from(diagnostic.line).ok().and_then(|line| line.checked_sub(1));
+            let place = row.and_then(|row| printed.places.get(row)).copied().unwrap_or_default();
             match diagnostic.level {
                 Level::Error => self.push(place, Kind::Refused, &*diagnostic.what, &*diagnostic.hint),
                 Level::Warning | Level::Note => {
