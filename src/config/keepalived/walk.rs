@@ -27,12 +27,15 @@ fn one<'t>(context: Context, statement: &'t Statement, findings: &mut Findings) 
         None => meant(context, statement, findings)?,
     };
     let place = statement.place();
-    let name = match keyword.status {
-        Status::Mapped => keyword.name,
+    let keyword = match keyword.status {
         Status::Alias(name) => {
             findings.push(place, Kind::Deprecated, format!("`{written}` is an old name of `{name}`"), "");
-            name
+            keywords::find(context, name)?
         }
+        Status::Mapped | Status::Ignored(_) | Status::Unsupported(_) => keyword,
+    };
+    match keyword.status {
+        Status::Mapped | Status::Alias(_) => {}
         Status::Ignored(why) => {
             findings.push(place, Kind::Ignored, format!("`{written}` is left out"), why);
             return None;
@@ -41,8 +44,8 @@ fn one<'t>(context: Context, statement: &'t Statement, findings: &mut Findings) 
             findings.push(place, Kind::Unsupported, format!("`{written}` has no counterpart"), why);
             return None;
         }
-    };
-    check_shape(keyword, statement, findings).then_some(Known { name, statement })
+    }
+    check_shape(keyword, statement, findings).then_some(Known { name: keyword.name, statement })
 }
 
 /// The keyword that was probably meant, where it is beyond doubt.

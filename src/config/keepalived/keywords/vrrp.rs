@@ -1,6 +1,185 @@
 //! Keywords of VRRP: instances, groups, trackers, static addresses and routes, BFD.
 
-use super::{Context, Keyword};
+use super::{Body, Context, Keyword, Status};
+use Context as C;
+
+const fn ignored(name: &'static str, context: Context, why: &'static str) -> Keyword {
+    Keyword::other(name, context, Status::Ignored(why))
+}
+
+const fn unsupported(name: &'static str, context: Context, why: &'static str) -> Keyword {
+    Keyword::other(name, context, Status::Unsupported(why))
+}
+
+pub(super) const SKIP_CHECK: &str = "vipd takes adverts with another list of addresses anyway.";
+pub(super) const EXTRA_GARP: &str =
+    "vipd announces an address on the interface where it is: `refresh` in `garp` repeats that.";
+pub(super) const OWNER: &str =
+    "vipd's owner of the addresses hears other routers as all do (RFC 9568 §6.4.3).";
+pub(super) const VMAC_ADDR: &str =
+    "vipd has one macvlan for each [[vrrp]]: give addresses of other interfaces a [[vrrp]] of their own.";
+const BFD: &str = "vipd has no BFD: a [[track]] of type \"path\" with a short `interval` watches a far end.";
+const TRACK_GROUP: &str = "vipd puts back what somebody takes away of [static], and no instance looks at it.";
+const ALL_TRACK: &str = "Members of a group always share their trackers.";
+
+const BOTH: Context = C::INSTANCE.or(C::GROUP);
+const TRACKERS: Context = C::SCRIPT.or(C::PROCESS).or(C::FILE);
 
 /// In the order of the reference's manual.
-pub(super) const KEYWORDS: &[Keyword] = &[Keyword::block("global_defs", Context::ROOT, 0, 0)];
+pub(super) const KEYWORDS: &[Keyword] = &[
+    unsupported("track_group", C::ROOT, TRACK_GROUP),
+    Keyword::block("static_ipaddress", C::ROOT, 0, 0),
+    Keyword::block("static_routes", C::ROOT, 0, 0),
+    Keyword::block("static_rules", C::ROOT, 0, 0),
+    Keyword::block("vrrp_sync_group", C::ROOT, 1, 1),
+    Keyword::block("group", C::GROUP, 0, 0),
+    unsupported("group", C::TRACK_GROUP, TRACK_GROUP),
+    Keyword::block("track_interface", BOTH, 0, 0),
+    Keyword::block("track_script", BOTH, 0, 0),
+    Keyword::block("track_file", BOTH, 0, 0),
+    Keyword::block("track_process", BOTH, 0, 0),
+    unsupported("track_bfd", BOTH, BFD),
+    Keyword::line("notify_backup", BOTH, 1, u8::MAX),
+    Keyword::line("notify_master", BOTH, 1, u8::MAX),
+    Keyword::line("notify_fault", BOTH, 1, u8::MAX),
+    Keyword::line("notify_stop", BOTH, 1, u8::MAX),
+    Keyword::line("notify", BOTH, 1, u8::MAX),
+    Keyword::line("smtp_alert", BOTH, 0, 1),
+    ignored("global_tracking", C::GROUP, ALL_TRACK),
+    Keyword::line("sync_group_tracking_weight", C::GROUP, 0, 0),
+    Keyword::line("notify_priority_changes", BOTH, 0, 1),
+    Keyword::block("garp_group", C::ROOT, 0, 0),
+    Keyword::line("garp_interval", C::GARP_GROUP, 1, 1),
+    Keyword::line("gna_interval", C::GARP_GROUP, 1, 1),
+    Keyword::line("interface", C::GARP_GROUP, 1, 1),
+    Keyword::block("interfaces", C::GARP_GROUP, 0, 0),
+    ignored("linkbeat_interfaces", C::ROOT, "vipd is told of every link by the kernel, and polls none."),
+    Keyword::block("interface_up_down_delays", C::ROOT, 0, 0),
+    Keyword::block("vrrp_instance", C::ROOT, 1, 1),
+    Keyword::line("use_vmac", C::INSTANCE, 0, u8::MAX),
+    unsupported("use_vmac_addr", C::INSTANCE, VMAC_ADDR),
+    unsupported(
+        "vmac_xmit_base",
+        C::INSTANCE,
+        "With a virtual MAC vipd sends adverts with it, so that switches learn where it is.",
+    ),
+    unsupported(
+        "use_ipvlan",
+        C::INSTANCE,
+        "`virtual_mac` is a macvlan; without it the interface's own MAC serves.",
+    ),
+    Keyword::block("unicast_peer", C::INSTANCE, 0, 0),
+    ignored("unicast_fault_no_peer", C::INSTANCE, "A list of peers is never empty here."),
+    Keyword::line("check_unicast_src", C::INSTANCE, 0, 1),
+    Keyword::line("old_unicast_checksum", C::INSTANCE, 0, 1),
+    Keyword::line("native_ipv6", C::INSTANCE, 0, 0),
+    Keyword::line("state", C::INSTANCE, 1, 1),
+    Keyword::line("interface", C::INSTANCE, 1, 1),
+    unsupported("vrf", C::INSTANCE, "Name the interface in the VRF, and give routes the `table` of the VRF."),
+    Keyword::line("dont_track_primary", C::INSTANCE, 0, 0),
+    Keyword::line("mcast_src_ip", C::INSTANCE, 1, 1),
+    Keyword::line("unicast_src_ip", C::INSTANCE, 1, 1),
+    Keyword::line("mcast_dst_ip", C::INSTANCE, 1, 1),
+    Keyword::line("track_src_ip", C::INSTANCE, 0, 0),
+    Keyword::line("virtual_router_id", C::INSTANCE, 1, 1),
+    Keyword::line("unicast_ttl", C::INSTANCE, 1, 1),
+    Keyword::line("version", C::INSTANCE, 1, 1),
+    Keyword::line("priority", C::INSTANCE, 1, 1),
+    Keyword::line("advert_int", C::INSTANCE, 1, 1),
+    Keyword::block("virtual_ipaddress", C::INSTANCE, 0, 0),
+    Keyword::block("virtual_ipaddress_excluded", C::INSTANCE, 0, 0),
+    unsupported("no_virtual_ipaddress", C::INSTANCE, "A [[vrrp]] has at least one address."),
+    Keyword::line("promote_secondaries", C::INSTANCE, 0, 0),
+    Keyword::line("v3_checksum_as_v2", C::INSTANCE, 0, 1),
+    Keyword::block("virtual_routes", C::INSTANCE, 0, 0),
+    Keyword::block("virtual_rules", C::INSTANCE, 0, 0),
+    Keyword::line("accept", C::INSTANCE, 0, 0),
+    unsupported(
+        "no_accept",
+        C::INSTANCE,
+        "vipd sets no packet filter: drop with nftables what is not to reach the addresses.",
+    ),
+    ignored("skip_check_adv_addr", C::INSTANCE, SKIP_CHECK),
+    Keyword::line("strict_mode", C::INSTANCE, 0, 1),
+    Keyword::line("preempt", C::INSTANCE, 0, 0),
+    Keyword::line("nopreempt", C::INSTANCE, 0, 0),
+    Keyword::line("preempt_delay", C::INSTANCE, 1, 1),
+    ignored(
+        "debug",
+        C::INSTANCE,
+        "It has no effect in keepalived either; `vipd run --log-level debug` says more.",
+    ),
+    Keyword::line("notify_deleted", C::INSTANCE, 1, u8::MAX),
+    Keyword::line("notify_master_rx_lower_pri", C::INSTANCE, 1, u8::MAX),
+    Keyword::line("lvs_sync_daemon_interface", C::INSTANCE, 1, 1),
+    Keyword::line("garp_master_delay", C::INSTANCE, 1, 1),
+    Keyword::line("garp_master_refresh", C::INSTANCE, 1, 1),
+    Keyword::line("garp_master_repeat", C::INSTANCE, 1, 1),
+    Keyword::line("garp_master_refresh_repeat", C::INSTANCE, 1, 1),
+    Keyword::line("garp_lower_prio_delay", C::INSTANCE, 1, 1),
+    Keyword::line("garp_lower_prio_repeat", C::INSTANCE, 1, 1),
+    Keyword::line("down_timer_adverts", C::INSTANCE, 1, 1),
+    unsupported(
+        "timer_expired_backup",
+        C::INSTANCE,
+        "vipd's addresses have a `lease`: of a vipd that stood still the kernel takes them away.",
+    ),
+    Keyword::other("thread_timer_expired", C::INSTANCE, Status::Alias("timer_expired_backup")),
+    unsupported("garp_extra_if", C::INSTANCE, EXTRA_GARP),
+    Keyword::other("vmac_garp_intvl", C::INSTANCE, Status::Alias("garp_extra_if")),
+    Keyword::line("lower_prio_no_advert", C::INSTANCE, 0, 1),
+    Keyword::line("higher_prio_send_advert", C::INSTANCE, 0, 1),
+    unsupported("owner_ignore_adverts", C::INSTANCE, OWNER),
+    ignored("kernel_rx_buf_size", C::INSTANCE, "vipd sizes its buffers itself."),
+    Keyword::block("authentication", C::INSTANCE, 0, 0),
+    Keyword::line("auth_type", C::AUTHENTICATION, 1, 1),
+    Keyword::line("auth_pass", C::AUTHENTICATION, 1, 1),
+    Keyword::block("auth_hmac", C::INSTANCE, 0, 0),
+    Keyword::line("key", C::AUTH_HMAC, 2, 2),
+    Keyword::line("active_key", C::AUTH_HMAC, 1, 1),
+    Keyword::line("time_window", C::AUTH_HMAC, 1, 1),
+    Keyword::line("anti_replay", C::AUTH_HMAC, 1, 1),
+    Keyword::line("mode", C::AUTH_HMAC, 1, 1),
+    Keyword::block("vrrp_script", C::ROOT, 1, 1),
+    Keyword::line("script", C::SCRIPT, 1, u8::MAX),
+    Keyword::line("interval", C::SCRIPT, 1, 1),
+    Keyword::line("timeout", C::SCRIPT, 1, 1),
+    Keyword::line("weight", TRACKERS, 1, 2),
+    Keyword::line("rise", C::SCRIPT, 1, 1),
+    Keyword::line("fall", C::SCRIPT, 1, 1),
+    Keyword::line("user", C::SCRIPT, 1, 2),
+    ignored(
+        "init_fail",
+        C::SCRIPT,
+        "It has no effect in keepalived either: without a weight the first result is waited for.",
+    ),
+    Keyword::block("vrrp_track_process", C::ROOT, 1, 1),
+    Keyword::line("process", C::PROCESS, 1, u8::MAX),
+    Keyword::line("param_match", C::PROCESS, 1, 1),
+    Keyword::line("quorum", C::PROCESS, 1, 1),
+    Keyword::line("quorum_max", C::PROCESS, 1, 1),
+    Keyword::line("delay", C::PROCESS, 1, 1),
+    Keyword::line("terminate_delay", C::PROCESS, 1, 1),
+    Keyword::line("fork_delay", C::PROCESS, 1, 1),
+    ignored("full_command", C::PROCESS, "A path in `process` is compared with the whole path anyway."),
+    Keyword::block("track_file", C::ROOT, 1, 1),
+    Keyword { body: Body::Block, ..Keyword::other("vrrp_track_file", C::ROOT, Status::Alias("track_file")) },
+    Keyword::line("file", C::FILE, 1, 1),
+    Keyword::line("init_file", C::FILE, 0, 2),
+    unsupported("bfd_instance", C::ROOT, BFD),
+    unsupported("source_ip", C::BFD, BFD),
+    unsupported("neighbor_ip", C::BFD, BFD),
+    Keyword::other("neighbour_ip", C::BFD, Status::Alias("neighbor_ip")),
+    unsupported("min_rx", C::BFD, BFD),
+    unsupported("min_tx", C::BFD, BFD),
+    unsupported("idle_tx", C::BFD, BFD),
+    unsupported("multiplier", C::BFD, BFD),
+    unsupported("passive", C::BFD, BFD),
+    unsupported("ttl", C::BFD, BFD),
+    Keyword::other("hoplimit", C::BFD, Status::Alias("ttl")),
+    unsupported("max_hops", C::BFD, BFD),
+    unsupported("multihop", C::BFD, BFD),
+    unsupported("weight", C::BFD, BFD),
+    unsupported("vrrp", C::BFD, BFD),
+    unsupported("checker", C::BFD, BFD),
+];

@@ -1,6 +1,8 @@
 //! What statements mean here.
 
 mod args;
+mod command;
+mod names;
 
 use super::finding::Findings;
 use super::keywords::Context;
