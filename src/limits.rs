@@ -140,6 +140,8 @@ pub const SYNTAX_ERRORS_MAX: usize = 20;
 pub const SYNTAX_BYTES_MAX: usize = 2 << 20;
 /// Size of a configuration file. Larger: refused.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;
+/// Blocks within blocks in a keepalived.conf, which needs five. Deeper ones: left out, and said.
+pub const IMPORT_DEPTH_MAX: usize = 16;
 /// Findings of one import. More: counted in a last line.
 pub const IMPORT_FINDINGS_MAX: usize = 10_000;
 /// Diagnostics printed for one file. More: counted in a last line.

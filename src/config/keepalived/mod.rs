@@ -14,6 +14,7 @@
 
 mod finding;
 mod keywords;
+mod lines;
 mod map;
 mod source;
 mod tree;
