@@ -26,7 +26,8 @@ pub(crate) enum Piece {
     Close(Place),
 }
 
-/// The lines of a file. Bytes that are no UTF-8 become U+FFFD; a line with a NUL byte is left out, as keepalived does.
+/// The lines of a file. Bytes that are no UTF-8 become U+FFFD; a line with a NUL byte is left out, as keepalived
+/// does.
 pub(crate) fn lines(bytes: &[u8], file: u16, findings: &mut Findings) -> Vec<Line> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut lines = Vec::new();
@@ -94,7 +95,8 @@ fn harmless(comment: &str) -> String {
     comment.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Cuts a line at braces outside quotes. `${NAME}` is none. `is_exact`: columns in `code` are those of the file.
+/// Cuts a line at braces outside quotes. `${NAME}` is none. `is_exact`: columns in `code` are those of the
+/// file.
 pub(crate) fn pieces(code: &str, place: Place, is_exact: bool) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut from = 0;
