@@ -313,7 +313,7 @@ fn workers_are_started_one_after_the_other() {
         bench.start(checker, address, &http(), 3000, true);
     }
     bench.run_for(300);
-    assert_eq!(bench.workers().len(), 1, "law 1: each start keeps the loop for milliseconds");
+    assert_eq!(bench.workers().len(), 1, "law 1: each fork keeps the loop");
     bench.until_ended(WORKERS_MAX);
     (0..WORKERS_MAX as u32).for_each(|checker| bench.assert_passed(checker));
     std::fs::remove_file(path).unwrap();

@@ -58,7 +58,7 @@ fn steady_probing_allocates_nothing() {
     let address = server();
     let page = HttpCheck::new(HttpPage::new("/health"));
     let kinds = [CheckKind::Http(Box::new(page)), CheckKind::Tcp];
-    let mut prober = Prober::with_program(env!("CARGO_BIN_EXE_vipd").into(), "worker");
+    let mut prober = Prober::with_program(env!("CARGO_BIN_EXE_vipd"), "worker");
     let mut set = PollSet::new();
     let begin = std::time::Instant::now();
     let now = || Instant::from_micros(begin.elapsed().as_micros() as i64);

@@ -304,7 +304,7 @@ fn what_a_lookup_should_not_say_is_an_error() {
         std::fs::remove_file(path).unwrap();
     }
     let mut bench = Bench::with_program("/nonexistent/vipd", 500);
-    assert_eq!(bench.look_up("h", false), Err("its lookup ended unexpectedly".to_owned()));
+    assert_eq!(bench.look_up("h", false), Err("cannot look it up: No such file or directory".to_owned()));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The workers as the loop sees them: started on demand, given one conversation at a time, killed when
 //! they do not come back and when there is nothing to do.
 
+use super::child::{Child, Program};
 use super::poll::{Interest, PollSet};
+use super::runner::spawn;
 use super::{file, pair};
 use crate::limits::{PEM_MAX, WORKERS_MAX};
 use crate::model::{Reason, cut};
@@ -10,9 +12,7 @@ use crate::wire::job::{self, FILES_MAX, HttpTask, Job, REPORT_LEN, Report, Repor
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 
 /// A worker that has not said hello this long after its start is killed.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,13 +27,6 @@ const HEAD_START: Duration = Duration::from_millis(20);
 /// No new worker this long after one died, or could not be started; doubled each time, up to `BACKOFF_MAX`.
 const BACKOFF: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
-
-/// Which program is started as a worker, and with which argument.
-#[derive(Debug, Clone)]
-pub(super) struct Program {
-    pub(super) path: PathBuf,
-    pub(super) argument: String,
-}
 
 /// All workers. `W` says whose conversation one is.
 pub(super) struct Crew<W> {
@@ -196,7 +189,7 @@ impl<W: Copy + PartialEq> Crew<W> {
         if self.start_at <= now {
             self.start_at = Instant::ZERO;
         }
-        self.leaving.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        self.leaving.retain_mut(|child| child.exit().is_none());
     }
 
     /// Kills all workers. Whoever is not reaped now is left to init.
@@ -204,7 +197,7 @@ impl<W: Copy + PartialEq> Crew<W> {
         for index in 0..WORKERS_MAX {
             self.kill(index);
         }
-        self.leaving.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        self.leaving.retain_mut(|child| child.exit().is_none());
     }
 
     /// At most a hello and a report in one turn; more waits for the next one.
@@ -212,11 +205,12 @@ impl<W: Copy + PartialEq> Crew<W> {
         for _ in 0..2 {
             let Some(worker) = self.workers.get_mut(index).and_then(Option::as_mut) else { return };
             let mut buffer = [0; REPORT_LEN];
-            let report = match pair::receive(worker.pair.as_fd(), &mut buffer, libc::MSG_DONTWAIT) {
-                Ok((len, _)) => buffer.get(..len).and_then(|bytes| Report::parse(bytes).ok()),
+            let message = match pair::receive(worker.pair.as_fd(), &mut buffer, libc::MSG_DONTWAIT) {
+                Ok((len, _)) => buffer.get(..len).unwrap_or(&[]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => None,
+                Err(_) => &[],
             };
+            let report = Report::parse(message).ok();
             let idle = State::Idle { retire_at: now + IDLE_TIMEOUT };
             match (report, &worker.state) {
                 (Some(report), State::Starting { .. }) if report.verdict == Verdict::Hello => {
@@ -239,7 +233,7 @@ impl<W: Copy + PartialEq> Crew<W> {
                     self.died(now, index);
                     sink(whose, None);
                 }
-                (_, State::Starting { .. }) => self.fail_to_start(now, index),
+                (_, State::Starting { .. }) => self.fail_to_start(now, index, message),
                 (_, State::Idle { .. } | State::Late { .. }) => self.died(now, index),
             }
         }
@@ -250,15 +244,15 @@ impl<W: Copy + PartialEq> Crew<W> {
         match worker.state {
             // Killed, not asked: it has talked to strangers, and may not listen any more.
             State::Idle { retire_at } if retire_at <= now => self.kill(index),
-            State::Starting { kill_at } if kill_at <= now => self.fail_to_start(now, index),
+            State::Starting { kill_at } if kill_at <= now => self.fail_to_start(now, index, &[]),
             State::Late { kill_at, .. } if kill_at <= now => self.kill(index),
             State::Starting { .. } | State::Idle { .. } | State::Talking { .. } | State::Late { .. } => {}
         }
     }
 
     fn kill(&mut self, index: usize) {
-        if let Some(mut worker) = self.workers.get_mut(index).and_then(Option::take) {
-            let _ = worker.child.kill();
+        if let Some(worker) = self.workers.get_mut(index).and_then(Option::take) {
+            worker.child.kill();
             self.leaving.push(worker.child);
         }
     }
@@ -274,8 +268,12 @@ impl<W: Copy + PartialEq> Crew<W> {
         self.back_off(now);
     }
 
-    fn fail_to_start(&mut self, now: Instant, index: usize) {
-        self.trouble = Some(cut(format_args!("no worker: it ended before it was ready")));
+    /// `message`: the last that it said.
+    fn fail_to_start(&mut self, now: Instant, index: usize, message: &[u8]) {
+        self.trouble = Some(match spawn::failure(message) {
+            Some((_, errno)) => cut(format_args!("no worker: {}", errno.desc())),
+            None => cut(format_args!("no worker: it ended before it was ready")),
+        });
         self.died(now, index);
     }
 
@@ -299,42 +297,31 @@ impl<W: Copy + PartialEq> Crew<W> {
         self.workers.iter().position(|worker| worker.as_ref().is_some_and(is_idle))
     }
 
-    /// One at a time: each start keeps the loop until the program runs (law 1).
+    /// One at a time: each fork takes its time (law 1).
     fn start(&mut self, now: Instant) {
         let is_starting = |worker: &Worker<W>| matches!(worker.state, State::Starting { .. });
         if now < self.start_at || self.workers.iter().flatten().any(is_starting) {
             return;
         }
         let Some(place) = self.workers.iter_mut().find(|place| place.is_none()) else { return };
-        match spawn(&self.program) {
+        match start(&self.program) {
             Ok((child, pair)) => {
                 let state = State::Starting { kill_at: now + START_TIMEOUT };
                 *place = Some(Worker { child, pair, state, slot: None });
             }
             Err(error) => {
-                log::warn!("cannot start a worker: {error}");
-                self.trouble = Some(cut(format_args!("no worker: {error}")));
+                log::warn!("cannot start a worker: {}", error.desc());
+                self.trouble = Some(cut(format_args!("no worker: {}", error.desc())));
                 self.back_off(now);
             }
         }
     }
 }
 
-/// Starts a worker: only its end of the pair, no environment, its own process group (a ^C at the terminal
-/// is the daemon's affair).
-fn spawn(program: &Program) -> io::Result<(Child, OwnedFd)> {
+/// Starts a worker, which has its end of the pair and nothing else.
+fn start(program: &Program) -> nix::Result<(Child, OwnedFd)> {
     let (ours, theirs) = pair::pair()?;
-    let child = Command::new(&program.path)
-        .arg0("vipd")
-        .arg(&program.argument)
-        .env_clear()
-        .current_dir("/")
-        .process_group(0)
-        .stdin(Stdio::from(theirs))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    Ok((child, ours))
+    Ok((program.start(Some(theirs.as_fd()))?, ours))
 }
 
 /// Opens the files that a job names; its worker, which may not, reads them.
@@ -376,4 +363,19 @@ fn tell(told: &mut Option<ReportText>, lacking: ReportText) {
         false => log::warn!("workers are not fully confined, for lack of: {lacking}"),
     }
     *told = Some(lacking);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::child::tests::assert_does_not_wait_for_storage;
+
+    #[test]
+    fn law1_a_worker_is_started_without_waiting_for_its_storage() {
+        assert_does_not_wait_for_storage("worker", |path| {
+            let mut crew = Crew::<u32>::new(Program::new(path, ["vipd"].into_iter()));
+            crew.start(Instant::ZERO);
+            assert!(crew.workers.iter().any(Option::is_some), "{:?}", crew.trouble());
+        });
+    }
 }

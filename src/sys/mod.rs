@@ -1,6 +1,7 @@
 //! The only room with descriptors, clocks, processes and `unsafe`.
 
 mod ask;
+mod child;
 pub mod client;
 pub mod clock;
 pub mod control;

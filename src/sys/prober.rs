@@ -20,7 +20,8 @@ mod slot;
 mod steps;
 
 use super::ask;
-use super::crew::{Crew, NotTaken, Program};
+use super::child::Program;
+use super::crew::{Crew, NotTaken};
 use super::dial::Target;
 use super::epoll::{self, Epoll, Ready};
 use super::heap::Heap;
@@ -36,7 +37,6 @@ use jobs::Writer;
 use slot::{Class, Key, Owner, Slot, State, Task};
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 use steps::Steps;
 
 /// All probes and mails on their way. What is needed for one is kept for the next: once as many have been
@@ -81,13 +81,13 @@ impl Prober {
     /// Workers are this same program, started as `vipd worker`. None is started before it is needed.
     pub fn new() -> Self {
         // The running binary, also where its file has been replaced by an upgrade.
-        Self::with_program("/proc/self/exe".into(), worker::ARGUMENT)
+        Self::with_program("/proc/self/exe", worker::ARGUMENT)
     }
 
     /// As `new`, with another program for the workers, for tests.
-    pub fn with_program(path: PathBuf, argument: &str) -> Self {
+    pub fn with_program(path: &str, argument: &str) -> Self {
         Prober {
-            crew: Crew::new(Program { path, argument: argument.into() }),
+            crew: Crew::new(Program::new(path, ["vipd", argument].into_iter())),
             epoll: None,
             poll: None,
             slots: Vec::new(),

@@ -2,10 +2,10 @@
 //! server nor what it says can touch the loop. A few run at one time, the rest waits; one that is not back
 //! in time is killed.
 
+use super::child::{Child, Program};
 use super::lookup;
 use super::poll::{Interest, PollSet};
-use super::programs::Account;
-use super::runner::spawn::{self, Plan, Words};
+use super::runner::spawn;
 use crate::engine::{Event, NameId, NameSpec};
 use crate::limits::{LOOKUPS_MAX, LOOKUPS_WAITING_MAX};
 use crate::model::{Reason, cut};
@@ -13,14 +13,8 @@ use crate::probe::span;
 use crate::time::{Duration, Instant};
 use crate::wire::lookup::{ANSWER_LEN, BadAnswer, QUESTION_MAX, emit_question, parse_answer};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::signal::{Signal, killpg};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
-use nix::sys::stat::Mode;
-use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{Pid, getgid, getuid};
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::CString;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -29,8 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// All lookups.
 pub struct Resolver {
-    program: CString,
-    words: Words,
+    program: Program,
     timeout: Duration,
     /// By name and family (IPv6?): who wants to know. One lookup is for all of them.
     wanted: BTreeMap<(String, bool), Vec<NameId>>,
@@ -38,14 +31,14 @@ pub struct Resolver {
     queue: VecDeque<(String, bool)>,
     running: Vec<Running>,
     /// Killed, or done; not reaped yet.
-    leaving: Vec<Pid>,
+    leaving: Vec<Child>,
     /// Known without a lookup, told in the next `process`.
     refused: VecDeque<(NameId, Reason)>,
 }
 
 struct Running {
     name: (String, bool),
-    pid: Pid,
+    child: Child,
     pair: OwnedFd,
     kill_at: Instant,
     slot: Option<usize>,
@@ -60,11 +53,8 @@ impl Resolver {
 
     /// As `new`, with another program and another timeout, for tests.
     pub fn with_program(path: &str, argument: &str, timeout: Duration) -> Self {
-        let mut words = Words::default();
-        let _ = words.fill(["vipd", argument].into_iter());
         Resolver {
-            program: CString::new(path).unwrap_or_default(),
-            words,
+            program: Program::new(path, ["vipd", argument].into_iter()),
             timeout,
             wanted: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -125,20 +115,14 @@ impl Resolver {
         {
             self.begin(now, name, sink);
         }
-        self.leaving.retain(|pid| {
-            let is_over = spawn::exit(*pid).is_some();
-            if is_over {
-                let _ = waitpid(*pid, Some(WaitPidFlag::WNOHANG));
-            }
-            !is_over
-        });
+        self.leaving.retain_mut(|child| child.exit().is_none());
     }
 
     /// Ends all lookups. Whoever is not reaped now is left to init.
     pub fn shutdown(&mut self) {
-        for running in self.running.drain(..) {
-            kill(running.pid);
-            let _ = waitpid(running.pid, Some(WaitPidFlag::WNOHANG));
+        for mut running in self.running.drain(..) {
+            running.child.kill();
+            running.child.exit();
         }
         self.queue.clear();
         self.wanted.clear();
@@ -147,34 +131,20 @@ impl Resolver {
 
     fn begin(&mut self, now: Instant, name: (String, bool), sink: &mut dyn FnMut(Event<'static>)) {
         match self.spawn(&name) {
-            Ok((pid, pair)) => {
-                self.running.push(Running { name, pid, pair, kill_at: now + self.timeout, slot: None });
+            Ok((child, pair)) => {
+                self.running.push(Running { name, child, pair, kill_at: now + self.timeout, slot: None });
             }
-            Err(errno) => {
-                let why = cut(format_args!("cannot look it up: {}", errno.desc()));
-                self.tell(&name, &Err(why), sink);
-            }
+            Err(errno) => self.tell(&name, &Err(not_begun(errno)), sink),
         }
     }
 
-    fn spawn(&mut self, (host, ipv6): &(String, bool)) -> nix::Result<(Pid, OwnedFd)> {
+    fn spawn(&mut self, (host, ipv6): &(String, bool)) -> nix::Result<(Child, OwnedFd)> {
         let mut question = [0; QUESTION_MAX];
         let len = emit_question(host, *ipv6, &mut question).ok_or(Errno::ENAMETOOLONG)?;
         let (ours, theirs) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
         send(ours.as_raw_fd(), question.get(..len).unwrap_or(&[]), MsgFlags::MSG_DONTWAIT)?;
-        let null = open(c"/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
-        let account = Account { uid: getuid(), gid: getgid(), home: c"HOME=/".to_owned() };
-        let plan = Plan {
-            program: Some(&self.program),
-            words: &self.words,
-            account: &account,
-            input: theirs.as_fd(),
-            output: null.as_fd(),
-            // Its end of the pair tells that it could not begin.
-            failures: null.as_fd(),
-        };
-        Ok((spawn::spawn(&plan)?, ours))
+        Ok((self.program.start(Some(theirs.as_fd()))?, ours))
     }
 
     fn end(
@@ -185,8 +155,8 @@ impl Resolver {
     ) {
         let running = self.running.swap_remove(index);
         // Also one that has answered: it has talked to strangers, and need not end by itself.
-        kill(running.pid);
-        self.leaving.push(running.pid);
+        running.child.kill();
+        self.leaving.push(running.child);
         self.tell(&running.name, result, sink);
     }
 
@@ -216,8 +186,11 @@ impl Running {
             Err(Errno::EAGAIN | Errno::EINTR) => return None,
             Err(errno) => return Some(Err(cut(format_args!("its lookup is lost: {}", errno.desc())))),
         };
-        let answer = parse_answer(buffer.get(..len).unwrap_or(&[]), self.name.1);
-        Some(match answer {
+        let answer = buffer.get(..len).unwrap_or(&[]);
+        if let Some((_, errno)) = spawn::failure(answer) {
+            return Some(Err(not_begun(errno)));
+        }
+        Some(match parse_answer(answer, self.name.1) {
             Ok(Ok(addresses)) => Ok(addresses.iter().copied().collect()),
             Ok(Err(why)) => Err(why),
             Err(BadAnswer::Address(address)) => Err(cut(format_args!("{address} is no address of a server"))),
@@ -238,9 +211,6 @@ impl Drop for Resolver {
     }
 }
 
-/// A child of ours that is not reaped yet, and its group.
-fn kill(pid: Pid) {
-    if spawn::exit(pid) != Some(spawn::Exit::Lost) {
-        let _ = killpg(pid, Signal::SIGKILL);
-    }
+fn not_begun(errno: Errno) -> Reason {
+    cut(format_args!("cannot look it up: {}", errno.desc()))
 }

@@ -454,10 +454,9 @@ fn read_failures(from: &OwnedFd, runs: &mut [Run]) {
     // One for each program at most; the pipe holds no more.
     for _ in 0..limits::RUNS_MAX * 2 {
         let Ok(8) = read(from, &mut message) else { return };
-        let [a, b, c, d, e, f, g, h] = message;
-        let pid = Pid::from_raw(i32::from_ne_bytes([a, b, c, d]));
+        let Some((pid, errno)) = spawn::failure(&message) else { return };
         if let Some(run) = runs.iter_mut().find(|run| run.pid == pid) {
-            run.failure = Some(i32::from_ne_bytes([e, f, g, h]));
+            run.failure = Some(errno as i32);
         }
     }
 }

@@ -38,7 +38,7 @@ impl Bench {
     pub(crate) fn with_program(path: &str) -> Self {
         let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         Bench {
-            prober: Prober::with_program(path.into(), "worker"),
+            prober: Prober::with_program(path, "worker"),
             set: PollSet::new(),
             start: Instant::now(),
             jumped: vt::Duration::from_secs(1000),

@@ -6,10 +6,10 @@
 
 use crate::limits;
 use crate::model::{PersistenceEngine, Scheduler};
+use crate::sys::child::{Child, Program};
 use crate::time::{Duration, Instant};
 use crate::wire::ipvs::Service;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 
 /// Modules on slow flash take their time. After this the child is killed.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -201,46 +201,36 @@ impl Modules {
             return;
         }
         // -a: all names are modules, and one that is not there does not keep the others out.
-        let child = Command::new(loader)
-            .args(["-q", "-a", "ip_vs"])
-            .args(self.needs.iter().map(Need::module))
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        match child {
+        let modules: Vec<String> = self.needs.iter().map(Need::module).collect();
+        let words = [loader, "-q", "-a", "ip_vs"].into_iter().chain(modules.iter().map(String::as_str));
+        match Program::new(loader, words).start(None) {
             Ok(child) => {
                 let (kill_at, look_at) = (now + LOAD_TIMEOUT, now + LOOK_INTERVAL);
                 self.running = Some(Running { child, kill_at, look_at, is_awaited });
             }
-            Err(error) => log::debug!("{loader}: {error}"),
+            Err(errno) => log::debug!("{loader}: {}", errno.desc()),
         }
     }
 
     /// Looks whether the loader has ended. Never waits.
     pub(super) fn check(&mut self, now: Instant) {
-        self.killed.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        self.killed.retain_mut(|child| child.exit().is_none());
         let Some(running) = &mut self.running else { return };
-        match running.child.try_wait() {
-            Ok(None) if now < running.kill_at => {
+        match running.child.exit() {
+            None if now < running.kill_at => {
                 running.look_at = now + LOOK_INTERVAL;
                 return;
             }
-            Ok(None) => {
+            None => {
                 log::warn!("the module loader does not end: killed");
-                let _ = running.child.kill();
+                running.child.kill();
             }
-            Ok(Some(status)) => log::debug!("the module loader ended: {status}"),
-            // Somebody else has waited for it.
-            Err(error) => log::debug!("the module loader: {error}"),
+            Some(exit) => log::debug!("the module loader ended: {exit:?}"),
         }
         let ended = self.running.take().map(|running| running.child);
-        self.killed.extend(ended.into_iter().filter_map(|mut child| match child.try_wait() {
-            Ok(None) => Some(child),
-            Ok(Some(_)) | Err(_) => None,
+        self.killed.extend(ended.into_iter().filter_map(|mut child| match child.exit() {
+            None => Some(child),
+            Some(_) => None,
         }));
     }
 
@@ -252,29 +242,11 @@ impl Modules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
-    use std::os::unix::fs::PermissionsExt;
+    use crate::sys::child::tests::{Script, assert_does_not_wait_for_storage};
 
-    /// A loader of our own that runs `script`.
-    fn loader(name: &str, script: &str) -> String {
-        let path = std::env::temp_dir().join(format!("vipd-loader-{name}-{}", std::process::id()));
-        let mut file = std::fs::File::create(&path).unwrap();
-        write!(file, "#!/bin/sh\n{script}\n").unwrap();
-        file.set_permissions(std::fs::Permissions::from_mode(0o700)).unwrap();
-        path.to_str().unwrap().to_string()
-    }
-
-    /// Starts it. While another test forks, the fresh file may still be open for writing in its child: try
-    /// again.
     fn start(modules: &mut Modules, path: &str) {
-        for _ in 0..100 {
-            modules.start_by(path, Instant::ZERO, true);
-            if modules.is_loading() {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        panic!("{path} could not be started");
+        modules.start_by(path, Instant::ZERO, true);
+        assert!(modules.is_loading(), "{path} could not be started");
     }
 
     fn wait_for_end(modules: &mut Modules, now: Instant) {
@@ -291,7 +263,7 @@ mod tests {
     #[test]
     fn all_modules_go_to_one_loader_without_a_shell() {
         let seen = std::env::temp_dir().join(format!("vipd-loader-seen-{}", std::process::id()));
-        let path = loader("args", &format!("echo \"$@\" > {}", seen.display()));
+        let loader = Script::new("loader-args", &format!("echo \"$@\" > {}", seen.display()));
         let mut modules = Modules::default();
         modules.set_needs([
             ("wlc", None),
@@ -300,11 +272,10 @@ mod tests {
             ("a-name-that-is-too-long", None),
         ]);
         assert!(modules.has_new());
-        start(&mut modules, &path);
+        start(&mut modules, loader.path());
         assert_eq!(modules.next_deadline(), Some(Instant::ZERO + LOOK_INTERVAL));
         wait_for_end(&mut modules, Instant::ZERO);
         let seen_text = std::fs::read_to_string(&seen).unwrap();
-        std::fs::remove_file(path).unwrap();
         std::fs::remove_file(seen).unwrap();
         assert_eq!(seen_text, "-q -a ip_vs ip_vs_wlc ip_vs_rr ip_vs_pe_sip\n");
         assert_eq!(modules.next_deadline(), None, "nothing wakes the loop when nothing runs");
@@ -312,23 +283,27 @@ mod tests {
 
     #[test]
     fn loader_that_hangs_is_killed_at_its_deadline() {
-        let path = loader("hang", "exec sleep 60");
+        let loader = Script::new("loader-hang", "exec sleep 60");
         let mut modules = Modules::default();
-        start(&mut modules, &path);
+        start(&mut modules, loader.path());
         let late = Instant::ZERO + LOAD_TIMEOUT;
         modules.check(late - Duration::from_millis(1));
         assert!(modules.is_loading(), "killed too early");
         modules.check(late);
         assert!(!modules.is_loading(), "the loop must go on without it");
         wait_for_end(&mut modules, late);
-        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn law1_a_loader_is_started_without_waiting_for_its_storage() {
+        assert_does_not_wait_for_storage("loader", |path| start(&mut Modules::default(), path));
     }
 
     #[test]
     fn missing_loader_is_no_obstacle() {
         let mut modules = Modules::default();
         modules.start_by("/nowhere/modprobe", Instant::ZERO, true);
-        assert!(!modules.is_loading());
+        wait_for_end(&mut modules, Instant::ZERO);
         modules.start_by("", Instant::ZERO, true);
         assert!(!modules.is_loading(), "an empty name forbids loading");
     }
@@ -416,17 +391,10 @@ mod tests {
     #[test]
     fn law1_what_is_missing_is_loaded_behind_the_back_of_all_others() {
         let (_loaded, mut modules) = Loaded::new("behind", &["ip_vs/initstate"]);
-        let path = loader("behind", "exec sleep 60");
-        std::fs::write(&modules.loader_name, &path).unwrap();
-        for second in 0..100 {
-            let now = Instant::from_secs(second * 30);
-            assert!(!modules.can_be_had(now, &needs("mh", "")));
-            assert_eq!(modules.again_at, Some(now + AGAIN_INTERVAL), "not at each retry");
-            if modules.running.is_some() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
+        let loader = Script::new("loader-behind", "exec sleep 60");
+        std::fs::write(&modules.loader_name, loader.path()).unwrap();
+        assert!(!modules.can_be_had(Instant::ZERO, &needs("mh", "")));
+        assert_eq!(modules.again_at, Some(Instant::ZERO + AGAIN_INTERVAL), "not at each retry");
         assert!(modules.next_deadline().is_some() && !modules.is_loading(), "nobody waits for it");
         modules.load(Instant::ZERO);
         assert!(modules.is_loading(), "unless what comes next needs it");
@@ -434,6 +402,5 @@ mod tests {
         modules.check(late);
         assert!(!modules.is_loading());
         wait_for_end(&mut modules, late);
-        std::fs::remove_file(path).unwrap();
     }
 }

@@ -18,7 +18,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// Where programs are looked for by a program.
 const PATH: &CStr = c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Exit code of a child that could not become its program, as a shell has it.
-pub(super) const NOT_FOUND: i32 = 127;
+pub(in crate::sys) const NOT_FOUND: i32 = 127;
 /// Descriptors of a program: the daemon's own limit is far higher, and some programs close all below it.
 const DESCRIPTORS: rlim_t = 1024;
 /// The highest signal number that need be put back to its default.
@@ -173,6 +173,13 @@ pub(in crate::sys) fn exit(pid: Pid) -> Option<Exit> {
         Err(Errno::EINTR) => None,
         Err(_) => Some(Exit::Lost),
     }
+}
+
+/// Which child could not become its program, and why, where `message` says so.
+pub(in crate::sys) fn failure(message: &[u8]) -> Option<(Pid, Errno)> {
+    let [a, b, c, d, e, f, g, h] = *<&[u8; 8]>::try_from(message).ok()?;
+    let errno = Errno::from_raw(i32::from_ne_bytes([e, f, g, h]));
+    Some((Pid::from_raw(i32::from_ne_bytes([a, b, c, d])), errno))
 }
 
 fn tell(plan: &Plan<'_>, errno: Errno) {
