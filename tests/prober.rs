@@ -337,6 +337,24 @@ fn a_worker_that_dies_at_once_is_started_ever_more_rarely() {
     assert!((1..=3).contains(&starts), "{starts} starts in half a second");
 }
 
+/// Law 5: the checker would wait for its outcome for ever.
+#[test]
+fn a_probe_that_cannot_be_described_is_no_verdict() {
+    let mut bench = Bench::new();
+    bench.start(0, server(half), &http(), 5000, true);
+    bench.run_for(100);
+    bench.refuse(0);
+    bench.refuse(1);
+    bench.until_ended(2);
+    let why = Outcome::NotRun("nothing to probe".try_into().unwrap());
+    assert!((0..2).all(|checker| bench.outcome(checker) == why), "{:?}", bench.outcome(0));
+    bench.refuse(1);
+    bench.stop(1);
+    bench.start(1, server(good), &http(), 2000, true);
+    bench.until_ended(3);
+    bench.assert_passed(1);
+}
+
 #[test]
 fn a_stopped_probe_says_nothing() {
     let mut bench = Bench::new();

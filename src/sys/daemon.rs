@@ -369,8 +369,9 @@ impl Daemon {
                     continue;
                 }
                 Action::StartProbe(id) => {
-                    if let Some(spec) = self.engine.probe_spec(id) {
-                        self.prober.start(now, id, &spec, self.engine.router_name());
+                    match self.engine.probe_spec(id) {
+                        Some(spec) => self.prober.start(now, id, &spec, self.engine.router_name()),
+                        None => self.prober.refuse(now, id),
                     }
                     continue;
                 }

@@ -36,6 +36,7 @@ use checkers::Checkers;
 use jobs::Writer;
 use slot::{Class, Key, Owner, Slot, State, Task};
 use std::collections::VecDeque;
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use steps::Steps;
 
@@ -131,6 +132,22 @@ impl Prober {
         let task = self.task(spec, router_name);
         self.steps.note(now, Owner::Probe(id), format_args!("to {}{}", spec.address, Way(spec)));
         let key = self.take_slot(now, Owner::Probe(id), target, spec.timeout, class, task);
+        if let Some(checker) = self.checkers.get_mut(id) {
+            checker.key = Some(key);
+        }
+    }
+
+    /// As `start`, for a probe of which nobody can say what it is: its checker is told that it was not made,
+    /// instead of waiting for it for ever.
+    pub fn refuse(&mut self, now: Instant, id: ProbeId) {
+        let given = self.given;
+        let Some(checker) = self.checkers.make(id, given) else { return };
+        if let Some(key) = checker.key {
+            self.abandon(now, key);
+        }
+        let (target, timeout) = (Target::new((Ipv4Addr::UNSPECIFIED, 0).into()), Duration::ZERO);
+        let not_run = Outcome::NotRun(cut(format_args!("nothing to probe")));
+        let key = self.take_slot(now, Owner::Probe(id), target, timeout, Class::Sick, Err(not_run));
         if let Some(checker) = self.checkers.get_mut(id) {
             checker.key = Some(key);
         }

@@ -90,6 +90,14 @@ impl Bench {
         self.prober.start(self.now(), id, spec, "gw a");
     }
 
+    /// Starts a probe of which nobody can say what it is.
+    pub(crate) fn refuse(&mut self, checker: u32) {
+        self.serial += 1;
+        self.ids.retain(|(other, _)| *other != checker);
+        self.ids.push((checker, self.serial));
+        self.prober.refuse(self.now(), ProbeId { checker, serial: self.serial });
+    }
+
     pub(crate) fn stop(&mut self, checker: u32) {
         let (_, serial) = *self.ids.iter().find(|(other, _)| *other == checker).unwrap();
         self.prober.stop(self.now(), ProbeId { checker, serial });

@@ -49,6 +49,9 @@ struct Name {
     ipv6: bool,
     address: Option<IpAddr>,
     state: State,
+    /// The last question, while it has no answer: also once it was given up, because behind many dead names
+    /// an answer may take its time, and is still the best that is known.
+    open: Option<u32>,
     /// It was looked up, with whatever success.
     is_answered: bool,
     /// Failures in a row.
@@ -168,6 +171,7 @@ impl Names {
             ipv6,
             address: None,
             state: State::Waiting { ask_at: now + wait },
+            open: None,
             is_answered: false,
             failures: 0,
             reason: Reason::new(),
@@ -198,7 +202,8 @@ impl Names {
         self.due.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Asks what is due. Returns one question of which nothing was heard; call again until there is none.
+    /// Asks what is due. Returns one question of which nothing was heard, for `give_up`; call again until
+    /// there is none.
     pub(super) fn tick(&mut self, now: Instant, actions: &mut crate::engine::Actions) -> Option<NameId> {
         while let Some(&Reverse((at, number))) = self.due.peek() {
             let state = self.get(number).map(|name| name.state).filter(|state| state.due_at() == at);
@@ -214,6 +219,9 @@ impl Names {
                     let id = NameId { number, serial: self.serial };
                     let state = State::Asking { serial: self.serial, lost_at: now + ANSWER_TIMEOUT };
                     self.set(number, state);
+                    if let Some(name) = self.get_mut(number) {
+                        name.open = Some(id.serial);
+                    }
                     actions.push(Action::Resolve(id));
                 }
             }
@@ -246,8 +254,17 @@ impl Names {
         id: NameId,
         result: Result<Vec<IpAddr>, Reason>,
     ) -> Option<Answer> {
+        self.get_mut(id.number)?.open.take_if(|open| *open == id.serial)?;
+        self.conclude(now, id.number, result)
+    }
+
+    /// Nothing was heard of a question: a failure, unless its answer comes before it is asked again.
+    pub(super) fn give_up(&mut self, now: Instant, id: NameId) -> Option<Answer> {
         self.spec(id)?;
-        let number = id.number;
+        self.conclude(now, id.number, Err(cut(format_args!("no answer"))))
+    }
+
+    fn conclude(&mut self, now: Instant, number: u32, result: Result<Vec<IpAddr>, Reason>) -> Option<Answer> {
         let name = self.get_mut(number)?;
         let is_first = !core::mem::replace(&mut name.is_answered, true);
         let result = result.and_then(|addresses| match addresses.first() {
@@ -408,9 +425,31 @@ mod tests {
         let mut actions = Actions::new();
         bed.now += ANSWER_TIMEOUT;
         assert_eq!(bed.names.tick(bed.now, &mut actions), Some(id), "lost");
-        assert_eq!(bed.answer(id, &[]), Found::Failed(true), "which counts as a failure");
+        let given_up = bed.names.give_up(bed.now, id).unwrap();
+        assert_eq!(given_up.found, Found::Failed(true), "which counts as a failure");
+        assert_eq!(bed.names.give_up(bed.now, id), None, "once");
         assert_eq!(bed.names.tick(bed.now, &mut actions), None);
         assert_eq!(bed.next().0.secs(), 5);
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_its_question_was_given_up_counts_until_it_is_asked_again() {
+        let mut bed = Bed::new(&["a.example"]);
+        let (_, id) = bed.next();
+        bed.now += ANSWER_TIMEOUT;
+        assert_eq!(bed.names.tick(bed.now, &mut Actions::new()), Some(id));
+        bed.names.give_up(bed.now, id).unwrap();
+        bed.now += Duration::from_secs(4);
+        assert_eq!(bed.answer(id, &["192.0.2.1"]), ip("192.0.2.1"), "it waited behind dead names");
+        assert_eq!(bed.names.handle_answer(bed.now, id, Ok(vec![])), None, "once");
+        let (wait, old) = bed.next();
+        assert_eq!(wait, REFRESH, "no question before its time");
+        bed.now += ANSWER_TIMEOUT;
+        assert_eq!(bed.names.tick(bed.now, &mut Actions::new()), Some(old));
+        bed.names.give_up(bed.now, old).unwrap();
+        let (_, new) = bed.next();
+        assert_eq!(bed.names.handle_answer(bed.now, old, Ok(vec![])), None, "asked again");
+        assert_eq!(bed.answer(new, &["192.0.2.1"]), Found::Same);
     }
 
     #[test]

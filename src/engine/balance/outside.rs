@@ -1,13 +1,13 @@
 //! What comes from outside and is no result of a probe: addresses of names, addresses of this box, what the
 //! operator wants.
 
-use super::names::Found;
+use super::names::{Answer, Found};
 use super::presence::Seen;
 use super::tell;
 use super::verdict::Tell;
 use super::{Balancer, Phase, check_at};
 use crate::engine::{Action, Ctx, NameId};
-use crate::model::{Cidr, Level, Reason, ServerAddress, cut};
+use crate::model::{Cidr, Level, Reason, ServerAddress};
 use crate::time::Instant;
 use std::net::{IpAddr, SocketAddr};
 
@@ -41,8 +41,8 @@ impl Balancer {
     /// Asks for the names that are due.
     pub(super) fn look_names_up(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         while let Some(lost) = self.names.tick(now, cx.actions) {
-            let reason = cut(format_args!("no answer"));
-            self.handle_name(now, lost, Err(reason), cx);
+            let answer = self.names.give_up(now, lost);
+            self.take_answer(now, answer, cx);
         }
     }
 
@@ -55,19 +55,14 @@ impl Balancer {
         cx: &mut Ctx<'_>,
     ) {
         if self.phase == Phase::Running {
-            self.handle_name(now, id, result, cx);
+            let answer = self.names.handle_answer(now, id, result);
+            self.take_answer(now, answer, cx);
             self.table.run(now, cx);
         }
     }
 
-    fn handle_name(
-        &mut self,
-        now: Instant,
-        id: NameId,
-        result: Result<Vec<IpAddr>, Reason>,
-        cx: &mut Ctx<'_>,
-    ) {
-        let Some(answer) = self.names.handle_answer(now, id, result) else { return };
+    fn take_answer(&mut self, now: Instant, answer: Option<Answer>, cx: &mut Ctx<'_>) {
+        let Some(answer) = answer else { return };
         let tell = match (&answer.found, answer.is_first) {
             (Found::Address(_), true) => Tell::Nothing,
             (Found::Failed(true), _) if answer.is_news => Tell::Reason,
