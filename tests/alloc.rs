@@ -283,6 +283,7 @@ impl Router {
             | Action::HoldIpvsSetting { .. }
             | Action::ReleaseIpvsSetting { .. }
             | Action::RememberServices
+            | Action::RememberTimeouts(_)
             | Action::SettingsSettled
             | Action::StopRun(_)
             | Action::Fifo { .. }

@@ -123,6 +123,7 @@ impl Bench {
                 | Action::HoldIpvsSetting { .. }
                 | Action::ReleaseIpvsSetting { .. }
                 | Action::RememberServices
+                | Action::RememberTimeouts(_)
                 | Action::SettingsSettled
                 | Action::Run(_)
                 | Action::StopRun(_)

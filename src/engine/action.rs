@@ -172,6 +172,9 @@ pub enum Action {
     /// Write down in the run-time directory which services are ours (`Engine::own_services`), for the case
     /// that we are killed: the next run hands it in as [`Event::ServicesLeft`].
     RememberServices,
+    /// Write down what the timeouts of IPVS were before, at once: other ones are set next. The next run hands
+    /// it in as [`Event::TimeoutsLeft`]; nothing in it: there is nothing to put back.
+    RememberTimeouts(HeldTimeouts),
     /// Begin a probe; `Engine::probe_spec(id)` says of what.
     StartProbe(ProbeId),
     /// Forget a probe (its server is gone); no event comes of it.
@@ -214,6 +217,15 @@ pub enum IpvsRequest {
     DelDestination(ServiceKey, Destination),
     /// What concerns the whole of IPVS.
     Whole(WholeRequest),
+}
+
+/// Timeouts of IPVS that are not as they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeldTimeouts {
+    /// As they were; zero for one that is as it was.
+    pub before: Timeouts,
+    /// What we set in its place. Where something else is there, somebody else has set it since.
+    pub ours: Timeouts,
 }
 
 /// Asked of the kernel's IPVS as a whole.

@@ -1,5 +1,6 @@
 //! What comes in: events, and the values in them.
 
+use super::HeldTimeouts;
 #[cfg(doc)]
 use super::{Action, IpvsRequest, WholeRequest};
 use crate::limits;
@@ -144,6 +145,8 @@ pub enum Event<'a> {
     /// At the start, before anything of IPVS: what an earlier run put into the kernel's table and did not
     /// take out. What of it is not wanted any more is removed.
     ServicesLeft(Vec<ServiceKey>),
+    /// Likewise: the timeouts that an earlier run did not put back.
+    TimeoutsLeft(HeldTimeouts),
     /// A name of [`Action::Resolve`] was looked up.
     Resolved {
         /// As in the action. A result with an old id changes nothing.

@@ -31,7 +31,7 @@ mod tables;
 mod track;
 mod vrrp;
 
-pub use action::{Action, Actions, IpvsRequest, WholeRequest};
+pub use action::{Action, Actions, HeldTimeouts, IpvsRequest, WholeRequest};
 pub use balance::AskedCheck;
 pub use event::{
     AddressChange, AddressOp, Ear, Event, IpvsEvent, KernelRoute, Letter, Link, LinkKind, LinkName, NameId,
@@ -299,6 +299,7 @@ impl Engine {
                 self.balancer.handle_drain(now, (service, server), draining, &mut cx);
             }
             Event::ServicesLeft(keys) => self.balancer.handle_left(&keys),
+            Event::TimeoutsLeft(held) => self.balancer.handle_timeouts_left(held),
             Event::Resolved { id, result } => {
                 let mut cx = self.desk.cx(&self.links, actions);
                 self.balancer.handle_resolved(now, id, result, &mut cx);

@@ -7,7 +7,7 @@ use super::clock;
 use super::control::ControlServer;
 use super::errands::Errands;
 use super::inquiry::Inquiries;
-use super::ipvs::{IpvsSettings, IpvsSocket, OwnServices};
+use super::ipvs::{IpvsSettings, IpvsSocket, OldTimeouts, OwnServices};
 use super::log::{self as lines, LogTarget};
 use super::packet::{PacketSockets, frame_buffer};
 use super::poll::PollSet;
@@ -95,6 +95,7 @@ struct Daemon {
     settings: Settings,
     ipvs_settings: IpvsSettings,
     own_services: OwnServices,
+    old_timeouts: OldTimeouts,
     endings: VecDeque<Ending>,
     prober: Prober,
     resolver: Resolver,
@@ -138,6 +139,7 @@ impl Daemon {
             settings: Settings::open(Settings::beside(&options.socket)),
             ipvs_settings: IpvsSettings::open(&options.socket),
             own_services: OwnServices::beside(&options.socket),
+            old_timeouts: OldTimeouts::beside(&options.socket),
             endings: VecDeque::new(),
             prober: Prober::new(),
             resolver: Resolver::new(),
@@ -167,6 +169,7 @@ impl Daemon {
         }
         self.ipvs_settings.settle(reload::wanted_by(config));
         self.feed(clock::now(), Event::ServicesLeft(self.own_services.read()));
+        self.feed(clock::now(), Event::TimeoutsLeft(self.old_timeouts.read()));
         self.rtnl.start_dump();
         super::ready::notify("READY=1");
         // The file was read before the script ran.
@@ -453,6 +456,7 @@ impl Daemon {
                 Action::HoldIpvsSetting { name, value } => self.ipvs_settings.hold(&name, &value),
                 Action::ReleaseIpvsSetting { name } => self.ipvs_settings.release(&name),
                 Action::RememberServices => self.own_services.note_change(),
+                Action::RememberTimeouts(held) => self.old_timeouts.store(held),
                 Action::SettingsSettled => self.settings.settle(&mut self.rtnl),
                 Action::Run(id) => {
                     self.flush_addresses(now);

@@ -10,9 +10,11 @@ mod modules;
 mod services;
 mod settings;
 mod sockopt;
+mod timeouts;
 
 pub use self::services::OwnServices;
 pub use self::settings::IpvsSettings;
+pub use self::timeouts::OldTimeouts;
 
 use self::exchange::{Exchange, Next};
 use self::modules::{Modules, Needs};

@@ -127,6 +127,7 @@ impl Router {
                 | Action::HoldIpvsSetting { .. }
                 | Action::ReleaseIpvsSetting { .. }
                 | Action::RememberServices
+                | Action::RememberTimeouts(_)
                 | Action::SettingsSettled
                 | Action::WatchRoutes { .. }
                 | Action::Finished => {}

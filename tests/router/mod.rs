@@ -226,6 +226,7 @@ impl Router {
                 | Action::HoldIpvsSetting { .. }
                 | Action::ReleaseIpvsSetting { .. }
                 | Action::RememberServices
+                | Action::RememberTimeouts(_)
                 | Action::SettingsSettled => {}
                 Action::Fifo { line, .. } => self.fifo.push(line.as_str().to_owned()),
                 Action::SendMail { id } => {

@@ -505,6 +505,7 @@ impl Node {
                 | Action::HoldIpvsSetting { .. }
                 | Action::ReleaseIpvsSetting { .. }
                 | Action::RememberServices
+                | Action::RememberTimeouts(_)
                 | Action::SettingsSettled
                 | Action::Fifo { .. }
                 | Action::StopProbe(_) => {}

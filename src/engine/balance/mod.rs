@@ -14,6 +14,7 @@
 
 mod asked;
 mod checker;
+mod clocks;
 mod destination;
 mod names;
 mod outside;
@@ -48,7 +49,8 @@ use self::server::Files;
 use self::service::{Facts, Service};
 use self::users::{Place, Users};
 use super::{
-    Ctx, IpvsEvent, NameId, NameSpec, Outcome, ProbeId, ProbeSpec, RunId, RunOwner, RunSpec, event::earlier,
+    Ctx, HeldTimeouts, IpvsEvent, NameId, NameSpec, Outcome, ProbeId, ProbeSpec, RunId, RunOwner, RunSpec,
+    event::earlier,
 };
 use crate::model::{Check, CheckKind, Config, Reason, ServiceKey, cut};
 use crate::time::{Duration, Instant};
@@ -129,6 +131,14 @@ impl Balancer {
     pub(super) fn handle_left(&mut self, keys: &[ServiceKey]) {
         match self.phase {
             Phase::New | Phase::Running => self.table.left(keys),
+            Phase::Leaving { .. } | Phase::Left => {}
+        }
+    }
+
+    /// What an earlier run left of the timeouts, before `start`.
+    pub(super) fn handle_timeouts_left(&mut self, held: HeldTimeouts) {
+        match self.phase {
+            Phase::New | Phase::Running => self.table.whole.left(held),
             Phase::Leaving { .. } | Phase::Left => {}
         }
     }

@@ -304,7 +304,7 @@ impl Reconciler {
             }
         }
         self.forget_all();
-        self.whole.absent();
+        self.whole.absent(cx);
         self.family = Family::Absent { why, ask_at: now + self.resolve_pause };
         self.resolve_pause = (self.resolve_pause + self.resolve_pause).min(RESOLVE_MAX);
     }

@@ -5,9 +5,10 @@
 //!
 //! One request at a time, so that no answer tells of a state that was left.
 
+use super::clocks::Clocks;
 use super::reconcile::{ANSWER_TIMEOUT, RETRY_MAX, RETRY_MIN, doubled};
 use super::sync::{Post, Step};
-use crate::engine::{Action, Ctx, Refusal, WholeRequest, event::earlier};
+use crate::engine::{Action, Ctx, HeldTimeouts, Refusal, WholeRequest, event::earlier};
 use crate::model::{DaemonRole, Ipvs, IpvsSetting, IpvsValue, Level, SyncDaemon, Text, Timeouts, cut};
 use crate::time::{Duration, Instant};
 use crate::wire::ipvs::Daemon;
@@ -39,105 +40,6 @@ impl Pause {
 
     fn pass(&mut self, now: Instant) {
         self.until = self.until.filter(|at| now < *at);
-    }
-}
-
-/// The timeouts of connections, IPVS-45b: zero stands for "as it is".
-#[derive(Debug, Default)]
-struct Clocks {
-    wanted: Timeouts,
-    /// As the kernel told them last; zero for what it does not have (B-103).
-    told: Option<Timeouts>,
-    /// What was there before we changed it; zero where we have not.
-    before: Timeouts,
-    pause: Pause,
-}
-
-/// One of three timeouts, and what it is called.
-type Field = (fn(&mut Timeouts) -> &mut u32, &'static str);
-
-const FIELDS: [Field; 3] =
-    [(|t| &mut t.tcp, "TCP"), (|t| &mut t.tcp_fin, "TCP FIN"), (|t| &mut t.udp, "UDP")];
-
-impl Clocks {
-    fn is_needed(&self) -> bool {
-        (self.wanted, self.before) != (Timeouts::default(), Timeouts::default())
-    }
-
-    /// The kernel tells. Returns whether somebody else has changed what we had set.
-    fn hear(&mut self, mut told: Timeouts) -> bool {
-        let mut foreign = false;
-        let (mut known, mut wanted) = (self.told.unwrap_or_default(), self.wanted);
-        for (field, _) in FIELDS {
-            let (known, wanted, told) = (*field(&mut known), *field(&mut wanted), *field(&mut told));
-            let before = field(&mut self.before);
-            if wanted != 0 && *before == 0 {
-                *before = told;
-            }
-            foreign |= known != 0 && known == wanted && told != wanted;
-        }
-        self.told = Some(told);
-        self.forget_restored();
-        foreign
-    }
-
-    fn want(&mut self, wanted: Timeouts) {
-        self.wanted = wanted;
-        self.pause.succeed();
-        self.forget_restored();
-    }
-
-    /// What is there as it was before, and not wanted otherwise, need not be remembered.
-    fn forget_restored(&mut self) {
-        let (Some(mut told), mut wanted) = (self.told, self.wanted) else { return };
-        for (field, _) in FIELDS {
-            let before = field(&mut self.before);
-            if *field(&mut wanted) == 0 && *before == *field(&mut told) {
-                *before = 0;
-            }
-        }
-    }
-
-    /// What is to be set; `None`: all is as wanted, or not known.
-    fn next(&self) -> Option<Timeouts> {
-        let (mut told, mut wanted, mut before) = (self.told?, self.wanted, self.before);
-        let mut set = Timeouts::default();
-        for (field, _) in FIELDS {
-            let should = if *field(&mut wanted) != 0 { *field(&mut wanted) } else { *field(&mut before) };
-            let is = *field(&mut told);
-            if should != 0 && is != 0 && is != should {
-                *field(&mut set) = should;
-            }
-        }
-        (set != Timeouts::default()).then_some(set)
-    }
-
-    /// The kernel has taken these.
-    fn acknowledge(&mut self, mut set: Timeouts) {
-        let mut now = self.told.unwrap_or_default();
-        for (field, _) in FIELDS {
-            if *field(&mut set) != 0 {
-                *field(&mut now) = *field(&mut set);
-            }
-        }
-        self.pause.succeed();
-        self.hear(now);
-    }
-
-    fn problems(&self, problems: &mut Vec<Text>) {
-        if let Some(refusal) = self.pause.refusal {
-            problems.push(cut(format_args!("the timeouts of IPVS cannot be set: {refusal}")));
-        }
-        let Some(mut told) = self.told else { return };
-        let mut wanted = self.wanted;
-        for (field, name) in FIELDS {
-            if *field(&mut wanted) != 0 && *field(&mut told) == 0 {
-                problems.push(cut(format_args!(
-                    "the kernel's IPVS has no {name} timeout: enable CONFIG_IP_VS_PROTO_{}",
-                    name.split(' ').next().unwrap_or(name)
-                )));
-            }
-        }
     }
 }
 
@@ -196,8 +98,14 @@ impl Whole {
         self.sync.clone_from(&ipvs.sync);
         self.settings.clone_from(&ipvs.settings);
         self.posts.iter_mut().for_each(Post::retry);
+        self.dump_pause.succeed();
         self.watch_interval = ipvs.watch_interval;
         self.look_at = now;
+    }
+
+    /// What an earlier run wrote down of the timeouts.
+    pub(super) fn left(&mut self, held: HeldTimeouts) {
+        self.clocks.leave(held);
     }
 
     /// The end: what was there before comes back, our daemons stop. Settings stay until `release`, because
@@ -217,7 +125,7 @@ impl Whole {
 
     /// Is nothing of ours left, settings aside?
     pub(super) fn is_clean(&self) -> bool {
-        self.asked.is_none() && !self.clocks.is_needed() && !self.posts.iter().any(Post::may_be_ours)
+        self.asked.is_none() && self.clocks.is_clean() && !self.posts.iter().any(Post::may_be_ours)
     }
 
     /// Is there anything to look after?
@@ -246,17 +154,23 @@ impl Whole {
 
     /// The kernel's IPVS is there, perhaps another one than before.
     pub(super) fn ready(&mut self, now: Instant, sockopt: bool) {
-        self.absent();
+        self.clocks.ready();
+        self.forget();
         self.is_ready = true;
         self.sockopt = sockopt;
         self.look_at = now;
     }
 
     /// It is gone, and took everything with it.
-    pub(super) fn absent(&mut self) {
+    pub(super) fn absent(&mut self, cx: &mut Ctx<'_>) {
         self.is_ready = false;
+        self.clocks.absent();
+        self.clocks.remember(cx);
+        self.forget();
+    }
+
+    fn forget(&mut self) {
         self.asked = None;
-        self.clocks = Clocks { wanted: self.clocks.wanted, ..Clocks::default() };
         self.posts = [Post::new(DaemonRole::Master), Post::new(DaemonRole::Backup)];
         self.dump_pause = Pause::default();
         self.held.iter_mut().for_each(|(_, value)| *value = None);
@@ -291,6 +205,8 @@ impl Whole {
             self.look_at = now + self.watch_interval;
             self.due = (true, true);
         }
+        // Before anything else is set.
+        self.clocks.remember(cx);
         self.next()
     }
 
@@ -389,6 +305,11 @@ impl Whole {
     /// The request has ended.
     pub(super) fn finish(&mut self, now: Instant, result: Result<(), Refusal>, cx: &mut Ctx<'_>) {
         let Some((_, _, request)) = self.asked.take() else { return };
+        self.end(now, request, result, cx);
+        self.clocks.remember(cx);
+    }
+
+    fn end(&mut self, now: Instant, request: WholeRequest, result: Result<(), Refusal>, cx: &mut Ctx<'_>) {
         if let Err(refusal) = result
             && !matches!(refusal, Refusal::Interrupted | Refusal::Exists | Refusal::NotFound)
         {
@@ -433,7 +354,8 @@ impl Whole {
     /// What is not as wanted.
     pub(super) fn problems(&self, problems: &mut Vec<Text>) {
         self.clocks.problems(problems);
-        if let Some(refusal) = self.dump_pause.refusal {
+        // What nobody wants to know any more is no problem, however its last question ended.
+        if let Some(refusal) = self.dump_pause.refusal.filter(|_| self.needs_daemons()) {
             problems.push(cut(format_args!("the sync daemons of IPVS cannot be read: {refusal}")));
         }
         let Some(sync) = &self.sync else { return };
@@ -442,7 +364,8 @@ impl Whole {
                 "the sync daemon is not started: max_len, group, port and ttl need generic netlink"
             )));
         }
-        self.posts.iter().for_each(|post| problems.extend(post.problem(&sync.daemon)));
+        let counts = |post: &&Post| post.may_be_ours() || self.wanted(post.role).is_some();
+        problems.extend(self.posts.iter().filter(counts).filter_map(|post| post.problem(&sync.daemon)));
     }
 }
 

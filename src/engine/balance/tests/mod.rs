@@ -24,8 +24,8 @@ use crate::engine::links::Links;
 use crate::engine::mail::Mailer;
 use crate::engine::notify::Notifier;
 use crate::engine::{
-    Action, Actions, Ctx, IpvsEvent, IpvsRequest, NameId, Outcome, ProbeId, RunId, RunOutcome, RunOwner,
-    WholeRequest,
+    Action, Actions, Ctx, HeldTimeouts, IpvsEvent, IpvsRequest, NameId, Outcome, ProbeId, RunId, RunOutcome,
+    RunOwner, WholeRequest,
 };
 use crate::model::status::Snapshot;
 use crate::model::{
@@ -49,6 +49,8 @@ struct Bed {
     log: Vec<String>,
     /// What the run-time directory says is ours.
     recorded: Vec<ServiceKey>,
+    /// Likewise, of the timeouts.
+    held: HeldTimeouts,
     /// Settings that are held.
     settings: BTreeMap<String, String>,
     /// Probes started and not ended.
@@ -76,6 +78,7 @@ impl Bed {
             kernel: Kernel::default(),
             log: Vec::new(),
             recorded: Vec::new(),
+            held: HeldTimeouts::default(),
             settings: BTreeMap::new(),
             probes: Vec::new(),
             stopped: Vec::new(),
@@ -147,6 +150,7 @@ impl Bed {
                     assert!(self.settings.remove(name.as_str()).is_some(), "{name} is not held");
                 }
                 Action::RememberServices => self.recorded = self.balancer.own_services().collect(),
+                Action::RememberTimeouts(held) => self.held = held,
                 Action::StartProbe(id) => self.probes.push(id),
                 Action::StopProbe(id) => {
                     self.stopped.push(id);

@@ -1,7 +1,7 @@
 //! Timeouts, sync daemons and settings.
 
 use super::*;
-use crate::engine::Refusal;
+use crate::engine::{HeldTimeouts, Refusal};
 use crate::model::{Ipvs, SyncDaemon, Timeouts};
 use crate::wire::ipvs::{Daemon, DaemonRole};
 
@@ -82,6 +82,70 @@ fn timeouts_are_set_and_put_back() {
     let log = shut_down(&mut bed);
     assert!(log.contains(&"timeouts 0 120 0".into()), "{log:?}");
     assert_eq!(bed.kernel.timeouts, Timeouts { tcp: 1000, ..DEFAULT });
+}
+
+/// A balancer before its start, over the timeouts and the record that a killed one left.
+fn after_a_crash(killed: Bed, config: &Config) -> Bed {
+    let mut bed = Bed::new(config);
+    bed.kernel.timeouts = killed.kernel.timeouts;
+    bed.held = killed.held;
+    bed.balancer.handle_timeouts_left(killed.held);
+    bed
+}
+
+/// IPVS-80's rule for settings holds for timeouts, too: what was there before comes back, also by a later run.
+#[test]
+fn timeouts_of_a_killed_run_are_put_back_by_the_next_one() {
+    let held = |before: u32, ours: u32| {
+        let udp = |udp| Timeouts { udp, ..Timeouts::default() };
+        HeldTimeouts { before: udp(before), ours: udp(ours) }
+    };
+    let mut bed = Bed::new(&timeouts(0, 0, 60));
+    bed.start();
+    let mut is_set = false;
+    while !is_set {
+        for (token, request) in bed.drain() {
+            is_set |= matches!(request, IpvsRequest::Whole(WholeRequest::SetTimeouts(_)));
+            assert!(!is_set || bed.held == held(300, 60), "written down before it is set");
+            bed.kernel.answer(token, &request).into_iter().for_each(|event| bed.ipvs(event));
+        }
+    }
+    bed.settle();
+    // The same configuration, another value, and a kill each time.
+    let mut bed = after_a_crash(bed, &timeouts(0, 0, 60));
+    bed.start();
+    assert!(!bed.log().iter().any(|l| l.starts_with("timeouts")), "it is as wanted");
+    assert_eq!(bed.held, held(300, 60), "60 is not what was there before");
+    let mut bed = after_a_crash(bed, &timeouts(0, 0, 40));
+    bed.start();
+    bed.settle();
+    assert_eq!((bed.kernel.timeouts.udp, bed.held), (40, held(300, 40)));
+    // A module that answers anew without having been gone.
+    bed.ipvs(IpvsEvent::Ready { sockopt: false });
+    bed.settle();
+    assert_eq!((bed.kernel.timeouts.udp, bed.held), (40, held(300, 40)));
+    // A configuration without any, and without a service.
+    let mut bare = s1();
+    bare.services.clear();
+    let mut bed = after_a_crash(bed, &bare);
+    bed.start();
+    bed.settle();
+    assert_eq!((bed.kernel.timeouts, bed.held), (DEFAULT, HeldTimeouts::default()));
+}
+
+#[test]
+fn timeouts_that_somebody_set_after_the_kill_are_what_was_before() {
+    let mut bed = Bed::started(&timeouts(0, 0, 60));
+    bed.kernel.timeouts.udp = 77;
+    let mut bed = after_a_crash(bed, &timeouts(0, 0, 50));
+    bed.start();
+    bed.settle();
+    shut_down(&mut bed);
+    assert_eq!((bed.kernel.timeouts.udp, bed.held), (77, HeldTimeouts::default()));
+    let mut bed = Bed::started(&timeouts(0, 0, 60));
+    bed.ipvs(IpvsEvent::Absent { why: cut(format_args!("unloaded")) });
+    bed.drain();
+    assert_eq!(bed.held, HeldTimeouts::default(), "what was set went with the module");
 }
 
 /// Without one of these keys the kernel is not asked for anything of the sort.
@@ -327,6 +391,46 @@ fn lost_answers_are_looked_after() {
     bed.log();
     bed.go(40.0);
     assert_eq!(bed.kernel.daemons.keys().copied().collect::<Vec<_>>(), [DaemonRole::Master]);
+}
+
+#[test]
+fn what_nobody_wants_to_know_any_more_is_no_problem() {
+    let mut bed = Bed::new(&sync(None, daemon("eth1", 51)));
+    bed.start();
+    for _ in 0..5 {
+        for (token, request) in bed.drain() {
+            if matches!(request, IpvsRequest::Whole(WholeRequest::DumpDaemons)) {
+                bed.ipvs(IpvsEvent::Done { token, result: Err(Refusal::NotPermitted) });
+            } else {
+                bed.kernel.answer(token, &request).into_iter().for_each(|event| bed.ipvs(event));
+            }
+        }
+    }
+    let problem = "the sync daemons of IPVS cannot be read";
+    assert!(bed.snapshot().problems[0].starts_with(problem), "{:?}", bed.snapshot().problems);
+    bed.reload(&s1());
+    assert_eq!(bed.snapshot().problems, [""; 0]);
+    bed.settle();
+    // The other way round: the answer comes when nobody waits for it any more.
+    bed.reload(&sync(None, daemon("eth1", 51)));
+    let requests = bed.drain();
+    bed.reload(&s1());
+    for (token, _) in requests {
+        bed.ipvs(IpvsEvent::Done { token, result: Err(Refusal::NotPermitted) });
+    }
+    assert_eq!(bed.snapshot().problems, [""; 0]);
+}
+
+/// A daemon that could not start as master is no problem of a backup.
+#[test]
+fn a_role_that_is_not_wanted_any_more_has_no_problem() {
+    let mut bed = Bed::started(&sync(Some(0), daemon("eth1", 51)));
+    bed.kernel.refuse.push(("+Master", Refusal::NotPermitted));
+    become_active(&mut bed, true);
+    let problems = bed.snapshot().problems;
+    assert!(problems.iter().any(|p| p.starts_with("sync daemon (master on eth1)")), "{problems:?}");
+    become_active(&mut bed, false);
+    assert_eq!(bed.snapshot().problems, [""; 0]);
 }
 
 /// The module was unloaded and is back (B-95): with it timeouts, daemons and settings.
