@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
-use vipd::engine::{Letter, Outcome};
+use vipd::engine::{Letter, Outcome, ProbeId};
 use vipd::limits::WORKERS_MAX;
 use vipd::model::Mail;
 
@@ -335,6 +335,47 @@ fn a_worker_that_dies_at_once_is_started_ever_more_rarely() {
     std::fs::remove_file(log).unwrap();
     std::fs::remove_file(path).unwrap();
     assert!((1..=3).contains(&starts), "{starts} starts in half a second");
+}
+
+/// design.md §5: `vipd probe` shows every step and its time; the probes of checkers cost nothing of it.
+#[test]
+fn what_somebody_asks_for_is_told_step_by_step() {
+    let steps_of = |bench: &mut Bench, address, kind: &_| {
+        bench.start(ProbeId::ASKED, address, kind, 3000, true);
+        bench.until_ended(bench.count(ProbeId::ASKED) + 1);
+        let steps = bench.steps();
+        assert!(steps.is_sorted_by_key(|(at, _)| *at), "in order: {steps:?}");
+        let apart = steps.last().unwrap().0 - steps[0].0;
+        (apart, steps.into_iter().map(|(_, what)| what).collect::<Vec<_>>())
+    };
+    let mut bench = Bench::new();
+    // Each word takes its time.
+    let slow = server(|stream| {
+        bench::read_request(stream);
+        for part in ["HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", "pa", "ge"] {
+            thread::sleep(Duration::from_millis(40));
+            let _ = stream.write_all(part.as_bytes());
+        }
+    });
+    let (apart, steps) = steps_of(&mut bench, slow, &http());
+    let sent = steps[2].strip_prefix("request sent: ").and_then(|rest| rest.strip_suffix(" bytes"));
+    assert!(sent.unwrap().parse::<u32>().unwrap() > 30, "{steps:?}");
+    assert_eq!(steps[..2], [format!("to {slow}"), "connected".into()]);
+    assert_eq!(
+        steps[3..],
+        ["first byte", "given to a worker", "header read: status 200", "body read: 4 bytes"]
+    );
+    assert!(apart.total_millis() >= 120, "the last word came after {apart}");
+    let (_, steps) = steps_of(&mut bench, slow, &tcp());
+    assert_eq!(steps, [format!("to {slow}"), "connected".into()]);
+    let nobody = refusing();
+    bench.start(ProbeId::ASKED, nobody, &tcp(), 3000, true);
+    bench.until(|bench| bench.count(ProbeId::ASKED) == 3);
+    let steps = bench.steps();
+    assert!(steps.len() == 1 && steps[0].1 == format!("to {nobody}"), "no connection: {steps:?}");
+    bench.start(0, slow, &http(), 3000, true);
+    bench.until(|bench| bench.count(0) == 1);
+    assert_eq!(bench.steps(), [], "nobody asked");
 }
 
 /// Law 5: the checker would wait for its outcome for ever.

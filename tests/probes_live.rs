@@ -95,6 +95,36 @@ fn four_hundred_sick_servers_hide_no_healthy_one_and_delay_no_advert() {
     panic!("law 1: {seen:?}");
 }
 
+/// design.md §5: one probe now, with every step and time, on a serial console.
+#[test]
+fn a_probe_that_somebody_asks_for_is_shown_step_by_step() {
+    let Some(lan) = lan() else { return };
+    serve(&lan, 8000);
+    let a = Vipd::start(&lan, &lan.a, &config([8000].into_iter()));
+    eventually("an answer", SOON, || a.client(&["probe", "web", "10.9.0.3:8000"]).0 == Some(0));
+    let (_, text, _) = a.client(&["probe", "web", "10.9.0.3:8000"]);
+    println!("{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    let lines: Vec<&str> = text.lines().collect();
+    let want = [
+        "to 10.9.0.3:8000",
+        "connected",
+        "request sent: ",
+        "first byte",
+        "given to a worker",
+        "header read: status 200",
+        "body read: 0 bytes",
+    ];
+    assert!(
+        lines[0].starts_with("web 10.9.0.3:8000: ") && lines[1].starts_with("check, http: passed after ")
+    );
+    assert_eq!(lines.len(), 2 + want.len(), "{text}");
+    for (line, want) in lines[2..].iter().zip(want) {
+        let (time, what) = line.split_once("ms  ").unwrap_or_else(|| panic!("{line}"));
+        assert!(time.trim_start().parse::<f64>().is_ok() && what.starts_with(want), "{line}");
+    }
+}
+
 #[test]
 fn killed_daemon_leaves_no_worker() {
     let Some(lan) = lan() else { return };

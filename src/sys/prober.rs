@@ -311,6 +311,9 @@ impl Prober {
         match slot.begin(now, epoll, key) {
             Ok(at) => {
                 self.deadlines.set(key.index as usize, at);
+                if let Task::Ask(_) = slot.task {
+                    self.steps.note(now, slot.owner, format_args!("question sent"));
+                }
                 None
             }
             Err(outcome) => Some(outcome),
@@ -319,8 +322,10 @@ impl Prober {
 
     /// Something has happened on a socket.
     fn go_on(&mut self, now: Instant, key: Key, ready: Ready) -> Option<Outcome> {
-        let epoll = self.epoll.as_ref()?;
-        match find(&mut self.slots, key)?.go_on(epoll, key, ready) {
+        let Prober { epoll, slots, steps, .. } = self;
+        let slot = find(slots, key)?;
+        let owner = slot.owner;
+        match slot.go_on(epoll.as_ref()?, key, ready, &mut |what| steps.note(now, owner, what)) {
             Ok(true) => {
                 self.wait_for_worker(now, key);
                 None
@@ -370,6 +375,9 @@ impl Prober {
         for (key, report) in ended {
             let Some(slot) = find(&mut self.slots, key) else { continue };
             slot.state = State::Fresh;
+            if let (Some(report), Task::Converse(first)) = (&report, slot.task) {
+                self.steps.note_report(now, slot.owner, first, report);
+            }
             let outcome = match report {
                 Some(report) => outcome(slot.owner, report),
                 None => Outcome::NotRun(cut(format_args!("its worker ended unexpectedly"))),
@@ -378,6 +386,9 @@ impl Prober {
                 // The next page, over a connection of its own, within the same deadline (HC-1, HC-11).
                 self.deadlines.remove(key.index as usize);
                 self.fresh.push_back(key);
+                if let Some(page) = slot.jobs.number() {
+                    self.steps.note(now, slot.owner, format_args!("page {page}"));
+                }
                 continue;
             }
             let outcome = match (outcome, slot.jobs.number()) {
@@ -405,6 +416,7 @@ impl Prober {
                 Ok(()) => {
                     // The worker has its own copy of the socket now.
                     slot.state = State::Talking;
+                    self.steps.note(now, slot.owner, format_args!("given to a worker"));
                     self.given += 1;
                     self.waiting.remove(index);
                     self.deadlines.set(index, slot.deadline);

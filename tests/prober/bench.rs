@@ -90,6 +90,11 @@ impl Bench {
         self.prober.start(self.now(), id, spec, "gw a");
     }
 
+    /// What has happened so far in the probes that somebody asked for, with its time.
+    pub(crate) fn steps(&mut self) -> Vec<(vt::Instant, String)> {
+        core::iter::from_fn(|| self.prober.take_step()).map(|(at, _, what)| (at, what.to_string())).collect()
+    }
+
     /// Starts a probe of which nobody can say what it is.
     pub(crate) fn refuse(&mut self, checker: u32) {
         self.serial += 1;

@@ -10,6 +10,7 @@ use crate::sys::epoll::{Epoll, Ready};
 use crate::sys::poll::Interest;
 use crate::time::{Duration, Instant};
 use crate::wire::job;
+use core::fmt;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -166,27 +167,44 @@ impl Slot {
         Ok(at)
     }
 
-    /// Something has happened on its socket. True: now it waits for a worker. Or the outcome.
-    pub(super) fn go_on(&mut self, epoll: &Epoll, key: Key, ready: Ready) -> Result<bool, Outcome> {
+    /// Something has happened on its socket. True: now it waits for a worker. Or the outcome. `tell` gets what
+    /// it has come to.
+    pub(super) fn go_on(
+        &mut self,
+        epoll: &Epoll,
+        key: Key,
+        ready: Ready,
+        tell: &mut dyn FnMut(fmt::Arguments<'_>),
+    ) -> Result<bool, Outcome> {
         self.state = match core::mem::replace(&mut self.state, State::Free) {
             State::Connecting(socket) => {
                 dial::made(&socket, self.target.address, self.timeout)?;
+                tell(format_args!("connected"));
                 match self.task {
                     Task::Connect | Task::Ask(_) => return Err(Outcome::Passed),
-                    Task::Converse(First::Request) => self.send(epoll, key, socket, 0)?,
+                    Task::Converse(First::Request) => self.send(epoll, key, socket, 0, tell)?,
                     Task::Converse(First::Banner) => await_answer(epoll, key, socket)?,
                     Task::Converse(First::Worker) => State::Waiting(socket),
                 }
             }
             // An answer before the whole request is out: a refusal, which is for a worker to read.
             State::Sending(socket, _) if ready.is_more_than_room => {
+                tell(format_args!("first byte, before the whole request is out"));
                 job::mark_sent(self.jobs.job());
                 State::Waiting(socket)
             }
-            State::Sending(socket, sent) => self.send(epoll, key, socket, sent)?,
-            State::Awaiting(socket) => State::Waiting(socket),
+            State::Sending(socket, sent) => self.send(epoll, key, socket, sent, tell)?,
+            State::Awaiting(socket) => {
+                tell(format_args!("first byte"));
+                State::Waiting(socket)
+            }
             State::Asking(ask) => match ask.receive(self.jobs.question()) {
-                Some(outcome) => return Err(outcome),
+                Some(outcome) => {
+                    if outcome == Outcome::Passed {
+                        tell(format_args!("answered"));
+                    }
+                    return Err(outcome);
+                }
                 None => State::Asking(ask),
             },
             state @ (State::Fresh | State::Ended(_) | State::Waiting(_) | State::Talking | State::Free) => {
@@ -242,10 +260,18 @@ impl Slot {
     }
 
     /// Sends what is left of the request after `sent` bytes.
-    fn send(&mut self, epoll: &Epoll, key: Key, socket: OwnedFd, sent: usize) -> Result<State, Outcome> {
+    fn send(
+        &mut self,
+        epoll: &Epoll,
+        key: Key,
+        socket: OwnedFd,
+        sent: usize,
+        tell: &mut dyn FnMut(fmt::Arguments<'_>),
+    ) -> Result<State, Outcome> {
         let rest = self.jobs.request().get(sent..).unwrap_or(&[]);
         match send(socket.as_raw_fd(), rest, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
             Ok(len) if len >= rest.len() => {
+                tell(format_args!("request sent: {} bytes", sent + len));
                 job::mark_sent(self.jobs.job());
                 await_answer(epoll, key, socket)
             }
