@@ -167,8 +167,8 @@ impl Slot {
         Ok(at)
     }
 
-    /// Something has happened on its socket. True: now it waits for a worker. Or the outcome. `tell` gets what
-    /// it has come to.
+    /// Something has happened on its socket. True: now it waits for a worker. Or the outcome. `tell` gets
+    /// what it has come to.
     pub(super) fn go_on(
         &mut self,
         epoll: &Epoll,

@@ -93,7 +93,7 @@ fn after_a_crash(killed: Bed, config: &Config) -> Bed {
     bed
 }
 
-/// IPVS-80's rule for settings holds for timeouts, too: what was there before comes back, also by a later run.
+/// IPVS-80's rule for settings holds for timeouts, too: what was there comes back, also by a later run.
 #[test]
 fn timeouts_of_a_killed_run_are_put_back_by_the_next_one() {
     let held = |before: u32, ours: u32| {
