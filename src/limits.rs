@@ -144,6 +144,30 @@ pub const CONFIG_BYTES_MAX: usize = 1 << 20;
 pub const IMPORT_DEPTH_MAX: usize = 16;
 /// Findings of one import. More: counted in a last line.
 pub const IMPORT_FINDINGS_MAX: usize = 10_000;
+/// Files read for one import; one that is included twice counts twice. More: told, and not read.
+pub const IMPORT_FILES_MAX: usize = 512;
+/// Bytes read for one import. More: told, and the rest is not read.
+pub const IMPORT_BYTES_MAX: usize = 4 << 20;
+/// Files that include one another. More: told, and not read.
+pub const IMPORT_INCLUDES_MAX: usize = 16;
+/// Names of one directory, directories and files that one include looks at. More: told, and left out.
+pub const IMPORT_NAMES_MAX: usize = 4096;
+/// Directories that one include looks into, and alternatives (`{a,b}`) that it has. More: told, left out.
+pub const IMPORT_DIRECTORIES_MAX: usize = 64;
+/// Bytes of one line of a keepalived.conf, and characters after substitution. More: told, and left out.
+pub const IMPORT_LINE_MAX: usize = 8192;
+/// Lines after substitution and repetition. More: told, and the rest is not read.
+pub const IMPORT_LINES_MAX: usize = 200_000;
+/// Characters after substitution and repetition. More: told, and the rest is not read.
+pub const IMPORT_CHARS_MAX: usize = 8 << 20;
+/// Definitions (`$NAME=`). More: told, and left out.
+pub const IMPORT_DEFINITIONS_MAX: usize = 4096;
+/// Replacements in one line. More: told, and the line is left out.
+pub const IMPORT_REPLACEMENTS_MAX: usize = 256;
+/// Definitions of several lines and repetitions within one another. More: told, and left out.
+pub const IMPORT_NESTING_MAX: usize = 32;
+/// Turns of one `~SEQ` or `~LST`. More: told, and the line is left out.
+pub const IMPORT_TURNS_MAX: usize = 65_536;
 /// Diagnostics printed for one file. More: counted in a last line.
 pub const DIAGNOSTICS_MAX: usize = 100;
 /// Foreign routers remembered per instance for `status` (auth, version, interval, checksum mismatches).

@@ -100,6 +100,16 @@ impl Findings {
         self.push(place, Kind::Invalid, what, hint);
     }
 
+    /// Was it told that the whole is no keepalived.conf?
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.is_unreadable
+    }
+
+    /// Is there no room for another one? Then it need not be worked out.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= self.max
+    }
+
     /// Reads the printed text as vipd will, and tells what it says of it at the line in keepalived.conf.
     pub(crate) fn finish(mut self, tree: &Tree, printed: Printed) -> Import {
         let (_, diagnostics) = parse(&printed.text, "vipd.toml");

@@ -1,160 +1,273 @@
-//! Bytes to logical lines: comments, quotes, braces.
+//! Lines: bytes to characters with their columns, comments off, quotes found, words.
+//!
+//! Facts: `!` and `#` begin a comment outside `"..."`; `\#` and `\!` are the characters themselves; only `"`
+//! quotes, and nothing is escaped within; `{` and `}` outside quotes stand for themselves wherever they are.
 
 use super::finding::{Findings, Kind};
 use super::source::Place;
 use super::tree::Word;
+use crate::limits;
 
-/// A line of a file without its comment, and the comment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
-    /// What is left, blanks at both ends gone.
-    pub(crate) code: String,
-    /// Where `code` begins.
-    pub(crate) place: Place,
-    /// What stood behind `#`, `!` or `//`, made harmless for TOML; `None`: no comment, or an empty one.
-    pub(crate) comment: Option<String>,
+/// A character, and the column that it is told at. Most text is changed by no substitution, and a line is
+/// short: eight bytes each do not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Char {
+    /// The character.
+    pub(super) c: char,
+    /// Its column, from 1.
+    pub(super) column: u32,
+    /// A brace or comment sign that is a letter like any other.
+    pub(super) is_plain: bool,
 }
 
-/// What a logical line is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Piece {
-    /// Words, and the text behind the first one, quotes and escapes untouched.
-    Words(Vec<Word>, String),
-    /// `{`
+/// A line without its comment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Line {
+    /// Without blanks before and after.
+    pub(super) chars: Vec<Char>,
+    /// File and line.
+    pub(super) place: Place,
+    /// What the comment says; `None`: there is none.
+    pub(super) comment: Option<String>,
+    /// It ended with `\`, which is taken off: a definition goes on in the next line.
+    pub(super) goes_on: bool,
+}
+
+impl Line {
+    /// The place of a character of it.
+    pub(super) fn place_of(&self, at: usize) -> Place {
+        let column = self.chars.get(at).or(self.chars.last()).map_or(1, |found| found.column);
+        Place { column, ..self.place }
+    }
+}
+
+/// A blank of keepalived's.
+pub(super) fn is_blank(c: char) -> bool {
+    c == ' ' || c == '\t'
+}
+
+/// The bytes of one line, without the line feed.
+pub(super) fn read(bytes: &[u8], place: Place, findings: &mut Findings) -> Line {
+    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    let mut line = Line { place: Place { column: 1, ..place }, ..Line::default() };
+    if bytes.contains(&0) {
+        findings.push(
+            line.place,
+            Kind::Invalid,
+            "a NUL byte in the line",
+            "keepalived leaves such a line out.",
+        );
+        return line;
+    }
+    if bytes.len() > limits::IMPORT_LINE_MAX {
+        let hint = format!("It is left out: a line has at most {} bytes here.", limits::IMPORT_LINE_MAX);
+        findings.push(line.place, Kind::Invalid, "a line that is too long", hint);
+        return line;
+    }
+    // keepalived's buffer holds 1024 bytes with the line feed and the NUL behind it.
+    if bytes.len() > 1022 && !is_comment(bytes) {
+        findings.push(
+            line.place,
+            Kind::Changed,
+            format!("a line of {} bytes is taken", bytes.len()),
+            "keepalived leaves out lines of more than 1022.",
+        );
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let raw = text.chars().zip(1..).map(|(c, column)| Char { c, column, is_plain: false });
+    clean(raw.collect(), &mut line, findings);
+    line
+}
+
+fn is_comment(bytes: &[u8]) -> bool {
+    bytes.iter().find(|byte| !matches!(byte, b' ' | b'\t')).is_none_or(|byte| matches!(byte, b'#' | b'!'))
+}
+
+/// Takes comment, escapes and outer blanks off.
+fn clean(raw: Vec<Char>, line: &mut Line, findings: &mut Findings) {
+    // Where the open quote stands, and whether it is a curly one.
+    let mut quote: Option<(u32, bool)> = None;
+    let mut raw = raw.into_iter().peekable();
+    while let Some(mut here) = raw.next() {
+        let next = raw.peek().map(|next| next.c);
+        let place = Place { column: here.column, ..line.place };
+        match (here.c, next) {
+            ('\\', None) => {
+                line.goes_on = true;
+                break;
+            }
+            ('\\', Some('#' | '!')) if quote.is_none() => {
+                here = raw.next().map_or(here, |sign| Char { column: here.column, is_plain: true, ..sign });
+            }
+            ('\\', Some(_)) => {
+                line.chars.push(here);
+                here = raw.next().unwrap_or(here);
+            }
+            ('"', _) => quote = if quote.is_some() { None } else { Some((here.column, false)) },
+            ('\u{201c}' | '\u{201d}', _) if quote.is_some_and(|(_, is_curly)| is_curly) => {
+                quote = None;
+                here.c = '"';
+            }
+            ('#' | '!', _) if quote.is_none() => {
+                line.comment = Some(comment(raw));
+                break;
+            }
+            ('/', Some('/')) if quote.is_none() && begins_comment(&line.chars) => {
+                let hint = "keepalived reads it as words: use `#`.";
+                findings.push(place, Kind::Corrected, "what stands behind `//` is read as a comment", hint);
+                line.comment = Some(comment(raw.skip(1)));
+                break;
+            }
+            (c, _) if quote.is_none() => {
+                if let Some((meant, name)) = look_alike(c) {
+                    let what = format!("U+{:04X} looks like {name}, and is read so", u32::from(c));
+                    findings.push(place, Kind::Corrected, what, "keepalived takes it for a letter.");
+                    here.c = meant;
+                    quote = (meant == '"').then_some((here.column, true));
+                }
+            }
+            (_, _) => {}
+        }
+        line.chars.push(here);
+    }
+    if let Some((column, _)) = quote {
+        let place = Place { column, ..line.place };
+        findings.push(
+            place,
+            Kind::Invalid,
+            "the quote is not closed",
+            "It is read up to the end of the line.",
+        );
+    }
+    if let Some(strange) = line.chars.iter().find(|known| known.c == char::REPLACEMENT_CHARACTER) {
+        let place = Place { column: strange.column, ..line.place };
+        findings.push(place, Kind::Invalid, "bytes that are not UTF-8", "Write the file as UTF-8.");
+    }
+    trim(&mut line.chars);
+}
+
+/// Blanks and quotes as word processors and chats make them: the sign that was typed, and its name.
+fn look_alike(c: char) -> Option<(char, &'static str)> {
+    match c {
+        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{3000}' => Some((' ', "a blank")),
+        '\u{201c}' | '\u{201d}' => Some(('"', "`\"`")),
+        _ => None,
+    }
+}
+
+/// `//` after these characters: a comment, not a path. It is one at the start and after a blank, but for the
+/// only value of a keyword that must have one (`misc_path //server/share/check`).
+fn begins_comment(before: &[Char]) -> bool {
+    match before.last() {
+        None => true,
+        Some(last) if !is_blank(last.c) => matches!(last.c, '{' | '}'),
+        Some(_) => {
+            let text: String = before.iter().map(|known| known.c).collect();
+            let mut words = text.split([' ', '\t']).filter(|word| !word.is_empty());
+            match (words.next(), words.next()) {
+                (Some(first), None) => !takes_path(first),
+                (_, _) => true,
+            }
+        }
+    }
+}
+
+fn takes_path(keyword: &str) -> bool {
+    const NAMES: &[&str] = &["path", "file", "script", "misc_path", "quorum_up", "quorum_down"];
+    NAMES.contains(&keyword)
+        || keyword.starts_with("notify")
+        || keyword.starts_with("include")
+        || keyword.ends_with("_script")
+}
+
+/// Text of a comment, as it may stand in TOML.
+fn comment(chars: impl Iterator<Item = Char>) -> String {
+    let text: String = chars.map(|known| harmless(known.c)).collect();
+    text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '#' | '!')).to_owned()
+}
+
+fn harmless(c: char) -> char {
+    if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }
+}
+
+/// Takes blanks off both ends.
+pub(super) fn trim(chars: &mut Vec<Char>) {
+    let end = chars.iter().rposition(|known| !is_blank(known.c)).map_or(0, |last| last + 1);
+    chars.truncate(end);
+    let start = chars.iter().position(|known| !is_blank(known.c)).unwrap_or(0);
+    chars.drain(..start);
+}
+
+/// The characters as a string.
+pub(super) fn text(chars: &[Char]) -> String {
+    chars.iter().map(|known| known.c).collect()
+}
+
+/// A piece of a line: what stands between braces, or a brace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece<'l> {
+    /// At least one word.
+    Words(&'l [Char]),
+    /// `{`.
     Open(Place),
-    /// `}`
+    /// `}`.
     Close(Place),
 }
 
-/// The lines of a file. Bytes that are no UTF-8 become U+FFFD; a line with a NUL byte is left out, as keepalived
-/// does.
-pub(crate) fn lines(bytes: &[u8], file: u16, findings: &mut Findings) -> Vec<Line> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut lines = Vec::new();
-    for (number, raw) in (1_u32..).zip(bytes.split(|byte| *byte == b'\n')) {
-        let place = Place { file, line: number, column: 1 };
-        if raw.contains(&0) {
-            findings.push(
-                place,
-                Kind::Ignored,
-                "the line holds a NUL byte",
-                "keepalived leaves it out, too.",
-            );
-            continue;
+/// Calls `handle` for each piece of a line, in order.
+pub(super) fn split(line: &Line, mut handle: impl FnMut(Piece<'_>)) {
+    let mut start = 0;
+    let words = |from: usize, to: usize, handle: &mut dyn FnMut(Piece<'_>)| {
+        let piece = line.chars.get(from..to).unwrap_or(&[]);
+        if piece.iter().any(|known| !is_blank(known.c)) {
+            handle(Piece::Words(piece));
         }
-        let text = String::from_utf8_lossy(raw);
-        lines.push(line(text.trim_end_matches('\r'), place, findings));
-    }
-    lines
-}
-
-/// Takes the comment off. `#` and `!` begin one outside quotes, `\#` and `\!` are the characters themselves.
-fn line(text: &str, start: Place, findings: &mut Findings) -> Line {
-    let mut code = String::new();
-    let mut comment = None;
+    };
     let mut is_quoted = false;
-    let mut before = None;
-    let mut rest = text.char_indices().peekable();
-    while let Some((at, c)) = rest.next() {
-        let next = rest.peek().map(|(_, next)| *next);
-        let behind = text.get(at + c.len_utf8()..).unwrap_or("");
-        match (c, next) {
-            ('\\', Some(escaped @ ('#' | '!'))) if !is_quoted => {
-                rest.next();
-                code.push(escaped);
-                before = Some(escaped);
-                continue;
-            }
-            ('#' | '!', _) if !is_quoted => {
-                comment = Some(behind);
-                break;
-            }
-            ('/', Some('/')) if !is_quoted && before.is_none_or(char::is_whitespace) => {
-                let column = text.get(..at).map_or(1, |before| before.chars().count() + 1);
-                let place = Place { column: u32::try_from(column).unwrap_or(u32::MAX), ..start };
-                let hint = "keepalived takes what follows for words.";
-                findings.push(place, Kind::Corrected, "`//` begins no comment, read as one", hint);
-                comment = behind.get(1..);
-                break;
-            }
-            ('"', _) => is_quoted = !is_quoted,
-            _ => {}
-        }
-        code.push(c);
-        before = Some(c);
-    }
-    let indent = code.chars().take_while(|c| c.is_whitespace()).count();
-    let column = u32::try_from(indent + 1).unwrap_or(u32::MAX);
-    let comment = comment.map(harmless).filter(|comment| !comment.is_empty());
-    Line { code: code.trim().to_owned(), place: Place { column, ..start }, comment }
-}
-
-/// A comment that TOML takes: no control characters, no marks of its own.
-fn harmless(comment: &str) -> String {
-    let comment = comment.trim_matches(|c: char| c.is_whitespace() || matches!(c, '#' | '!'));
-    comment.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// Cuts a line at braces outside quotes. `${NAME}` is none. `is_exact`: columns in `code` are those of the
-/// file.
-pub(crate) fn pieces(code: &str, place: Place, is_exact: bool) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut from = 0;
-    let mut is_quoted = false;
-    let mut before = ' ';
-    let mut in_name = false;
-    for (at, c) in code.char_indices() {
-        match c {
+    let mut is_escaped = false;
+    for (at, here) in line.chars.iter().enumerate() {
+        match here.c {
+            // Nothing is escaped in keepalived's own quotes; but a command's `\"` must not end them here.
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
             '"' => is_quoted = !is_quoted,
-            '{' if !is_quoted && before == '$' => in_name = code.get(at..).is_some_and(|r| r.contains('}')),
-            '}' if in_name => in_name = false,
-            '{' | '}' if !is_quoted => {
-                words(code, from, at, place, is_exact, &mut pieces);
-                let place = column(code, at, place, is_exact);
-                pieces.push(if c == '{' { Piece::Open(place) } else { Piece::Close(place) });
-                from = at + 1;
+            '{' | '}' if !is_quoted && !here.is_plain => {
+                words(start, at, &mut handle);
+                let place = line.place_of(at);
+                handle(if here.c == '{' { Piece::Open(place) } else { Piece::Close(place) });
+                start = at + 1;
             }
             _ => {}
         }
-        before = c;
     }
-    words(code, from, code.len(), place, is_exact, &mut pieces);
-    pieces
+    words(start, line.chars.len(), &mut handle);
 }
 
-fn column(code: &str, at: usize, place: Place, is_exact: bool) -> Place {
-    if !is_exact {
-        return place;
-    }
-    let chars = code.get(..at).map_or(0, |before| before.chars().count());
-    Place { column: place.column.saturating_add(u32::try_from(chars).unwrap_or(0)), ..place }
-}
-
-/// The words between two places of a line. A quoted string is a word; a quote within a word splits it.
-fn words(code: &str, from: usize, to: usize, place: Place, is_exact: bool, pieces: &mut Vec<Piece>) {
-    let part = code.get(from..to).unwrap_or("");
-    let mut words: Vec<Word> = Vec::new();
-    let mut rest_at = None;
-    let mut chars = part.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        if c.is_whitespace() {
+/// Words of a piece, quotes off: `a"b c"d` is three. And the text after the first, quotes untouched.
+pub(super) fn words(piece: &[Char], place: Place) -> (Vec<Word>, String) {
+    let mut words = Vec::new();
+    let mut rest = 0;
+    let mut at = 0;
+    while let Some(&first) = piece.get(at) {
+        if is_blank(first.c) {
+            at += 1;
             continue;
         }
-        let end = if c == '"' {
-            chars.find(|(_, c)| *c == '"').map_or(part.len(), |(end, _)| end)
+        let from_here = piece.get(at..).unwrap_or(&[]);
+        let (skip, end) = if first.c == '"' {
+            let length = from_here.iter().skip(1).position(|known| known.c == '"');
+            (1, length.map_or(from_here.len(), |length| length + 1))
         } else {
-            while chars.peek().is_some_and(|(_, c)| !c.is_whitespace() && *c != '"') {
-                chars.next();
-            }
-            chars.peek().map_or(part.len(), |(end, _)| *end)
+            let length = from_here.iter().position(|known| is_blank(known.c) || known.c == '"');
+            (0, length.unwrap_or(from_here.len()))
         };
-        let begin = if c == '"' { at + 1 } else { at };
-        let text = part.get(begin..end).unwrap_or("").to_owned();
-        words.push(Word { text, place: column(code, from + at, place, is_exact) });
-        rest_at = rest_at.or(Some(if c == '"' { end + 1 } else { end }));
+        let text = text(from_here.get(skip..end).unwrap_or(&[]));
+        words.push(Word { text, place: Place { column: first.column, ..place } });
+        at += end + skip;
+        if words.len() == 1 {
+            rest = at;
+        }
     }
-    if !words.is_empty() {
-        let rest = rest_at.and_then(|at| part.get(at..)).unwrap_or("").trim().to_owned();
-        pieces.push(Piece::Words(words, rest));
-    }
+    let rest = text(piece.get(rest..).unwrap_or(&[])).trim_matches([' ', '\t']).to_owned();
+    (words, rest)
 }

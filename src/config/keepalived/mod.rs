@@ -12,10 +12,15 @@
 //! each of its rows came from: what `config::parse` says about the text is told of the line in
 //! keepalived.conf.
 
+mod define;
+mod expand;
 mod finding;
+mod glob;
 mod keywords;
 mod lines;
 mod map;
+mod repeat;
+mod sniff;
 mod source;
 mod tree;
 mod walk;
@@ -60,4 +65,10 @@ pub fn import(file: &str, loader: &mut dyn Loader, options: Options<'_>) -> Impo
     let document = map::document(&tree, &mut findings);
     let printed = document.to_toml();
     findings.finish(&tree, printed)
+}
+
+/// Is this a keepalived.conf rather than TOML? By content: the lines that can be only one of the two are
+/// counted.
+pub fn looks_like_keepalived(bytes: &[u8]) -> bool {
+    sniff::is_keepalived(bytes)
 }

@@ -20,6 +20,10 @@ pub trait Loader {
     fn environment(&mut self, name: &str) -> Option<String>;
     /// A number that is hard to guess (`${_RANDOM}`).
     fn random(&mut self) -> u32;
+    /// The working directory (`${_PWD}` of a file without a path); empty where it is not known.
+    fn directory(&mut self) -> String {
+        String::new()
+    }
 }
 
 /// Where something stands. Line 0: the file as a whole.

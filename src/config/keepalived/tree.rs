@@ -1,11 +1,13 @@
 //! Statements and their bodies.
 
 use super::Options;
+use super::expand::Expander;
 use super::finding::{Findings, Kind};
-use super::lines::{Piece, lines, pieces};
+use super::keywords;
+use super::lines::{self, Line, Piece};
+use super::sniff;
 use super::source::{Loader, Place};
 use crate::limits;
-
 /// A word of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Word {
@@ -71,104 +73,208 @@ pub(crate) struct Tree {
 pub(crate) fn read(
     file: &str,
     loader: &mut dyn Loader,
-    _options: Options<'_>,
+    options: Options<'_>,
     findings: &mut Findings,
 ) -> Tree {
-    let mut builder = Builder { files: vec![file.to_owned()], ..Builder::default() };
-    match loader.read(file) {
-        Ok(source) => builder.take(&source.bytes, 0, findings),
-        Err(why) => findings.unreadable(Place::default(), format!("cannot be read: {why}"), ""),
+    let mut lines = Expander::new(file, loader, options, findings);
+    let mut builder = Builder::default();
+    while let Some(line) = lines.next(findings) {
+        builder.take(&line, findings);
     }
-    builder.finish(findings)
+    let (statements, comments) = builder.finish(findings);
+    let is_one = statements.iter().any(|statement| keywords::is_root(statement.keyword()));
+    if !is_one && !findings.is_unreadable() {
+        let what = if lines.has_conditions() {
+            format!("nothing in it is for the router `{}`", options.config_id)
+        } else {
+            sniff::guess(lines.head()).to_owned()
+        };
+        findings.unreadable(
+            Place::default(),
+            what,
+            "A keepalived.conf has blocks such as `vrrp_instance NAME {`.",
+        );
+    }
+    Tree { files: lines.files, statements, comments }
+}
+
+/// A block that is open.
+struct Open {
+    /// Its head; without body.
+    head: Statement,
+    /// Statements so far.
+    body: Vec<Statement>,
+    /// A `{` without a head: its statements go to the block around it.
+    is_bare: bool,
 }
 
 /// The tree while it grows.
 #[derive(Default)]
 struct Builder {
-    files: Vec<String>,
-    /// Blocks that are open, the outermost first, without their heads.
-    open: Vec<Vec<Statement>>,
-    /// The block that is being filled.
-    block: Vec<Statement>,
-    /// Comments that wait for their statement.
+    done: Vec<Statement>,
+    open: Vec<Open>,
+    /// Comments that stand above what comes next.
     comments: Vec<String>,
-    /// How many blocks too deep are open.
+    /// Levels of braces that are too deep, and thrown away.
     too_deep: usize,
+    /// The last piece was a statement, to which a `{` belongs.
+    may_open: bool,
 }
 
 impl Builder {
-    fn take(&mut self, bytes: &[u8], file: u16, findings: &mut Findings) {
-        for line in lines(bytes, file, findings) {
-            let pieces = pieces(&line.code, line.place, true);
-            let (is_alone, opens) = (pieces.is_empty(), matches!(pieces.last(), Some(Piece::Open(_))));
-            for piece in pieces {
-                self.piece(piece, findings);
-            }
-            let Some(comment) = line.comment else { continue };
-            let behind =
-                if opens { self.open.last_mut().unwrap_or(&mut self.block) } else { &mut self.block };
-            match behind.last_mut() {
-                Some(statement) if !is_alone => statement.comments.push(comment),
-                _ => self.comments.push(comment),
-            }
+    fn take(&mut self, line: &Line, findings: &mut Findings) {
+        if line.chars.is_empty() {
+            self.comments.extend(line.comment.clone());
+            return;
         }
-    }
-
-    fn piece(&mut self, piece: Piece, findings: &mut Findings) {
-        match piece {
-            Piece::Words(words, rest) if self.too_deep == 0 => {
-                let comments = core::mem::take(&mut self.comments);
-                self.block.push(Statement { words, rest, body: None, comments });
-            }
-            Piece::Words(..) => {}
-            Piece::Open(place) if self.too_deep > 0 || self.open.len() >= limits::IMPORT_DEPTH_MAX => {
-                if self.too_deep == 0 {
-                    findings.push(place, Kind::Invalid, "blocks within blocks, too deep", "It is left out.");
-                }
-                self.too_deep += 1;
-            }
-            Piece::Open(place) => {
-                if self.block.last().is_none_or(|head| head.body.is_some()) {
-                    findings.push(place, Kind::Invalid, "`{` without a keyword before it", "");
-                    let head = Word { text: "{".to_owned(), place };
+        lines::split(line, |piece| match piece {
+            Piece::Words(chars) => {
+                let (words, rest) = lines::words(chars, line.place);
+                if self.too_deep == 0 && !words.is_empty() {
                     let comments = core::mem::take(&mut self.comments);
-                    self.block.push(Statement {
-                        words: vec![head],
-                        rest: String::new(),
-                        body: None,
-                        comments,
-                    });
+                    self.add(Statement { words, rest, body: None, comments }, findings);
                 }
-                self.open.push(core::mem::take(&mut self.block));
             }
-            Piece::Close(_) if self.too_deep > 0 => self.too_deep -= 1,
-            Piece::Close(place) => {
-                if !self.close() {
-                    findings.push(place, Kind::Invalid, "`}` without a `{`", "It is left out.");
-                }
+            Piece::Open(place) => self.begin(place, findings),
+            Piece::Close(place) => self.end(place, findings),
+        });
+        if let (Some(comment), 0) = (&line.comment, self.too_deep) {
+            self.comment_behind(comment.clone());
+        }
+    }
+
+    fn body(&mut self) -> &mut Vec<Statement> {
+        match self.open.last_mut() {
+            Some(open) => &mut open.body,
+            None => &mut self.done,
+        }
+    }
+
+    /// Of the statement that was read last: the head of the block where it has none yet.
+    fn comment_behind(&mut self, comment: String) {
+        match self.open.last_mut() {
+            Some(open) if open.body.is_empty() => open.head.comments.push(comment),
+            Some(_) | None => match self.body().last_mut() {
+                Some(last) => last.comments.push(comment),
+                None => self.comments.push(comment),
+            },
+        }
+    }
+
+    fn add(&mut self, mut statement: Statement, findings: &mut Findings) {
+        join_keyword(&mut statement, findings);
+        let lacks_brace = self.may_open && self.body().last().is_some_and(is_head_of_block);
+        if lacks_brace && let Some(head) = self.body().pop() {
+            let what = format!("`{}` lacks its `{{`", head.keyword());
+            findings.push(head.place(), Kind::Invalid, what, "Read as if it were there.");
+            self.open.push(Open { head, body: Vec::new(), is_bare: false });
+        }
+        self.body().push(statement);
+        self.may_open = true;
+    }
+
+    /// A block that stands at the outermost level alone comes: those before it were not closed.
+    fn close_all(&mut self, next: &Statement, findings: &mut Findings) {
+        while let Some(open) = self.open.pop() {
+            let (name, line) = (open.head.keyword().to_owned(), next.place().line);
+            let what = format!("the block of `{name}` is not closed before line {line}");
+            let place = open.head.place();
+            if !open.is_bare {
+                let hint = format!("A `}}` is missing: `{}` cannot stand within it.", next.keyword());
+                findings.push(place, Kind::Invalid, what, hint);
+            }
+            self.put_back(open);
+        }
+    }
+
+    fn begin(&mut self, place: Place, findings: &mut Findings) {
+        let may_open = core::mem::take(&mut self.may_open);
+        if self.too_deep > 0 {
+            self.too_deep += 1;
+            return;
+        }
+        if self.open.len() >= limits::IMPORT_DEPTH_MAX {
+            findings.push(
+                place,
+                Kind::Invalid,
+                "too many blocks within one another",
+                "This one is left out.",
+            );
+            self.too_deep = 1;
+            return;
+        }
+        if may_open && let Some(head) = self.body().pop() {
+            if !self.open.is_empty() && keywords::is_root_only(head.keyword()) {
+                self.close_all(&head, findings);
+            }
+            self.open.push(Open { head, body: Vec::new(), is_bare: false });
+            return;
+        }
+        let hint = "What stands between it and its `}` is read as a part of the block around it.";
+        findings.push(place, Kind::Invalid, "`{` without a keyword before it", hint);
+        let bare = Statement { words: Vec::new(), rest: String::new(), body: None, comments: Vec::new() };
+        self.open.push(Open { head: bare, body: Vec::new(), is_bare: true });
+    }
+
+    fn end(&mut self, place: Place, findings: &mut Findings) {
+        self.may_open = false;
+        if self.too_deep > 0 {
+            self.too_deep -= 1;
+            return;
+        }
+        match self.open.pop() {
+            Some(mut open) => {
+                open.head.comments.append(&mut self.comments);
+                self.put_back(open);
+            }
+            None => {
+                findings.push(place, Kind::Invalid, "`}` without a `{`", "Is there one too many before it?");
             }
         }
     }
 
-    /// Ends the innermost block; `false`: none is open.
-    fn close(&mut self) -> bool {
-        let Some(mut outer) = self.open.pop() else { return false };
-        let body = core::mem::take(&mut self.block);
-        if let Some(head) = outer.last_mut() {
-            head.comments.append(&mut self.comments);
+    fn put_back(&mut self, open: Open) {
+        let Open { mut head, body, is_bare } = open;
+        if is_bare {
+            self.comments.append(&mut head.comments);
+            self.body().extend(body);
+        } else {
             head.body = Some(body);
+            self.body().push(head);
         }
-        self.block = outer;
-        true
     }
 
-    fn finish(mut self, findings: &mut Findings) -> Tree {
-        while let Some(head) = self.open.last().and_then(|block| block.last()) {
-            let what = format!("the block of `{}` is not closed", head.keyword());
-            findings.push(head.place(), Kind::Invalid, what, "A `}` is missing; it ends with the file.");
-            self.close();
+    fn finish(mut self, findings: &mut Findings) -> (Vec<Statement>, Vec<String>) {
+        while let Some(open) = self.open.pop() {
+            if !open.is_bare {
+                let what = format!("the block of `{}` is not closed", open.head.keyword());
+                findings.push(open.head.place(), Kind::Invalid, what, "A `}` is missing.");
+            }
+            self.put_back(open);
         }
-        Tree { files: self.files, statements: self.block, comments: self.comments }
+        (self.done, self.comments)
+    }
+}
+
+/// A keyword that always has a block, and has none yet.
+fn is_head_of_block(statement: &Statement) -> bool {
+    statement.body.is_none() && keywords::is_always_block(statement.keyword())
+}
+
+/// `vrrp _mcast_group4`: a blank within the keyword.
+fn join_keyword(statement: &mut Statement, findings: &mut Findings) {
+    let [first, second, ..] = statement.words.as_slice() else { return };
+    let joined = format!("{}{}", first.text, second.text);
+    if keywords::is_any(&first.text) || !keywords::is_any(&joined) {
+        return;
+    }
+    let what = format!("`{} {}` is no keyword of keepalived, read as `{joined}`", first.text, second.text);
+    findings.push(first.place, Kind::Corrected, what, "keepalived leaves the line out.");
+    let rest = statement.rest.strip_prefix(second.text.as_str()).unwrap_or_default();
+    statement.rest = rest.trim_start_matches([' ', '\t']).to_owned();
+    statement.words.remove(1);
+    if let Some(first) = statement.words.first_mut() {
+        first.text = joined;
     }
 }
 

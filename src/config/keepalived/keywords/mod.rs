@@ -113,3 +113,30 @@ pub(crate) fn all(context: Context) -> impl Iterator<Item = &'static Keyword> {
 pub(crate) fn find(context: Context, name: &str) -> Option<&'static Keyword> {
     all(context).find(|keyword| keyword.name == name)
 }
+
+fn everywhere() -> impl Iterator<Item = &'static Keyword> {
+    [global::KEYWORDS, vrrp::KEYWORDS, check::KEYWORDS].into_iter().flatten()
+}
+
+/// Is it a keyword of any context?
+pub(crate) fn is_any(name: &str) -> bool {
+    everywhere().any(|keyword| keyword.name == name)
+}
+
+/// Is it a keyword of the outermost level?
+pub(crate) fn is_root(name: &str) -> bool {
+    find(Context::ROOT, name).is_some()
+}
+
+/// Is it a block of the outermost level that can stand nowhere else?
+pub(crate) fn is_root_only(name: &str) -> bool {
+    let mut places = everywhere().filter(|keyword| keyword.name == name).peekable();
+    places.peek().is_some()
+        && places.all(|keyword| keyword.contexts == Context::ROOT && keyword.body != Body::None)
+}
+
+/// Is it a keyword that has a block wherever it stands?
+pub(crate) fn is_always_block(name: &str) -> bool {
+    let mut places = everywhere().filter(|keyword| keyword.name == name).peekable();
+    places.peek().is_some() && places.all(|keyword| keyword.body == Body::Block)
+}
