@@ -330,7 +330,7 @@ mod tests {
     fn quotes_hold_words_together() {
         assert_eq!(read_text("a \"b # {c}\"d"), ("a b # {c} d".to_owned(), 0));
         assert_eq!(read_text(r"a b\#c\!"), ("a b#c!".to_owned(), 0));
-        assert_eq!(read_text("a ${b}"), ("a ${b}".to_owned(), 0));
+        assert_eq!(read_text("a ${b}"), ("a ${b}".to_owned(), 1));
     }
 
     #[test]
