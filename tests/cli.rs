@@ -27,8 +27,9 @@ fn temporary(name: &str) -> PathBuf {
 }
 
 /// All that the help lists, and not `help` itself.
-const COMMANDS: [&str; 11] = [
-    "run", "check", "status", "events", "reload", "resign", "restore", "drain", "undrain", "probe", "version",
+const COMMANDS: [&str; 12] = [
+    "run", "check", "import", "status", "events", "reload", "resign", "restore", "drain", "undrain", "probe",
+    "version",
 ];
 
 const GOOD: &str = r#"
@@ -87,8 +88,8 @@ fn what_is_not_understood_exits_2_with_a_hint() {
     for (arguments, want) in [
         (&["statsu"][..], "Did you mean `status`?"),
         (&["status", "--jsno"], "Did you mean `--json`?"),
-        (&["import", "keepalived.conf"], "not in this release"),
-        (&["check", "vipd.toml"], "--config vipd.toml"),
+        (&["import"], "which file? vipd import KEEPALIVED.CONF"),
+        (&["run", "vipd.toml"], "--config vipd.toml"),
         (&["drain", "web"], "which server? vipd drain SERVICE SERVER"),
         (&["undrian", "web", "10.0.0.11"], "Did you mean `undrain`?"),
         (&["probe", "web", "10.0.0.11 :80"], "in one word"),

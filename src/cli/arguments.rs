@@ -18,8 +18,6 @@ pub(super) const CONFIG: &str = "/etc/vipd.toml";
 /// Where the daemon listens.
 pub(super) const SOCKET: &str = "/run/vipd/control.sock";
 
-/// Commands of design.md §5 that come with a later release.
-const LATER: [&str; 1] = ["import"];
 const LEVELS: [(&str, LevelFilter); 5] = [
     ("error", LevelFilter::Error),
     ("warn", LevelFilter::Warn),
@@ -34,7 +32,9 @@ pub(super) enum Command {
     Run(RunOptions),
     Check {
         config: PathBuf,
+        config_id: Option<String>,
     },
+    Import(ImportOptions),
     Status {
         socket: PathBuf,
         request: StatusRequest,
@@ -78,12 +78,27 @@ pub(super) enum Command {
     /// Started by the daemon to look a name up, likewise.
     Resolve,
 }
+
+/// What `vipd import` was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ImportOptions {
+    /// The keepalived.conf.
+    pub(super) from: PathBuf,
+    /// Where the TOML goes; `None`: standard output.
+    pub(super) to: Option<PathBuf>,
+    /// Write nothing where something that changes behaviour is lost.
+    pub(super) strict: bool,
+    /// Which lines with `@` count.
+    pub(super) config_id: Option<String>,
+}
+
 /// A command, as help knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Topic {
     All,
     Run,
     Check,
+    Import,
     Status,
     Events,
     Reload,
@@ -101,9 +116,10 @@ pub(super) struct Usage(pub(super) String);
 
 impl Topic {
     /// Every command with its name and its long options.
-    const COMMANDS: [(&str, Topic, &[&str]); 12] = [
-        ("run", Topic::Run, &["config", "socket", "log", "log-level"]),
-        ("check", Topic::Check, &["config"]),
+    const COMMANDS: [(&str, Topic, &[&str]); 13] = [
+        ("run", Topic::Run, &["config", "config-id", "socket", "log", "log-level"]),
+        ("check", Topic::Check, &["config", "config-id"]),
+        ("import", Topic::Import, &["output", "strict", "config-id"]),
         ("status", Topic::Status, &["socket", "json", "metrics", "brief", "watch"]),
         ("events", Topic::Events, &["socket", "json"]),
         ("reload", Topic::Reload, &["socket"]),
@@ -129,8 +145,19 @@ impl Topic {
         match self {
             Topic::Status | Topic::Resign | Topic::Restore => 1,
             Topic::Drain | Topic::Undrain | Topic::Probe => 2,
-            Topic::All | Topic::Run | Topic::Check | Topic::Events | Topic::Reload | Topic::Version => 0,
+            Topic::All
+            | Topic::Run
+            | Topic::Check
+            | Topic::Import
+            | Topic::Events
+            | Topic::Reload
+            | Topic::Version => 0,
         }
+    }
+
+    /// Does it take the name of a file?
+    fn takes_file(self) -> bool {
+        matches!(self, Topic::Check | Topic::Import)
     }
 
     fn options(self) -> &'static [&'static str] {
@@ -166,7 +193,10 @@ const SEE: &str = "\"vipd help\" lists the commands.";
 
 /// All options there are; each command has some of them.
 struct Options {
-    config: PathBuf,
+    config: Option<PathBuf>,
+    config_id: Option<String>,
+    output: Option<PathBuf>,
+    strict: bool,
     socket: PathBuf,
     log: LogTarget,
     level: LevelFilter,
@@ -180,7 +210,10 @@ struct Options {
 
 fn parse_options(mut parser: Parser, topic: Topic) -> Result<Command, Usage> {
     let mut o = Options {
-        config: CONFIG.into(),
+        config: None,
+        config_id: None,
+        output: None,
+        strict: false,
         socket: SOCKET.into(),
         log: LogTarget::Stderr,
         level: LevelFilter::Info,
@@ -198,6 +231,8 @@ fn parse_options(mut parser: Parser, topic: Topic) -> Result<Command, Usage> {
                 let option = (*option).to_owned();
                 o.take(&option, &mut parser)?;
             }
+            Arg::Short('o') if topic == Topic::Import => o.take("output", &mut parser)?,
+            Arg::Value(word) if topic.takes_file() && o.config.is_none() => o.config = Some(word.into()),
             Arg::Value(word) if topic.words() >= 1 && o.status.name.is_none() => {
                 o.status.name = Some(name(topic, &word.to_string_lossy())?);
             }
@@ -208,7 +243,7 @@ fn parse_options(mut parser: Parser, topic: Topic) -> Result<Command, Usage> {
             Arg::Short(_) | Arg::Value(_) => {
                 let command = topic.name();
                 let hint = match (topic, &argument) {
-                    (Topic::Check | Topic::Run, Arg::Value(file)) => {
+                    (Topic::Run, Arg::Value(file)) => {
                         format!("Is \"vipd {command} --config {}\" meant?", file.to_string_lossy())
                     }
                     _ => format!("\"vipd help {command}\" lists what it takes."),
@@ -223,7 +258,10 @@ fn parse_options(mut parser: Parser, topic: Topic) -> Result<Command, Usage> {
 impl Options {
     fn take(&mut self, option: &str, parser: &mut Parser) -> Result<(), Usage> {
         match option {
-            "config" => self.config = parser.value()?.into(),
+            "config" => self.config = Some(parser.value()?.into()),
+            "config-id" => self.config_id = Some(config_id(&parser.value()?.string()?)?),
+            "output" => self.output = Some(parser.value()?.into()),
+            "strict" => self.strict = true,
             "socket" => self.socket = parser.value()?.into(),
             "log" => self.log = log_target(&parser.value()?.string()?)?,
             "log-level" => self.level = level(&parser.value()?.string()?)?,
@@ -256,7 +294,8 @@ impl Options {
     }
 
     fn command(self, topic: Topic) -> Result<Command, Usage> {
-        let Options { config, socket, log, level, status, server, forms, json, watch, wanted_for } = self;
+        let Options { config, config_id, output, strict, socket, log, level, .. } = self;
+        let Options { status, server, forms, json, watch, wanted_for, .. } = self;
         let instance = |name: Option<Name>| {
             let command = topic.name();
             let missing = || {
@@ -277,8 +316,17 @@ impl Options {
             service.zip(server).map(|(service, server)| ServerRequest { service, server }).ok_or_else(missing)
         };
         Ok(match topic {
-            Topic::Run => Command::Run(RunOptions { config, socket, log, level }),
-            Topic::Check => Command::Check { config },
+            Topic::Run => {
+                let config = config.unwrap_or_else(|| CONFIG.into());
+                Command::Run(RunOptions { config, config_id, socket, log, level })
+            }
+            Topic::Check => Command::Check { config: config.unwrap_or_else(|| CONFIG.into()), config_id },
+            Topic::Import => {
+                let missing = "vipd import: which file? vipd import KEEPALIVED.CONF [-o FILE]";
+                let from = config.ok_or_else(|| Usage(missing.to_owned()))?;
+                let to = output.filter(|path| path.as_os_str() != "-");
+                Command::Import(ImportOptions { from, to, strict, config_id })
+            }
             Topic::Status if forms > 1 => {
                 return Err(Usage(
                     "vipd status: of --json, --metrics and --brief only one at a time".to_owned(),
@@ -333,6 +381,14 @@ fn server(topic: Topic, word: &str) -> Result<ServerWord, Usage> {
     }
 }
 
+/// keepalived compares it with the word after `@`, up to a blank.
+fn config_id(word: &str) -> Result<String, Usage> {
+    if word.is_empty() || word.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(Usage(format!("vipd: --config-id is one word, not `{}`", clean(word))));
+    }
+    Ok(word.to_owned())
+}
+
 fn log_target(word: &str) -> Result<LogTarget, Usage> {
     match word {
         "stderr" => Ok(LogTarget::Stderr),
@@ -351,9 +407,6 @@ fn bad_value(option: &str, word: &str, known: &[&str]) -> Usage {
 }
 
 fn unknown_command(word: &str) -> Usage {
-    if LATER.contains(&word) {
-        return Usage(format!("vipd: `{word}` is not in this release\n{SEE}"));
-    }
     let names = Topic::COMMANDS.map(|(name, _, _)| name);
     let word = clean(word);
     match nearest(&word, &names) {
@@ -409,13 +462,33 @@ mod tests {
             words("run"),
             Ok(Command::Run(RunOptions {
                 config: "/etc/vipd.toml".into(),
+                config_id: None,
                 socket: "/run/vipd/control.sock".into(),
                 log: LogTarget::Stderr,
                 level: LevelFilter::Info,
             })),
             "design.md §5"
         );
-        assert_eq!(words("check"), Ok(Command::Check { config: "/etc/vipd.toml".into() }));
+        let check = |config: &str| Ok(Command::Check { config: config.into(), config_id: None });
+        assert_eq!(words("check"), check("/etc/vipd.toml"));
+        assert_eq!(words("check x.conf"), check("x.conf"));
+        assert_eq!(words("check --config x.conf"), check("x.conf"));
+        let import = |to: Option<&str>, strict, config_id: Option<&str>| {
+            let config_id = config_id.map(str::to_owned);
+            Ok(Command::Import(ImportOptions {
+                from: "x.conf".into(),
+                to: to.map(PathBuf::from),
+                strict,
+                config_id,
+            }))
+        };
+        assert_eq!(words("import x.conf"), import(None, false, None));
+        assert_eq!(words("import x.conf -o -"), import(None, false, None), "standard output");
+        assert_eq!(words("import -o y.toml --strict x.conf"), import(Some("y.toml"), true, None));
+        assert_eq!(
+            words("import x.conf --output=y.toml --config-id=a"),
+            import(Some("y.toml"), false, Some("a"))
+        );
         assert_eq!(words("--version"), words("version"), "what every program takes");
         assert_eq!(words("-h"), words("help"));
         assert_eq!(words("status --help"), words("help status"));
@@ -427,6 +500,7 @@ mod tests {
             words("run --config a.toml --socket=/tmp/s --log syslog --log-level debug"),
             Ok(Command::Run(RunOptions {
                 config: "a.toml".into(),
+                config_id: None,
                 socket: "/tmp/s".into(),
                 log: LogTarget::Syslog,
                 level: LevelFilter::Debug,
@@ -470,7 +544,12 @@ mod tests {
         for (line, want) in [
             ("statsu", "Did you mean `status`?"),
             ("chekc", "Did you mean `check`?"),
-            ("import x", "not in this release"),
+            ("import", "which file? vipd import KEEPALIVED.CONF"),
+            ("import x y", "unexpected `y`"),
+            ("import x --ouput y", "Did you mean `--output`?"),
+            ("check x -o y", "unexpected `-o`"),
+            ("check x --config-id=", "--config-id is one word"),
+            ("run x.conf", "Is \"vipd run --config x.conf\" meant?"),
             ("drain", "which server? vipd drain SERVICE SERVER"),
             ("drain web", "which server?"),
             ("undrain 10.0.0.11:80", "\"vipd status SERVICE\" lists them"),
@@ -484,7 +563,7 @@ mod tests {
             ("status --jsno", "Did you mean `--json`?"),
             ("status --json --brief", "only one at a time"),
             ("status a b", "unexpected `b`"),
-            ("check vipd.toml", "Is \"vipd check --config vipd.toml\" meant?"),
+            ("check a.toml b.toml", "unexpected `b.toml`"),
             ("run --log-level loud", "error, warn, info, debug, trace"),
             ("run --log file", "stderr, syslog"),
             ("run --config", "config"),

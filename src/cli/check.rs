@@ -1,17 +1,16 @@
 //! `vipd check`: is this a configuration that `vipd run` would take?
 
 use super::output::{complain, print};
-use crate::config;
 use crate::limits;
 use crate::model::Config;
-use crate::sys::file::read_key;
 use crate::sys::programs;
+use crate::sys::reading;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 /// Findings on standard error, one per line; on standard output what the configuration holds. 0 valid, 1 not.
-pub(super) fn check(path: &Path) -> u8 {
+pub(super) fn check(path: &Path, config_id: Option<&str>) -> u8 {
     let name = path.display().to_string();
     let bytes = match read(path) {
         Ok(bytes) => bytes,
@@ -20,14 +19,11 @@ pub(super) fn check(path: &Path) -> u8 {
             return 1;
         }
     };
-    let (config, findings) = config::parse_file(&bytes, &name, &read_key, &mut || {});
-    for finding in findings.iter() {
-        complain(&finding.to_string());
+    let reading = reading::read(bytes, path, config_id, &mut || {});
+    for (_, finding) in &reading.findings {
+        complain(finding);
     }
-    if findings.left_out() > 0 {
-        complain(&format!("{name}: {} more findings are not shown", findings.left_out()));
-    }
-    match config {
+    match reading.config {
         Some(config) => {
             for finding in programs::findings(&config) {
                 complain(&format!("{name}: warning: {finding}."));
@@ -39,8 +35,9 @@ pub(super) fn check(path: &Path) -> u8 {
     }
 }
 
-/// At most a byte more than a configuration may have: `parse_bytes` refuses that, and `/dev/zero` has an end.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// At most a byte more than a configuration may have: whoever parses it refuses that, and `/dev/zero` has an
+/// end.
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(limits::CONFIG_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

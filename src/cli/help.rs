@@ -8,6 +8,7 @@ pub(super) fn text(topic: Topic) -> String {
         Topic::All => ALL,
         Topic::Run => RUN,
         Topic::Check => CHECK,
+        Topic::Import => IMPORT,
         Topic::Status => STATUS,
         Topic::Events => EVENTS,
         Topic::Reload => RELOAD,
@@ -29,6 +30,7 @@ Usage: vipd COMMAND [OPTIONS]
 
   run       run the daemon, in the foreground
   check     check a configuration file
+  import    make a configuration of a keepalived.conf
   status    show what the daemon is doing, and why
   events    show the last state changes with their causes
   reload    make the daemon read its configuration file again
@@ -53,7 +55,8 @@ Runs the daemon in the foreground. SIGHUP reads the configuration again; SIGTERM
 and SIGINT resign, remove the virtual addresses and leave. Readiness is told to
 NOTIFY_SOCKET where that is set.
 
-  --config FILE      the configuration (/etc/vipd.toml)
+  --config FILE      the configuration (/etc/vipd.toml), or a keepalived.conf
+  --config-id ID     for its lines with @ (the host's name up to the first dot)
   --socket PATH      the control socket (/run/vipd/control.sock)
   --log TARGET       stderr or syslog (stderr)
   --log-level LEVEL  error, warn, info, debug or trace (info)
@@ -63,12 +66,35 @@ configuration error.
 ";
 
 const CHECK: &str = "\
-Usage: vipd check [--config FILE]
+Usage: vipd check [OPTIONS] [FILE]
 
-Checks a configuration (/etc/vipd.toml). Findings go to standard error, one per
-line: FILE:LINE:COLUMN, what is wrong, what was probably meant.
+Checks a configuration (/etc/vipd.toml), or a keepalived.conf. Findings go to
+standard error, one per line: FILE:LINE:COLUMN, what is wrong, what was probably
+meant.
+
+  --config FILE   the same as FILE
+  --config-id ID  which lines with @ count in a keepalived.conf (the host's name
+                  up to the first dot)
 
 Exit codes: 0 valid, 1 not valid.
+";
+
+const IMPORT: &str = "\
+Usage: vipd import [OPTIONS] KEEPALIVED.CONF
+
+Makes a configuration that does what a keepalived.conf says, with the files that
+it includes. It goes to standard output; findings go to standard error, one per
+line: FILE:LINE:COLUMN, the level, what it is about. An error is what changes
+behaviour and is not in the configuration; a warning is what is in it and means
+something else; a note is what has an old name, or is of no use here.
+
+  -o, --output FILE  where the configuration goes
+  --strict           no configuration where there are errors
+  --config-id ID     which lines with @ count (the host's name up to the first
+                     dot)
+
+Exit codes: 0 everything that matters is there, 1 there are errors, 2 usage
+error, or not readable as a keepalived.conf.
 ";
 
 const STATUS: &str = "\

@@ -4,6 +4,8 @@ mod arguments;
 mod ask;
 mod check;
 mod help;
+#[cfg(feature = "import")]
+mod import;
 mod output;
 
 use crate::sys;
@@ -26,7 +28,14 @@ pub fn main() -> u8 {
         Command::Run(run) => sys::run(run),
         Command::Worker => sys::worker::main(),
         Command::Resolve => sys::lookup::main(),
-        Command::Check { config } => check::check(&config),
+        Command::Check { config, config_id } => check::check(&config, config_id.as_deref()),
+        #[cfg(feature = "import")]
+        Command::Import(options) => import::import(&options),
+        #[cfg(not(feature = "import"))]
+        Command::Import(_) => {
+            output::complain("vipd import: this vipd was built without the importer (feature `import`)");
+            EXIT_USAGE
+        }
         Command::Status { socket, request, watch: false } => ask::status(&socket, request),
         Command::Status { socket, request, watch: true } => ask::watch(&socket, request),
         Command::Events { socket, request } => ask::events(&socket, request),

@@ -150,6 +150,14 @@ pub(crate) struct Printed {
     pub(crate) places: Vec<Place>,
 }
 
+impl Printed {
+    /// Where a line came from, which counts from 1; `None` for line 0, the file as a whole.
+    pub(crate) fn place(&self, line: u32) -> Option<Place> {
+        let row = usize::try_from(line).ok()?.checked_sub(1)?;
+        self.places.get(row).copied()
+    }
+}
+
 /// A duration as vipd's configuration has it: `500ms`, `6s`, `10m`; the largest unit without a remainder.
 pub(crate) fn span(micros: u64) -> String {
     const UNITS: [(u64, &str); 5] =

@@ -30,6 +30,8 @@ use std::path::PathBuf;
 pub struct RunOptions {
     /// The configuration file.
     pub config: PathBuf,
+    /// Which lines with `@` count, where it is a keepalived.conf.
+    pub config_id: Option<String>,
     /// The control socket.
     pub socket: PathBuf,
     /// Where log lines go.
@@ -53,7 +55,7 @@ const STALL_LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// needs, 2 the configuration is refused.
 pub fn run(options: RunOptions) -> u8 {
     lines::start(options.log, options.level);
-    let config = match reload::read(&options.config, &mut || {}) {
+    let config = match reload::read(&options, &mut || {}) {
         Ok(config) => config,
         Err(findings) => {
             eprint!("{findings}");

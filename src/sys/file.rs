@@ -2,7 +2,7 @@
 
 use crate::config::KeyFile;
 use crate::limits;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -45,7 +45,28 @@ pub(super) fn read_own(path: &Path, most: usize) -> io::Result<Vec<u8>> {
 /// # Errors
 /// What the system says; the file is then what it was.
 pub(super) fn replace_own(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = with_suffix(path, ".new");
+    replace(path, ".new", bytes, None)
+}
+
+/// Puts a text for the user into a file, in one step that also an interruption of the power leaves whole: a
+/// new file is readable by its owner alone, for it may hold passwords; of one that is there already the
+/// access rights stay. What is no regular file (`/dev/stdout`) is written to as it is.
+///
+/// # Errors
+/// What the system says; a regular file is then what it was.
+pub fn replace_config(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::metadata(path) {
+        // The file that is meant, not a link to it.
+        Ok(there) if there.is_file() => replace(&path.canonicalize()?, ".vipd-new", bytes, Some(there)),
+        Ok(_) => OpenOptions::new().write(true).open(path)?.write_all(bytes),
+        Err(e) if e.kind() == ErrorKind::NotFound => replace(path, ".vipd-new", bytes, None),
+        Err(e) => Err(e),
+    }
+}
+
+/// `old`: whose access rights the new file has.
+fn replace(path: &Path, suffix: &str, bytes: &[u8], old: Option<Metadata>) -> io::Result<()> {
+    let new = with_suffix(path, suffix);
     match fs::remove_file(&new) {
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
         Ok(()) | Err(_) => {}
@@ -56,7 +77,16 @@ pub(super) fn replace_own(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW)
         .open(&new)?;
-    let done = file.write_all(bytes).and_then(|()| fs::rename(&new, path));
+    let mut fill = || {
+        if let Some(old) = &old {
+            file.set_permissions(old.permissions())?;
+        }
+        file.write_all(bytes)?;
+        // The name must not be there before the bytes are.
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    let done = fill();
     if done.is_err() {
         let _ = fs::remove_file(&new);
     }

@@ -14,6 +14,8 @@ pub mod errno;
 pub mod fifo;
 pub mod file;
 mod heap;
+#[cfg(feature = "import")]
+pub mod import;
 mod inquiry;
 pub mod ipvs;
 pub mod log;
@@ -24,6 +26,7 @@ mod pair;
 pub mod poll;
 pub mod prober;
 pub mod programs;
+pub mod reading;
 mod ready;
 pub mod realtime;
 mod record;

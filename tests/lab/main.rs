@@ -15,6 +15,7 @@ mod bench;
 mod daemon;
 mod failures;
 mod field;
+mod import;
 mod kernel;
 mod matrix;
 mod methods;
@@ -66,7 +67,7 @@ const SCENARIOS: [Scenario; 11] = [
 ];
 
 /// Those that run by name alone, one at a time where it matters: they want a machine with nothing else to do.
-const BY_NAME: [Scenario; 9] = [
+const BY_NAME: [Scenario; 10] = [
     ("matrix", "every protocol, scheduler, method and family, by real requests", matrix::run),
     ("groups", "server groups, marks, servers of the other family", balance::fronts::run),
     ("clients", "persistence, one-packet scheduling, thresholds", balance::clients::run),
@@ -75,6 +76,11 @@ const BY_NAME: [Scenario; 9] = [
     ("foreign", "somebody else edits the kernel's table", balance::foreign::run),
     ("crash", "killed and started again: the table is adopted", balance::crash::run),
     ("servers", "inhibit, start-up mode, quorum, suspended services", balance::servers::run),
+    (
+        "import",
+        "keepalived and vipd read the same keepalived.conf: the kernel's table is the same",
+        import::run,
+    ),
     ("module", "the kernel's module goes and comes back", missing::module),
 ];
 

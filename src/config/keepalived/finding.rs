@@ -4,7 +4,7 @@ use super::Import;
 use super::source::Place;
 use super::tree::Tree;
 use crate::config::document::Printed;
-use crate::config::parse;
+use crate::config::{LoadKeyFile, parse_file};
 use crate::model::{Diagnostic, Level};
 use core::fmt;
 
@@ -111,18 +111,23 @@ impl Findings {
     }
 
     /// Reads the printed text as vipd will, and tells what it says of it at the line in keepalived.conf.
-    pub(crate) fn finish(mut self, tree: &Tree, printed: Printed) -> Import {
-        let (_, diagnostics) = parse(&printed.text, "vipd.toml");
+    pub(crate) fn finish(
+        mut self,
+        tree: &Tree,
+        printed: Printed,
+        key_file: LoadKeyFile<'_>,
+        breathe: &mut dyn FnMut(),
+    ) -> Import {
+        let (config, diagnostics) = parse_file(printed.text.as_bytes(), "vipd.toml", key_file, breathe);
         for diagnostic in diagnostics.iter() {
             // Line 0, the file as a whole, comes from keepalived.conf as a whole.
-            let row = usize::try_from(diagnostic.line).ok().and_then(|line| line.checked_sub(1));
-            let place = row.and_then(|row| printed.places.get(row)).copied().unwrap_or_default();
-            match diagnostic.level {
-                Level::Error => self.push(place, Kind::Refused, &*diagnostic.what, &*diagnostic.hint),
-                Level::Warning | Level::Note => {
-                    self.push(place, Kind::Changed, &*diagnostic.what, &*diagnostic.hint);
-                }
-            }
+            let place = printed.place(diagnostic.line).unwrap_or_default();
+            let hint = translated(&diagnostic.hint, place, &printed, tree);
+            let kind = match diagnostic.level {
+                Level::Error => Kind::Refused,
+                Level::Warning | Level::Note => Kind::Changed,
+            };
+            self.push(place, kind, &*diagnostic.what, hint);
         }
         self.left_out += diagnostics.left_out();
         self.list.sort_by_key(|(place, ..)| *place);
@@ -138,6 +143,23 @@ impl Findings {
             left_out: self.left_out,
             is_readable: !self.is_unreadable,
             has_errors: self.has_errors,
+            config: config.filter(|_| !self.has_errors),
         }
+    }
+}
+
+/// A hint that names another line of the TOML, which the user has never seen, names that of keepalived.conf.
+fn translated(hint: &str, of: Place, printed: &Printed, tree: &Tree) -> String {
+    const BEGIN: &str = "See line ";
+    let Some(rest) = hint.strip_prefix(BEGIN) else { return hint.to_owned() };
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let (number, rest) = rest.split_at(end);
+    let Some(place) = number.parse().ok().and_then(|line| printed.place(line)) else {
+        return hint.to_owned();
+    };
+    let file = tree.files.get(usize::from(place.file)).filter(|_| place.file != of.file);
+    match file {
+        Some(file) => format!("See {file}:{}{rest}", place.line),
+        None => format!("{BEGIN}{}{rest}", place.line),
     }
 }

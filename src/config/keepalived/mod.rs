@@ -30,7 +30,9 @@ pub use finding::Kind;
 pub(crate) use source::Place;
 pub use source::{Loader, Source};
 
+use super::{LoadKeyFile, NO_KEY_FILES};
 use crate::limits;
+use crate::model::Config;
 use finding::Findings;
 use tree::Tree;
 
@@ -55,16 +57,33 @@ pub struct Import {
     pub is_readable: bool,
     /// Did something that changes behaviour get lost?
     pub has_errors: bool,
+    /// What the text means; `None` where there are errors.
+    pub config: Option<Config>,
 }
 
 /// Reads the keepalived.conf that `file` names for messages and for `loader`. Every statement is either in
 /// the text or in a finding.
 pub fn import(file: &str, loader: &mut dyn Loader, options: Options<'_>) -> Import {
+    import_file(file, loader, options, NO_KEY_FILES, &mut || {})
+}
+
+/// As [`import`]; `key_file` reads the files that `auth_hmac` names, which `import` refuses, and `breathe` is
+/// called now and then, as by [`super::parse_file`].
+pub fn import_file(
+    file: &str,
+    loader: &mut dyn Loader,
+    options: Options<'_>,
+    key_file: LoadKeyFile<'_>,
+    breathe: &mut dyn FnMut(),
+) -> Import {
     let mut findings = Findings::new(limits::IMPORT_FINDINGS_MAX);
     let tree: Tree = tree::read(file, loader, options, &mut findings);
+    breathe();
     let document = map::document(&tree, &mut findings);
+    breathe();
     let printed = document.to_toml();
-    findings.finish(&tree, printed)
+    breathe();
+    findings.finish(&tree, printed, key_file, breathe)
 }
 
 /// Is this a keepalived.conf rather than TOML? By content: the lines that can be only one of the two are

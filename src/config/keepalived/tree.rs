@@ -304,7 +304,12 @@ mod tests {
     fn read_text(text: &'static str) -> (String, usize) {
         let mut findings = Findings::new(100);
         let tree = read("k.conf", &mut Memory(text), Options { config_id: "x" }, &mut findings);
-        let import = findings.finish(&tree, crate::config::document::Printed::default());
+        let import = findings.finish(
+            &tree,
+            crate::config::document::Printed::default(),
+            crate::config::NO_KEY_FILES,
+            &mut || {},
+        );
         let told = import.findings.iter().filter(|finding| finding.diagnostic.line > 0);
         (shown(&tree.statements), told.count())
     }

@@ -1,39 +1,35 @@
 //! Another configuration, read while the virtual routers run.
 
 use super::super::clock;
-use super::super::file::{read_config, read_key};
+use super::super::file::read_config;
 use super::super::programs;
-use super::Daemon;
-use crate::config;
+use super::super::reading::{self, Reading};
+use super::{Daemon, RunOptions};
 use crate::engine::Event;
-use crate::model::{Config, IpvsSetting};
+use crate::model::{Config, IpvsSetting, Level};
 use crate::time::{Duration, Instant};
-use std::path::Path;
 
 /// What is long is interrupted so often: adverts are to leave within 5 ms of their time (law 1).
 const BREATH_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Reads and checks the configuration; what is wrong, one line each, otherwise. `breathe` is called now and
 /// then while a large file is read.
-pub(super) fn read(path: &Path, breathe: &mut dyn FnMut()) -> Result<Config, String> {
-    let name = path.display().to_string();
-    let bytes = read_config(path).map_err(|e| format!("{name}: error: cannot be read: {e}.\n"))?;
-    let (config, findings) = config::parse_file(&bytes, &name, &read_key, breathe);
-    let mut text = String::new();
-    for finding in findings.iter() {
-        text.push_str(&format!("{finding}\n"));
-    }
-    if findings.left_out() > 0 {
-        text.push_str(&format!("{name}: {} more findings not shown.\n", findings.left_out()));
-    }
+pub(super) fn read(options: &RunOptions, breathe: &mut dyn FnMut()) -> Result<Config, String> {
+    let path = &options.config;
+    let cannot = |e| format!("{}: error: cannot be read: {e}.\n", path.display());
+    let bytes = read_config(path).map_err(cannot)?;
+    let Reading { config, findings } = reading::read(bytes, path, options.config_id.as_deref(), breathe);
     match config {
         Some(config) => {
-            for line in text.lines() {
-                log::warn!("{line}");
+            for (level, line) in findings {
+                match level {
+                    Level::Note => log::info!("{line}"),
+                    Level::Warning | Level::Error => log::warn!("{line}"),
+                }
             }
             Ok(config)
         }
-        None => Err(text),
+        None => Err(findings.iter().flat_map(|(_, line)| [line, "\n"]).collect()),
     }
 }
 
@@ -42,8 +38,8 @@ impl Daemon {
     /// the clock again.
     pub(super) fn reload(&mut self) -> Result<Config, String> {
         super::super::ready::notify("RELOADING=1");
-        let path = self.options.config.clone();
-        let result = read(&path, &mut || self.breathe());
+        let options = self.options.clone();
+        let result = read(&options, &mut || self.breathe());
         super::super::ready::notify("READY=1");
         if let Err(findings) = &result {
             for line in findings.lines() {
