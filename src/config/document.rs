@@ -19,6 +19,8 @@ pub(crate) enum Value {
     List(Vec<Value>),
     /// Keys and values: in braces on one line where there is room, otherwise as a table of its own.
     Keys(Vec<(&'static str, Value)>),
+    /// As `Keys`, always on one line, for keys that are names of the user's: `{ eth0 = 100 }`.
+    Named(Vec<(String, Value)>),
 }
 
 /// `key = value`, where it came from, and what is to be said about it.

@@ -139,7 +139,12 @@ fn layout(value: &Value, columns: usize) -> Layout<'_> {
                 Layout::Lines(list)
             }
         }
-        Value::Keys(_) | Value::List(_) | Value::Text(_) | Value::Number(_) | Value::Flag(_) => Layout::Line,
+        Value::Keys(_)
+        | Value::Named(_)
+        | Value::List(_)
+        | Value::Text(_)
+        | Value::Number(_)
+        | Value::Flag(_) => Layout::Line,
     }
 }
 
@@ -172,17 +177,21 @@ fn write(value: &Value, text: &mut String) {
             }
             text.push(']');
         }
-        Value::Keys(keys) if keys.is_empty() => text.push_str("{}"),
-        Value::Keys(keys) => {
-            for (n, (key, value)) in keys.iter().enumerate() {
-                text.push_str(if n > 0 { ", " } else { "{ " });
-                write_key(key, text);
-                text.push_str(" = ");
-                write(value, text);
-            }
-            text.push_str(" }");
-        }
+        Value::Keys(keys) => write_keys(&mut keys.iter().map(|(key, value)| (*key, value)), text),
+        Value::Named(keys) => write_keys(&mut keys.iter().map(|(key, value)| (key.as_str(), value)), text),
     }
+}
+
+fn write_keys(keys: &mut dyn Iterator<Item = (&str, &Value)>, text: &mut String) {
+    let mut before = "{ ";
+    for (key, value) in keys {
+        text.push_str(before);
+        write_key(key, text);
+        text.push_str(" = ");
+        write(value, text);
+        before = ", ";
+    }
+    text.push_str(if before == "{ " { "{}" } else { " }" });
 }
 
 fn write_key(key: &str, text: &mut String) {

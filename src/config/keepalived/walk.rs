@@ -48,6 +48,43 @@ fn one<'t>(context: Context, statement: &'t Statement, findings: &mut Findings) 
     check_shape(keyword, statement, findings).then_some(Known { name: keyword.name, statement })
 }
 
+/// `vrrp _mcast_group4 IP`: the same statements with such keywords in one piece; `None` where there are none.
+pub(crate) fn joined(block: &[Statement], findings: &mut Findings) -> Option<Vec<Statement>> {
+    fn join(block: &mut [Statement], findings: &mut Findings) {
+        for statement in block {
+            if let Some(keyword) = split_keyword(statement) {
+                let (place, written) = (statement.place(), statement.keyword());
+                let what = format!("`{written}` with a space behind it is read as `{keyword}`");
+                findings.push(place, Kind::Corrected, what, "keepalived leaves the line out.");
+                let second = statement.words.remove(1);
+                if let Some(first) = statement.words.first_mut() {
+                    keyword.clone_into(&mut first.text);
+                }
+                let rest = statement.rest.trim_start().strip_prefix(second.text.as_str());
+                statement.rest = rest.unwrap_or("").trim_start().to_owned();
+            }
+            join(statement.body.as_deref_mut().unwrap_or(&mut []), findings);
+        }
+    }
+    has_split(block).then(|| {
+        let mut block = block.to_vec();
+        join(&mut block, findings);
+        block
+    })
+}
+
+fn has_split(block: &[Statement]) -> bool {
+    block.iter().any(|statement| split_keyword(statement).is_some() || has_split(statement.inside()))
+}
+
+/// The keyword of which the first two words are the halves.
+fn split_keyword(statement: &Statement) -> Option<&'static str> {
+    let second = statement.argument(0).filter(|word| word.text.starts_with('_'))?;
+    let (first, second) = (statement.keyword(), second.text.as_str());
+    let is = |keyword: &&Keyword| keyword.name.strip_prefix(first) == Some(second);
+    keywords::everywhere().find(is).map(|keyword| keyword.name)
+}
+
 /// The keyword that was probably meant, where it is beyond doubt.
 fn meant(context: Context, statement: &Statement, findings: &mut Findings) -> Option<&'static Keyword> {
     let written = statement.keyword();

@@ -121,6 +121,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     ignored("enable_traps", C::GLOBAL, NO_SNMP_AT_ALL),
     unsupported("enable_snmp_vrrp", C::GLOBAL, NO_SNMP),
     Keyword::other("enable_snmp_keepalived", C::GLOBAL, Status::Alias("enable_snmp_vrrp")),
+    unsupported("enable_snmp_checker", C::GLOBAL, NO_SNMP),
     unsupported("enable_snmp_rfc", C::GLOBAL, NO_SNMP),
     unsupported("enable_snmp_rfcv2", C::GLOBAL, NO_SNMP),
     unsupported("enable_snmp_rfcv3", C::GLOBAL, NO_SNMP),

@@ -103,19 +103,19 @@ impl Keyword {
     }
 }
 
+/// All keywords of all contexts.
+pub(crate) fn everywhere() -> impl Iterator<Item = &'static Keyword> {
+    [global::KEYWORDS, vrrp::KEYWORDS, check::KEYWORDS].into_iter().flatten()
+}
+
 /// All keywords of a context.
 pub(crate) fn all(context: Context) -> impl Iterator<Item = &'static Keyword> {
-    let tables = [global::KEYWORDS, vrrp::KEYWORDS, check::KEYWORDS];
-    tables.into_iter().flatten().filter(move |keyword| keyword.contexts.contains(context))
+    everywhere().filter(move |keyword| keyword.contexts.contains(context))
 }
 
 /// A keyword of a context; names are exact and case-sensitive.
 pub(crate) fn find(context: Context, name: &str) -> Option<&'static Keyword> {
     all(context).find(|keyword| keyword.name == name)
-}
-
-fn everywhere() -> impl Iterator<Item = &'static Keyword> {
-    [global::KEYWORDS, vrrp::KEYWORDS, check::KEYWORDS].into_iter().flatten()
 }
 
 /// Is it a keyword of any context?

@@ -38,8 +38,12 @@ pub(super) fn command(known: Known<'_>, findings: &mut Findings) -> Option<Value
 
 /// The value of `KEYWORD COMMAND`, as of `script` and `misc_path`, which has its user elsewhere.
 pub(super) fn script(known: Known<'_>, owner: Option<Owner>, findings: &mut Findings) -> Option<Value> {
-    let argv = pieces(&known.statement.rest).into_iter().flat_map(|piece| piece.words()).collect();
-    value(known, argv, owner, findings)
+    value(known, words(known), owner, findings)
+}
+
+/// All words behind the keyword, without quotes and escapes.
+pub(super) fn words(known: Known<'_>) -> Vec<String> {
+    pieces(&known.statement.rest).into_iter().flat_map(|piece| piece.words()).collect()
 }
 
 /// `user NAME [GROUP]`, `script_user NAME [GROUP]`.

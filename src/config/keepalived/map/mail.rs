@@ -1,0 +1,98 @@
+//! `[mail]`.
+
+use super::super::finding::{Findings, Kind};
+use super::super::tree::Word;
+use super::super::walk::Known;
+use super::args::{self, SECOND};
+use super::table;
+use crate::config::document::{Document, Value, span};
+use crate::config::suggest::shown;
+use crate::limits;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+const SMTP_PORT: u32 = 25;
+
+/// Writes `[mail]`, if there are a server and somebody to write to, as keepalived wants it.
+pub(super) fn map(globals: &[Known<'_>], document: &mut Document, findings: &mut Findings) -> bool {
+    let last = |name: &str| globals.iter().rev().copied().find(|known| known.name == name);
+    let blocks = globals.iter().filter(|known| known.name == "notification_email");
+    let lines = blocks.clone().flat_map(|known| known.statement.inside());
+    let words: Vec<&Word> = lines.flat_map(|line| line.words.iter()).collect();
+    let server = last("smtp_server");
+    let (Some(server), Some(_)) = (server, words.first()) else {
+        if let Some(known) = server.or(blocks.clone().next().copied()) {
+            let what = "no mails are sent: they need `smtp_server` and `notification_email`";
+            findings.push(known.statement.place(), Kind::Ignored, what, "keepalived sends none either.");
+        }
+        return false;
+    };
+    let Some(address) = self::server(server, findings) else { return false };
+    let place = server.statement.place();
+    table(document, "mail", place).put("server", address.to_string(), place);
+    let from = last("notification_email_from").and_then(|known| known.statement.argument(0));
+    let from_place = from.map_or(place, |word| word.place);
+    let from = match from {
+        Some(word) => whole(word, findings),
+        None => {
+            let hint = "keepalived takes its user and the name of the host: set `from`.";
+            let what = "mails come from \"root@localhost\", no `notification_email_from` is given";
+            findings.push(place, Kind::Changed, what, hint);
+            "root@localhost".to_owned()
+        }
+    };
+    table(document, "mail", place).put("from", from, from_place);
+    if let Some(word) = words.get(limits::RECIPIENTS_MAX) {
+        let what = format!("more than {} recipients", limits::RECIPIENTS_MAX);
+        findings.push(word.place, Kind::Unsupported, what, "The rest is left out: use an alias.");
+    }
+    let mut to: Vec<String> = Vec::new();
+    for word in words.iter().take(limits::RECIPIENTS_MAX) {
+        to.push(whole(word, findings));
+    }
+    let to_place = words.first().map_or(place, |word| word.place);
+    let to: Vec<Value> = to.into_iter().map(Value::Text).collect();
+    table(document, "mail", place).put("to", to, to_place);
+    if let Some(known) = last("smtp_connect_timeout")
+        && let Some(seconds) = args::count(known, 0, 1..=i32::MAX.unsigned_abs(), findings)
+    {
+        let timeout = span(u64::from(seconds.min(600)) * SECOND);
+        table(document, "mail", place).put_unless("timeout", timeout, "30s", known.statement.place());
+    }
+    if let Some(word) = last("smtp_helo_name").and_then(|known| known.statement.argument(0)) {
+        table(document, "mail", place).put("helo", word.text.as_str(), word.place);
+    }
+    true
+}
+
+/// `smtp_server HOST [PORT]`.
+fn server(known: Known<'_>, findings: &mut Findings) -> Option<SocketAddr> {
+    let word = known.statement.argument(0)?;
+    let port = match known.statement.argument(1) {
+        Some(_) => args::count(known, 1, 1..=65_535, findings).unwrap_or(SMTP_PORT),
+        None => SMTP_PORT,
+    };
+    let port = u16::try_from(port).ok()?;
+    let ip = match word.text.parse::<IpAddr>() {
+        Ok(ip) => ip,
+        Err(_) if word.text == "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Err(_) => {
+            let what = format!("the mail server \"{}\" is given by its name", shown(&word.text));
+            let hint = "vipd wants its address in [mail] `server`: no mails are sent.";
+            findings.push(word.place, Kind::Unsupported, what, hint);
+            return None;
+        }
+    };
+    Some(SocketAddr::new(ip, port))
+}
+
+/// A mail address; one of this host gets the host.
+fn whole(word: &Word, findings: &mut Findings) -> String {
+    let bare = word.text.trim_matches(['<', '>', ',', ';']);
+    if bare.contains('@') {
+        return bare.to_owned();
+    }
+    let address = format!("{bare}@localhost");
+    let what = format!("the mail address \"{}\" becomes \"{}\"", shown(&word.text), shown(&address));
+    findings.push(word.place, Kind::Changed, what, "vipd's mail addresses have a host.");
+    address
+}

@@ -1,0 +1,328 @@
+//! Lines of `virtual_routes`, `virtual_rules`, `static_routes` and `static_rules`.
+
+use super::super::finding::{Findings, Kind};
+use super::super::tree::{Statement, Word};
+use super::address::{scope, unsupported, value};
+use crate::config::document::Value;
+use crate::config::suggest::shown;
+use crate::config::values;
+use std::net::IpAddr;
+
+/// The kernel takes it for the first rule without a priority, and one less for each other.
+const LAST_RULE: u32 = 32_765;
+
+/// Options of routes that take a value.
+const ROUTE_VALUES: [&str; 21] = [
+    "tos",
+    "advmss",
+    "rtt",
+    "rttvar",
+    "reordering",
+    "window",
+    "cwnd",
+    "ssthresh",
+    "realms",
+    "rto_min",
+    "initcwnd",
+    "initrwnd",
+    "features",
+    "quickack",
+    "congctl",
+    "hoplimit",
+    "pref",
+    "expires",
+    "vrf",
+    "track_group",
+    "ttl-propagate",
+];
+
+type Keys = Vec<(&'static str, Value)>;
+
+/// `[TYPE] [to] NET [via IP] [dev IF] ...` of every line.
+pub(super) fn routes<'t>(lines: impl Iterator<Item = &'t Statement>, findings: &mut Findings) -> Vec<Value> {
+    let mut out: Vec<Value> = Vec::new();
+    for line in lines {
+        let Some(keys) = route(line, findings) else { continue };
+        let is_same = |other: &Value| match other {
+            Value::Keys(other) => place(other) == place(&keys),
+            _ => false,
+        };
+        if out.iter().any(is_same) {
+            let what = "there is a route to this net in this table already";
+            findings.push(line.place(), Kind::Changed, what, "The second one is left out.");
+        } else {
+            out.push(Value::Keys(keys));
+        }
+    }
+    out
+}
+
+/// What the kernel takes one route for.
+fn place(keys: &Keys) -> [Option<&Value>; 3] {
+    ["to", "table", "metric"].map(|key| keys.iter().find(|(other, _)| *other == key).map(|(_, value)| value))
+}
+
+/// Tells what is no net, or one with host bits.
+fn is_net(word: &Word, findings: &mut Findings) -> bool {
+    match values::net(&word.text) {
+        Ok(_) => true,
+        Err(_) if word.text == "default6" => true,
+        Err(problem) => {
+            findings.push(word.place, Kind::Invalid, problem.what, "The line is left out.");
+            false
+        }
+    }
+}
+
+fn route(line: &Statement, findings: &mut Findings) -> Option<Keys> {
+    let mut keys = Keys::new();
+    let mut to: Option<&Word> = None;
+    let mut kind = None;
+    let mut words = line.words.iter().peekable();
+    while let Some(word) = words.next() {
+        let text = word.text.as_str();
+        match text {
+            "blackhole" | "unreachable" | "prohibit" | "throw" if to.is_none() => {
+                kind = Some(("kind", Value::from(text)));
+            }
+            "unicast" if to.is_none() => {}
+            "local" | "broadcast" | "multicast" | "anycast" | "nat" | "xresolve" if to.is_none() => {
+                let what = format!("a route of type `{text}` has no counterpart here");
+                findings.push(word.place, Kind::Unsupported, what, "The line is left out.");
+                return None;
+            }
+            "to" => to = value(word, words.next(), findings),
+            "via" | "gw" => {
+                if matches!(words.peek().map(|word| word.text.as_str()), Some("inet" | "inet6")) {
+                    words.next();
+                }
+                if text == "gw" {
+                    findings.push(word.place, Kind::Deprecated, "`gw` is an old name of `via`", "");
+                }
+                ip("via", word, words.next(), &mut keys, findings)?;
+            }
+            "or" => {
+                words.next();
+                let hint = "vipd's routes have one next hop: the first is taken.";
+                findings.push(word.place, Kind::Unsupported, "a second next hop (`or`)", hint);
+            }
+            "nexthop" => {
+                if let Some(word) = (&mut words).find(|word| word.text == "via")
+                    && !keys.iter().any(|(key, _)| *key == "via")
+                {
+                    option("via", word, words.next(), &mut keys, findings);
+                }
+                let hint = "vipd's routes have one next hop: the first is taken.";
+                findings.push(word.place, Kind::Unsupported, "several next hops", hint);
+                words.by_ref().for_each(drop);
+            }
+            "dev" | "oif" => option("interface", word, words.next(), &mut keys, findings),
+            "src" | "from" => ip("source", word, words.next(), &mut keys, findings)?,
+            "table" => match table(words.next(), word, findings) {
+                Some(number) => keys.push(("table", number)),
+                None => return None,
+            },
+            "metric" | "priority" | "preference" => number("metric", word, words.next(), &mut keys, findings),
+            "scope" => {
+                let Some(word) = value(word, words.next(), findings) else { continue };
+                let is_ipv6 = to.is_some_and(|to| to.text.contains(':'));
+                keys.extend(scope(word, is_ipv6, findings).map(|scope| ("scope", scope)));
+            }
+            "onlink" => keys.push(("on_link", Value::Flag(true))),
+            "no_track" => keys.push(("track", Value::Flag(false))),
+            "mtu" => {
+                words.next_if(|word| word.text == "lock");
+                number("mtu", word, words.next(), &mut keys, findings);
+            }
+            "protocol" => {
+                words.next();
+                let what = "`protocol` of a route is left out";
+                findings.push(word.place, Kind::Ignored, what, "vipd marks its routes with its own.");
+            }
+            "encap" | "as" => {
+                unsupported(word, findings);
+                words.by_ref().for_each(drop);
+            }
+            "fastopen_no_cookie" => {
+                words.next();
+                unsupported(word, findings);
+            }
+            text if ROUTE_VALUES.contains(&text) => {
+                words.next_if(|word| word.text == "lock");
+                words.next();
+                unsupported(word, findings);
+            }
+            _ if to.is_none() => to = Some(word),
+            _ => {
+                let what = format!("\"{}\" is no option of a route", shown(text));
+                findings.push(word.place, Kind::Invalid, what, "keepalived leaves the line out.");
+                return None;
+            }
+        }
+    }
+    let Some(to) = to else {
+        findings.push(line.place(), Kind::Invalid, "the route goes nowhere", "The line is left out.");
+        return None;
+    };
+    if !is_net(to, findings) {
+        return None;
+    }
+    let mut all = vec![("to", Value::from(to.text.as_str()))];
+    all.extend(kind);
+    all.extend(keys);
+    Some(all)
+}
+
+/// What rules need to know of one another.
+pub(super) struct Rules {
+    next: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules { next: LAST_RULE }
+    }
+}
+
+impl Rules {
+    /// `[from NET] [to NET] ... [table N]` of every line.
+    pub(super) fn rules<'t>(
+        &mut self,
+        lines: impl Iterator<Item = &'t Statement>,
+        findings: &mut Findings,
+    ) -> Vec<Value> {
+        lines.filter_map(|line| self.rule(line, findings)).map(Value::Keys).collect()
+    }
+
+    fn rule(&mut self, line: &Statement, findings: &mut Findings) -> Option<Keys> {
+        let mut keys = Keys::new();
+        let mut words = line.words.iter();
+        while let Some(word) = words.next() {
+            let text = word.text.as_str();
+            match text {
+                "inet" => keys.push(("family", Value::from("ipv4"))),
+                "inet6" => keys.push(("family", Value::from("ipv6"))),
+                "from" => net("from", word, words.next(), &mut keys, findings)?,
+                "to" => net("to", word, words.next(), &mut keys, findings)?,
+                "table" | "lookup" => match table(words.next(), word, findings) {
+                    Some(number) => keys.push(("table", number)),
+                    None => return None,
+                },
+                "priority" | "preference" | "order" => {
+                    number("priority", word, words.next(), &mut keys, findings);
+                }
+                "tos" | "dsfield" => match value(word, words.next(), findings).map(|word| hex(&word.text)) {
+                    Some(Some(tos)) => keys.push(("tos", Value::from(tos))),
+                    _ => return refused(word, findings),
+                },
+                "fwmark" => option("fwmark", word, words.next(), &mut keys, findings),
+                "iif" | "dev" => option("input", word, words.next(), &mut keys, findings),
+                "oif" => option("output", word, words.next(), &mut keys, findings),
+                "blackhole" | "unreachable" | "prohibit" => keys.push(("action", Value::from(text))),
+                "type" => match value(word, words.next(), findings).map(|word| word.text.as_str()) {
+                    Some(kind @ ("blackhole" | "unreachable" | "prohibit")) => {
+                        keys.push(("action", Value::from(kind)));
+                    }
+                    Some("unicast") => {}
+                    _ => return refused(word, findings),
+                },
+                "protocol" => {
+                    words.next();
+                    let what = "`protocol` of a rule is left out";
+                    findings.push(word.place, Kind::Ignored, what, "vipd marks its rules with its own.");
+                }
+                "no_track" => keys.push(("track", Value::Flag(false))),
+                // Without one of its conditions a rule would take other traffic.
+                _ => return refused(word, findings),
+            }
+        }
+        if !keys.iter().any(|(key, _)| *key == "priority") {
+            let what = format!("a rule without a priority gets {}", self.next);
+            let hint = "The kernel counts down so, as long as nobody else makes rules.";
+            findings.push(line.place(), Kind::Changed, what, hint);
+            keys.push(("priority", Value::from(self.next)));
+            self.next = self.next.saturating_sub(1);
+        }
+        Some(keys)
+    }
+}
+
+fn refused(word: &Word, findings: &mut Findings) -> Option<Keys> {
+    let what = format!("a rule with `{}` has no counterpart here", shown(&word.text));
+    findings.push(word.place, Kind::Unsupported, what, "The whole rule is left out.");
+    None
+}
+
+fn option(key: &'static str, word: &Word, next: Option<&Word>, keys: &mut Keys, findings: &mut Findings) {
+    keys.extend(value(word, next, findings).map(|value| (key, Value::from(value.text.as_str()))));
+}
+
+/// An address of a route. `None`: it is none.
+fn ip(
+    key: &'static str,
+    word: &Word,
+    next: Option<&Word>,
+    keys: &mut Keys,
+    findings: &mut Findings,
+) -> Option<()> {
+    let next = value(word, next, findings)?;
+    if next.text.parse::<IpAddr>().is_err() {
+        let what = format!("\"{}\" is not an address", shown(&next.text));
+        findings.push(next.place, Kind::Invalid, what, "The line is left out.");
+        return None;
+    }
+    keys.push((key, Value::from(next.text.as_str())));
+    Some(())
+}
+
+/// A net of a rule; `all` and `default` are no condition. `None`: it is no net.
+fn net(
+    key: &'static str,
+    word: &Word,
+    next: Option<&Word>,
+    keys: &mut Keys,
+    findings: &mut Findings,
+) -> Option<()> {
+    let next = value(word, next, findings)?;
+    if !matches!(next.text.as_str(), "all" | "any" | "default") {
+        is_net(next, findings).then_some(())?;
+        keys.push((key, Value::from(next.text.as_str())));
+    }
+    Some(())
+}
+
+fn number(key: &'static str, word: &Word, next: Option<&Word>, keys: &mut Keys, findings: &mut Findings) {
+    let Some(next) = value(word, next, findings) else { return };
+    match hex(&next.text) {
+        Some(number) => keys.push((key, Value::from(number))),
+        None => {
+            let what = format!("`{}` wants a number, not \"{}\"", shown(&word.text), shown(&next.text));
+            findings.push(next.place, Kind::Invalid, what, "It is left out.");
+        }
+    }
+}
+
+/// Decimal, or with `0x`.
+fn hex(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// A table by its number, or by a name that every system has.
+fn table(word: Option<&Word>, option: &Word, findings: &mut Findings) -> Option<Value> {
+    let word = value(option, word, findings)?;
+    match word.text.as_str() {
+        text @ ("main" | "default" | "local") => Some(Value::from(text)),
+        text => match hex(text).filter(|number| *number > 0) {
+            Some(number) => Some(Value::from(number)),
+            None => {
+                let what = format!("\"{}\" is not a table that every system has", shown(text));
+                let hint = "The line is left out: give the number from /etc/iproute2/rt_tables.";
+                findings.push(word.place, Kind::Unsupported, what, hint);
+                None
+            }
+        },
+    }
+}
