@@ -160,6 +160,15 @@ impl Mailer {
         }
     }
 
+    /// Is a letter on its way, or about to be? One that waits after a failure is none to wait for.
+    pub(super) fn is_busy(&self, now: Instant) -> bool {
+        let is_soon = match self.state {
+            State::Waiting { try_at } => try_at <= now,
+            State::UnderWay { .. } => true,
+        };
+        is_soon && !self.queue.is_empty()
+    }
+
     /// When `tick` has something to do.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.queue.front()?;

@@ -59,6 +59,8 @@ use event::earlier;
 
 /// A clean leave that is not through by then ends all the same.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// So long it waits for letters that are handed over without a failure.
+const LAST_MAILS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Whose routes the static ones are, in notes.
 const STATIC: &str = "static";
 
@@ -159,6 +161,7 @@ enum Phase {
     Running,
     Leaving {
         give_up_at: Instant,
+        mail_until: Instant,
     },
     Left,
 }
@@ -331,7 +334,7 @@ impl Engine {
     pub fn next_deadline(&self) -> Option<Instant> {
         let instances = self.instances.iter().filter_map(Instance::next_deadline).min();
         let phase = match self.phase {
-            Phase::Leaving { give_up_at } => Some(give_up_at),
+            Phase::Leaving { give_up_at, mail_until } => Some(give_up_at.min(mail_until)),
             Phase::Waiting | Phase::Running | Phase::Left => None,
         };
         let own = earlier(earlier(instances, self.leftovers.next_deadline()), phase);

@@ -2,7 +2,7 @@
 
 use super::notify::{About, Change};
 use super::vrrp::Instance;
-use super::{Action, Actions, Engine, Phase, SHUTDOWN_TIMEOUT};
+use super::{Action, Actions, Engine, LAST_MAILS_TIMEOUT, Phase, SHUTDOWN_TIMEOUT};
 use crate::limits;
 use crate::model::status::InstanceState;
 use crate::model::{self, Cidr, Config, Level};
@@ -155,7 +155,8 @@ impl Engine {
         if matches!(self.phase, Phase::Leaving { .. } | Phase::Left) {
             return;
         }
-        self.phase = Phase::Leaving { give_up_at: now + SHUTDOWN_TIMEOUT };
+        self.phase =
+            Phase::Leaving { give_up_at: now + SHUTDOWN_TIMEOUT, mail_until: now + LAST_MAILS_TIMEOUT };
         let mut cx = self.desk.cx(&self.links, actions);
         for instance in &mut self.instances {
             instance.shutdown(now, &mut cx);
@@ -170,12 +171,18 @@ impl Engine {
 
     /// Ends the daemon once nothing of ours is left in the kernel.
     pub(super) fn finish(&mut self, now: Instant, actions: &mut Actions) {
-        let Phase::Leaving { give_up_at } = self.phase else { return };
+        let Phase::Leaving { give_up_at, mail_until } = &mut self.phase else { return };
+        let has_mails = *mail_until > now && self.desk.mailer.is_busy(now);
+        if *mail_until <= now {
+            *mail_until = *give_up_at; // no need to look again
+        }
+        let give_up_at = *give_up_at;
         let clean = self.instances.iter().all(Instance::is_clean)
             && self.leftovers.is_empty()
             && self.has_clean_tables()
             && self.desk.notifier.is_idle()
-            && self.balancer.is_shut_down();
+            && self.balancer.is_shut_down()
+            && !has_mails;
         if clean || give_up_at <= now {
             self.phase = Phase::Left;
             actions.push(Action::Finished);

@@ -182,6 +182,33 @@ fn all_members_leave_together_at_the_end() {
 }
 
 #[test]
+fn the_end_waits_for_the_last_mails_and_no_longer_than_3_seconds() {
+    let leaving = || {
+        let mut world = World::new(&told(config(&[150, 150])), &config(&[100, 100]), 1);
+        world.pass(secs(10));
+        assert!(!world.routers[0].mails.is_empty(), "that it is Active is on its way to the mail server");
+        world.feed(0, Event::Shutdown);
+        world.pass(secs(2));
+        assert!(!world.routers[0].is_finished, "somebody wants to read it");
+        world
+    };
+    let mut world = leaving();
+    for _ in 0..10 {
+        world.deliver_mails(0);
+        world.pass(Duration::from_millis(10));
+    }
+    assert!(world.routers[0].is_finished, "nothing is left to wait for");
+    let mut world = leaving();
+    let id = 1;
+    world.feed(0, Event::Mail { id, result: Err("connection refused".try_into().unwrap()) });
+    world.pass(Duration::from_millis(10));
+    assert!(world.routers[0].is_finished, "a mail server that is dead is not waited for");
+    let mut world = leaving();
+    world.pass(Duration::from_millis(1100));
+    assert!(world.routers[0].is_finished, "nor one that hangs");
+}
+
+#[test]
 fn the_operator_takes_the_whole_group_out() {
     let mut world = World::new(&config(&[150, 150]), &config(&[100, 100]), 1);
     world.pass(secs(10));
