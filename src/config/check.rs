@@ -16,9 +16,12 @@ use super::report::Report;
 use super::service::Scope;
 use super::values;
 use crate::limits;
-use crate::model::{Check, CheckKind, SmtpCheck};
+use crate::model::{Check, CheckKind, SmtpCheck, UdpCheck};
 use crate::time::Duration;
 use toml::de::DeValue;
+
+/// A host that does not answer to ARP is given up by the kernel after this (HC-36).
+const ARP_FAILURE: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Type {
@@ -179,6 +182,9 @@ fn table(mut table: Table<'_>, scope: &Scope<'_>, report: &mut Report<'_>) -> Op
         if kind != File {
             within(&table, &check, report);
         }
+        if let Some(CheckKind::Udp(udp)) = &read {
+            long_enough(&table, check.timeout, udp, report);
+        }
         foreign(&mut table, kind, report);
         read.map(|kind| Check { kind, ..check })
     });
@@ -254,6 +260,17 @@ fn within(table: &Table<'_>, check: &Check, report: &mut Report<'_>) {
         let what = format!("`timeout` ({timeout}) is longer than `interval` ({interval})");
         let hint = "A probe that hangs delays the next one; give a timeout within the interval.";
         report.warning(table.key_at(place), what, hint);
+    }
+}
+
+/// HC-36: until the kernel has found out that a host on the LAN does not answer to ARP, it looks as one that
+/// takes what it gets and says nothing.
+fn long_enough(table: &Table<'_>, timeout: Duration, udp: &UdpCheck, report: &mut Report<'_>) {
+    if !udp.needs_reply && timeout < ARP_FAILURE {
+        let timeout = values::show_duration(timeout);
+        let what = format!("`timeout` ({timeout}) is over before a dead host on the LAN is found out (3s)");
+        let hint = "Without a wanted reply it looks alive: give 3s or more, or require_reply = true.";
+        report.warning(table.key_at(if table.has("timeout") { "timeout" } else { "type" }), what, hint);
     }
 }
 
