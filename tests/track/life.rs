@@ -2,7 +2,7 @@
 
 use crate::bench::*;
 use vipd::engine::{Event, ProbeId, RunId, RunOutcome, RunOwner};
-use vipd::model::TrackKind;
+use vipd::model::{Check, CheckKind, FileCheck, Forwarding, Front, Protocol, Server, Service, TrackKind};
 use vipd::time::Duration;
 
 #[test]
@@ -25,6 +25,27 @@ fn only_trackers_that_somebody_uses_run() {
     b.reload(&c);
     assert!(b.take().iter().any(|d| matches!(d, Did::StopRun(_))), "a run that nobody waits for is ended");
     assert_eq!((b.up(0), b.tracker(0).used_by.len()), (None, 0));
+}
+
+/// The checks of servers are users, too: the file's value is known, and shown.
+#[test]
+fn a_file_that_only_a_check_uses_is_used() {
+    let mut c = config(&[file()], -10);
+    c.instances[0].tracks.clear();
+    let front = Front::Address("10.0.0.1:80".parse().unwrap());
+    let mut service = Service::new("web".try_into().unwrap(), Protocol::Tcp, front);
+    let check = Check::new(CheckKind::File(FileCheck { track: 0, weight: 1, reverse: false }));
+    service.servers = ["10.0.0.11:80", "10.0.0.12:80"]
+        .map(|address| {
+            let server = Server::new(address.parse().unwrap(), Forwarding::Masquerade);
+            Server { checks: vec![check.clone()], ..server }
+        })
+        .into();
+    c.services = vec![service];
+    let mut b = Bench::new(&c);
+    assert_eq!(b.tracker(0).used_by, ["web"], "two servers, named once");
+    b.feed(Event::TrackedFile { track: 0, value: Ok(7) });
+    assert_eq!(b.tracker(0).value, Some(7));
 }
 
 #[test]

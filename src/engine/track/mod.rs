@@ -16,7 +16,7 @@ use super::{
     RunSpec,
 };
 use crate::model::status::TrackerStatus;
-use crate::model::{Cidr, Config, Name, Reason, TrackKind, cut};
+use crate::model::{CheckKind, Cidr, Config, Name, Reason, TrackKind, cut};
 use crate::time::{Duration, Instant};
 use core::fmt;
 
@@ -332,6 +332,16 @@ fn trackers(config: &Config, seed: u32, now: Instant) -> Vec<Tracker> {
                 && names.last() != Some(name)
             {
                 names.push(name.clone());
+            }
+        }
+    }
+    for service in &config.services {
+        for check in service.servers.iter().flat_map(|server| &server.checks) {
+            if let CheckKind::File(file) = &check.kind
+                && let Some(names) = used_by.get_mut(file.track)
+                && names.last() != Some(&service.name)
+            {
+                names.push(service.name.clone());
             }
         }
     }
