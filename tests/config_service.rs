@@ -11,8 +11,8 @@ use vipd::limits;
 use vipd::model::{
     Check, CheckKind, Command, Daemon, DnsCheck, FileCheck, Forwarding, Front, HttpCheck, HttpPage,
     HttpVersion, Ipvs, IpvsInterface, Method, PageRegex, Persistence, ProbeVia, Protocol, ScriptCheck,
-    Server, ServerAddress, Service, ServiceKey, SmtpCheck, Sorry, StatusRange, SyncDaemon, Timeouts,
-    TlsCheck, Tunnel, TunnelChecksum, UdpCheck,
+    Server, ServerAddress, Service, ServiceKey, SmtpCheck, Sorry, StatusRange, SyncDaemon, Timeouts, Tunnel,
+    TunnelChecksum, UdpCheck,
 };
 use vipd::time::Duration;
 
@@ -385,6 +385,7 @@ fn pages_of_an_http_check() {
 #[cfg(feature = "https")]
 #[test]
 fn hc_14_tls() {
+    use vipd::model::TlsCheck;
     let tls = |more: &str| *http(&format!("type = \"https\"{more}")).tls.unwrap();
     assert_eq!(tls(""), TlsCheck::default(), "whatever certificate, as keepalived");
     assert_eq!(tls(", verify = \"off\""), TlsCheck::default());
