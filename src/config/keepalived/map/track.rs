@@ -159,7 +159,8 @@ impl Tracks {
 }
 
 fn unknown(line: &Statement, sort: Sort, names: &Names, findings: &mut Findings) {
-    let known: Vec<&str> = names.all(sort).collect();
+    // Its name is known where its definition was left out.
+    let known: Vec<&str> = names.all(sort).filter(|name| *name != line.keyword()).collect();
     let hint = match nearest(line.keyword(), &known) {
         Some(near) => format!("Did you mean \"{near}\"? keepalived leaves the line out."),
         None => "keepalived leaves the line out.".to_owned(),
