@@ -17,6 +17,8 @@ const UNIFORM: c_long = libc::SYS_close_range - 436;
 const ALLOWED: &[c_long] = &[
     libc::SYS_read,
     libc::SYS_write,
+    // libc has no name for it on MIPS with musl.
+    #[cfg(not(all(target_env = "musl", target_arch = "mips")))]
     libc::SYS_pread64,
     libc::SYS_readv,
     libc::SYS_writev,
