@@ -9,6 +9,8 @@ mod buildroot;
 mod console;
 #[path = "firmware/device.rs"]
 mod device;
+#[path = "firmware/netifd.rs"]
+mod netifd;
 #[path = "netns/mod.rs"]
 mod netns;
 #[path = "firmware/openwrt.rs"]

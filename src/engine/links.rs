@@ -3,7 +3,7 @@
 use super::{AddressChange, Link};
 use crate::limits;
 use crate::model::Cidr;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// One address of an interface.
 #[derive(Debug, Clone, Copy)]
@@ -130,6 +130,22 @@ impl Links {
 }
 
 impl Interface {
+    /// Has the interface an address of somebody else's that the kernel deletes along with this one (RTNL-23)?
+    /// Of the addresses of an IPv4 subnet the first is primary, and the others depend on it.
+    pub(super) fn hangs_on(&self, vip: &Cidr) -> bool {
+        let IpAddr::V4(first) = vip.address else { return false };
+        let mask = u32::MAX.checked_shl(32 - u32::from(vip.prefix_len.min(32))).unwrap_or(0);
+        let is_beside = |a: &&Address| match a.cidr.address {
+            IpAddr::V4(v4) => {
+                let net = |address: Ipv4Addr| u32::from(address) & mask;
+                !a.ours && a.cidr.prefix_len == vip.prefix_len && v4 != first && net(v4) == net(first)
+            }
+            IpAddr::V6(_) => false,
+        };
+        let mut beside = self.addresses.iter().filter(is_beside).peekable();
+        beside.peek().is_some() && beside.all(|a| a.secondary)
+    }
+
     /// The source address for adverts: the first of that reach that is neither secondary nor put there by a
     /// vipd nor a VIP (PKT-25). The owner's VIP is an address of the interface itself, so with `owner` it
     /// will do, too.
@@ -190,6 +206,25 @@ mod tests {
 
     fn cidr(text: &str) -> Cidr {
         Cidr { address: text.parse().unwrap(), prefix_len: 24 }
+    }
+
+    #[test]
+    fn rtnl_23_what_hangs_on_a_vip_is_known() {
+        let mut links = Links::default();
+        links.set(link(3));
+        let hangs = |links: &Links| links.by_index(3).unwrap().hangs_on(&cidr("192.168.1.100"));
+        let there = |ours, secondary| AddressChange::Present { ours, secondary };
+        assert!(!hangs(&links), "alone");
+        links.address(3, cidr("192.168.2.1"), there(false, true));
+        links.address(3, Cidr { prefix_len: 25, ..cidr("192.168.1.3") }, there(false, true));
+        links.address(3, cidr("192.168.1.4"), there(true, true));
+        assert!(!hangs(&links), "another subnet, another mask, and another vipd's");
+        links.address(3, cidr("192.168.1.1"), there(false, true));
+        assert!(hangs(&links));
+        links.address(3, cidr("192.168.1.2"), there(false, false));
+        assert!(!hangs(&links), "it hangs on the other one");
+        let whole = Cidr { prefix_len: 0, ..cidr("10.0.0.1") };
+        assert!(!links.by_index(3).unwrap().hangs_on(&whole));
     }
 
     #[test]

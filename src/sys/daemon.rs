@@ -448,6 +448,8 @@ impl Daemon {
                     self.settings.hold(&mut self.rtnl, index, setting);
                 }
                 Action::ReleaseSetting { index, name: _, setting } => {
+                    // It may have been held for those that go.
+                    self.flush_addresses(now);
                     self.settings.release(&mut self.rtnl, index, setting);
                 }
                 Action::Resolve(id) => {

@@ -1,12 +1,12 @@
 //! Interfaces and the addresses on them.
 
 use crate::ipv6::cidr;
-use crate::router::{advert_of, instance, link, vip};
+use crate::router::{advert_of, base, instance, link, vip};
 use crate::{LAN, OTHER, SECOND, active, ms, start};
 use std::net::IpAddr;
-use vipd::engine::{AddressChange, Event, Link, LinkKind};
+use vipd::engine::{AddressChange, Event, Link, LinkKind, Setting};
 use vipd::model::status::InstanceState::{Active, Backup, Fault};
-use vipd::model::{Instance, VirtualAddress, cut};
+use vipd::model::{Cidr, Instance, VirtualAddress, cut};
 
 #[test]
 fn arp_51_a_bridge_port_is_refused() {
@@ -67,6 +67,58 @@ fn track_source_is_a_fault_while_the_address_is_away() {
     let change = AddressChange::Present { ours: false, secondary: false };
     r.feed(Event::Address { index: LAN, cidr: cidr("192.0.2.77/24"), change });
     assert_eq!(r.state(0), Backup);
+}
+
+/// Whoever sets an interface up again takes its address away for a moment.
+#[test]
+fn an_active_whose_address_is_away_for_a_moment_goes_on() {
+    let wanted = instance("eth0", 1);
+    let mut r = active(&wanted);
+    r.take_address(LAN, base(LAN));
+    r.pass(ms(500));
+    assert_eq!(r.state(0), Active, "{}", r.status(0).cause);
+    assert!(r.has(LAN, vip(1)));
+    r.put_address(LAN, base(LAN));
+    r.pass(SECOND * 3);
+    assert_eq!(r.state(0), Active);
+    let adverts = r.sent.iter().filter(|s| s.priority().is_some());
+    assert!(adverts.clone().count() >= 3 && adverts.clone().all(|s| s.priority() == Some(100)));
+    let IpAddr::V4(own) = base(LAN).address else { panic!() };
+    assert!(adverts.clone().all(|s| s.bytes[26..30] == own.octets()), "from the address that they know");
+    // Longer than an advert interval: FSM-40.
+    r.take_address(LAN, base(LAN));
+    r.pass(ms(999));
+    assert_eq!(r.state(0), Active);
+    r.pass(ms(1));
+    assert_eq!(r.state(0), Fault, "{}", r.status(0).cause);
+    assert!(!r.has(LAN, vip(1)));
+    r.put_address(LAN, base(LAN));
+    assert_eq!(r.state(0), Backup, "and then it listens first");
+    // A Backup has nothing to hold on to.
+    r.take_address(LAN, base(LAN));
+    assert_eq!(r.state(0), Fault);
+}
+
+/// RTNL-23: of a subnet's addresses the first is primary, and takes the others along when it goes.
+#[test]
+fn rtnl_23_an_address_that_came_to_hang_on_ours_does_not_go_with_it() {
+    let own = base(LAN);
+    let IpAddr::V4(v4) = own.address else { panic!() };
+    let [a, b, c, _] = v4.octets();
+    let beside = Cidr { address: IpAddr::from([a, b, c, 99]), ..own };
+    let mut r = active(&Instance { addresses: vec![beside.into()], ..instance("eth0", 1) });
+    assert!(r.settings.is_empty(), "nothing is changed without need: {:?}", r.settings);
+    // It was away for a moment and came back behind the virtual one.
+    r.take_address(LAN, own);
+    let change = AddressChange::Present { ours: false, secondary: true };
+    r.feed(Event::Address { index: LAN, cidr: own, change });
+    r.pass(SECOND);
+    assert_eq!(r.state(0), Active);
+    assert_eq!(r.settings.get(&(LAN, Setting::PromoteSecondaries)), Some(&1));
+    // The kernel has promoted it.
+    let change = AddressChange::Present { ours: false, secondary: false };
+    r.feed(Event::Address { index: LAN, cidr: own, change });
+    assert_eq!(r.settings.get(&(LAN, Setting::PromoteSecondaries)).copied().unwrap_or(0), 0);
 }
 
 #[test]

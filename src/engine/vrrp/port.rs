@@ -23,6 +23,8 @@ pub(super) struct Port {
     down_at: Option<Instant>,
     /// It has come up, and is given time until then (`settle`).
     settles_until: Option<Instant>,
+    /// Its address is gone; adverts have the old one as their source until then.
+    source_until: Option<Instant>,
     /// It was down for a moment that did not count (RTNL-43).
     has_flapped: bool,
 }
@@ -30,11 +32,11 @@ pub(super) struct Port {
 impl Port {
     /// Nothing is waited for any more.
     pub(super) fn forget_delays(&mut self) {
-        (self.down_at, self.settles_until) = (None, None);
+        (self.down_at, self.settles_until, self.source_until) = (None, None, None);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.down_at.into_iter().chain(self.settles_until).min()
+        self.down_at.into_iter().chain(self.settles_until).chain(self.source_until).min()
     }
 }
 
@@ -101,7 +103,7 @@ impl Instance {
                 announce.again(now, &self.config.garp);
             }
         }
-        if old.is_none() && port.is_some() {
+        if port.is_some() {
             self.hold_settings(cx);
         }
         if old != port {
@@ -143,16 +145,29 @@ impl Instance {
         } else if !matches!(self.state, State::Initialize) {
             settles_until = later(self.config.settle).filter(|_| link.running);
         }
+        let mut source = self.find_source(cx);
+        let mut source_until = None;
+        if source.is_none()
+            && self.is_active()
+            && let Some(old) = old
+        {
+            // Whoever sets an interface up again (netifd, networkd, DHCP) takes its address away for a moment.
+            // Meanwhile the others hear us as before, so nobody is misled.
+            source_until =
+                old.source_until.or(Some(now + self.config.advert_interval)).filter(|at| *at > now);
+            source = old.source.filter(|_| source_until.is_some());
+        }
         Some(Port {
             index: link.index,
             name: link.name,
             is_running,
             mac: link.mac,
-            source: self.find_source(cx),
+            source,
             mtu: link.mtu,
             is_bridge_port: matches!(link.kind, LinkKind::BridgePort { .. }),
             down_at: down_at.filter(|_| is_running),
             settles_until,
+            source_until: source_until.filter(|_| source.is_some()),
             has_flapped: link.running && old.is_some_and(|p| p.down_at.is_some()),
         })
     }
@@ -243,14 +258,16 @@ impl Instance {
             // the base's MAC for it.
             wanted.push((port.index, port.name, Setting::ArpAnnounce));
         }
-        if self.config.promote_secondaries {
-            let mut places: Vec<u32> = self.vips.placed().map(|(index, _)| index).collect();
-            places.sort_unstable();
-            places.dedup();
-            for index in places {
-                if let Some(interface) = cx.links.by_index(index) {
-                    wanted.push((index, interface.link.name, Setting::PromoteSecondaries));
-                }
+        // An address that came back after our own had taken its place hangs on ours, and would go with it.
+        let is_needed = |(index, cidr): &(u32, Cidr)| {
+            self.config.promote_secondaries || cx.links.by_index(*index).is_some_and(|i| i.hangs_on(cidr))
+        };
+        let mut places: Vec<u32> = self.vips.placed().filter(is_needed).map(|(index, _)| index).collect();
+        places.sort_unstable();
+        places.dedup();
+        for index in places {
+            if let Some(interface) = cx.links.by_index(index) {
+                wanted.push((index, interface.link.name, Setting::PromoteSecondaries));
             }
         }
         let old = core::mem::take(&mut self.held);
