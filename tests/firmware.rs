@@ -9,6 +9,8 @@ mod buildroot;
 mod console;
 #[path = "firmware/device.rs"]
 mod device;
+#[path = "firmware/manners.rs"]
+mod manners;
 #[path = "firmware/netifd.rs"]
 mod netifd;
 #[path = "netns/mod.rs"]

@@ -151,7 +151,7 @@ impl Instance {
             && self.is_active()
             && let Some(old) = old
         {
-            // Whoever sets an interface up again (netifd, networkd, DHCP) takes its address away for a moment.
+            // Who sets an interface up again (netifd, networkd, DHCP) takes its address away for a moment.
             // Meanwhile the others hear us as before, so nobody is misled.
             source_until =
                 old.source_until.or(Some(now + self.config.advert_interval)).filter(|at| *at > now);
