@@ -188,7 +188,13 @@ impl IpvsSocket {
                     self.find_sockopt(cut(format_args!("{NOT_THERE}")), sink);
                 }
                 Next::Requests if !self.has_modules(now) => return,
-                Next::Requests => self.perform_one(now, sink),
+                Next::Requests => {
+                    let is_slow = self.exchange.is_next_slow();
+                    self.perform_one(now, sink);
+                    if is_slow {
+                        return;
+                    }
+                }
             }
             requests -= 1;
         }
@@ -253,13 +259,14 @@ impl IpvsSocket {
         }
         let (mut requests, mut messages) = (limits::IPVS_WINDOW, limits::NETLINK_PER_TURN);
         while requests > 0 && messages > 0 {
+            let is_slow = self.exchange.is_next_slow();
             let sent = self.send(now, requests, sink);
             requests = requests.saturating_sub(sent);
             if is_readable || self.exchange.is_waiting() {
                 messages = messages.saturating_sub(self.read(now, messages, sink));
                 is_readable = false;
             }
-            if sent == 0 || self.exchange.is_waiting() {
+            if sent == 0 || is_slow || self.exchange.is_waiting() {
                 return;
             }
         }

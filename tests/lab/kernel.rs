@@ -425,7 +425,7 @@ fn daemons(stage: &Stage, talk: &mut Talk, host: &Host) -> Outcome {
         second.clone()
     })?;
     for role in [DaemonRole::Master, DaemonRole::Backup] {
-        talk.get(del(role))?;
+        stop(talk, role)?;
     }
     let told = talk.get(dump())?;
     ensure(told.is_empty(), || format!("{}: {told:?}", talk.name))?;
@@ -445,7 +445,16 @@ fn daemon_with_everything(netlink: &mut Talk) -> Outcome {
     let told = netlink.get(IpvsRequest::Whole(WholeRequest::DumpDaemons))?;
     let wanted = format!("{:?}", IpvsEvent::Daemon(DaemonRole::Master, whole));
     ensure(told == [wanted.clone()], || format!("{told:?}, not {wanted}"))?;
-    netlink.get(IpvsRequest::Whole(WholeRequest::DelDaemon(DaemonRole::Master))).map(drop)
+    stop(netlink, DaemonRole::Master)?;
+    let told = netlink.get(IpvsRequest::Whole(WholeRequest::DumpDaemons))?;
+    ensure(told.is_empty(), || format!("{told:?}"))
+}
+
+/// Stops a daemon. Where its thread has not had a processor yet, the kernel says EINTR, and it is gone all
+/// the same.
+fn stop(talk: &mut Talk, role: DaemonRole) -> Outcome {
+    let (_, result) = talk.ask(IpvsRequest::Whole(WholeRequest::DelDaemon(role)))?;
+    ensure(matches!(result, Ok(()) | Err(Refusal::Interrupted)), || format!("{}: {result:?}", talk.name))
 }
 
 fn settings(host: &Host) -> Outcome {

@@ -52,7 +52,7 @@ const STALL: Duration = Duration::from_millis(800);
 
 /// All of them, the longest first. `missing` is not among them: it needs a kernel without IPVS, so it goes
 /// first and alone.
-const SCENARIOS: [Scenario; 11] = [
+const SCENARIOS: [Scenario; 18] = [
     ("s1", "one active router, two web servers", s1::run),
     ("term", "the active vipd is told to end, or killed", failures::ended),
     ("link", "the active router's link fails", failures::link),
@@ -62,26 +62,26 @@ const SCENARIOS: [Scenario; 11] = [
     ("s2", "two active routers, one VIP each", s2::run),
     ("stop", "the active vipd is frozen", failures::frozen),
     ("methods", "tunnel and NAT; reload", methods::run),
+    ("foreign", "somebody else edits the kernel's table", balance::foreign::run),
+    ("sync", "connections survive a failover by the kernel's sync daemon", balance::sync::run),
+    ("servers", "inhibit, start-up mode, quorum, suspended services", balance::servers::run),
+    ("crash", "killed and started again: the table is adopted", balance::crash::run),
+    ("groups", "server groups, marks, servers of the other family", balance::fronts::run),
+    ("whole", "timeouts and settings, and what becomes of them", balance::whole::run),
+    ("clients", "persistence, one-packet scheduling, thresholds", balance::clients::run),
     ("tables", "every scheduler and every forwarding method in the kernel's table", table::every_kind),
     ("kernel", "the same requests by netlink and by socket options", kernel::run),
 ];
 
-/// Those that run by name alone, one at a time where it matters: they want a machine with nothing else to do.
-const BY_NAME: [Scenario; 10] = [
+/// Those that run by name alone.
+const BY_NAME: [Scenario; 3] = [
+    ("pairs", "a part of the matrix: every two of protocol, scheduler, method, family", matrix::pairs),
     ("matrix", "every protocol, scheduler, method and family, by real requests", matrix::run),
-    ("groups", "server groups, marks, servers of the other family", balance::fronts::run),
-    ("clients", "persistence, one-packet scheduling, thresholds", balance::clients::run),
-    ("whole", "timeouts and settings, and what becomes of them", balance::whole::run),
-    ("sync", "connections survive a failover by the kernel's sync daemon", balance::sync::run),
-    ("foreign", "somebody else edits the kernel's table", balance::foreign::run),
-    ("crash", "killed and started again: the table is adopted", balance::crash::run),
-    ("servers", "inhibit, start-up mode, quorum, suspended services", balance::servers::run),
     (
         "import",
         "keepalived and vipd read the same keepalived.conf: the kernel's table is the same",
         import::run,
     ),
-    ("module", "the kernel's module goes and comes back", missing::module),
 ];
 
 fn main() -> ExitCode {
@@ -112,7 +112,10 @@ fn main() -> ExitCode {
     let begin = Instant::now();
     let mut results = Vec::new();
     if names.is_empty() || names.contains(&"missing") {
-        results.push(play(&("missing", "vipd before the kernel's IPVS is there", missing::run), loud));
+        results.push(play(
+            &("missing", "vipd before the kernel's IPVS is there, and when it goes", missing::run),
+            loud,
+        ));
     }
     missing::load_ipvs();
     let chosen: Vec<&Scenario> =

@@ -102,7 +102,12 @@ impl Router {
 /// What every configuration file has at its end: `lab guest --sockopt` makes every vipd use the kernel's old
 /// interface (IPVS-90), and the scenarios must not see a difference.
 pub fn forced() -> &'static str {
-    if std::env::args().any(|word| word == "--sockopt") { "[ipvs]\ninterface = \"sockopt\"\n" } else { "" }
+    if is_forced() { "[ipvs]\ninterface = \"sockopt\"\n" } else { "" }
+}
+
+/// Has every vipd to use the old interface?
+pub fn is_forced() -> bool {
+    std::env::args().any(|word| word == "--sockopt")
 }
 
 /// The file, or where something is forced a copy of it with that.

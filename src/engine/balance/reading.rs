@@ -89,9 +89,10 @@ impl Reader {
         self.audit_at = self.audit_at.min(now + watch_interval);
     }
 
-    /// What is being read is of no interest any more.
+    /// What is being read is of no interest any more, nor why it could not be read.
     pub(super) fn abandon(&mut self) {
         self.state = State::Idle;
+        self.refusal = None;
         self.read_at = None;
     }
 

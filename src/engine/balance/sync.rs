@@ -11,6 +11,8 @@ use std::net::{IpAddr, Ipv4Addr};
 const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 81));
 const PORT: u16 = 8848;
 const TTL: u8 = 1;
+/// The least length that a backup reads, whatever was asked for (net/netfilter/ipvs/ip_vs_sync.c).
+const BACKUP_LEN_MIN: u16 = 1024;
 /// Starts in a row that met another daemon, until that counts as a failure.
 const CLASHES_MAX: u8 = 3;
 
@@ -116,7 +118,11 @@ impl Post {
             (Some(asked), None) => is_same(asked, &told),
             (None, _) => configured.is_some_and(|asked| {
                 let any_len = asked.max_len == 0 || told.max_len == 0;
-                is_same(asked, &told) && (any_len || asked.max_len == told.max_len)
+                let least = match self.role {
+                    DaemonRole::Master => 0,
+                    DaemonRole::Backup => BACKUP_LEN_MIN,
+                };
+                is_same(asked, &told) && (any_len || asked.max_len.max(least) == told.max_len)
             }),
         };
         let was_ours = self.ours.is_some();

@@ -147,6 +147,11 @@ impl Exchange {
         }
     }
 
+    /// Is the next request one that makes the loop wait (see [`is_slow`])?
+    pub(super) fn is_next_slow(&self) -> bool {
+        self.next() == Next::Requests && self.queue.front().is_some_and(|(_, request)| is_slow(request))
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         if self.is_waiting() {
             return self.heard_at.map(|at| at + ANSWER_TIMEOUT);
@@ -208,8 +213,8 @@ impl Exchange {
             }
             let kind = Kind::of(request);
             // The kernel has one dump at a time on a socket, and one beside changes proves nothing (IPVS-48).
-            let is_dump = kind.is_dump();
-            if is_dump && count > 0 {
+            let is_alone = kind.is_dump() || is_slow(request);
+            if is_alone && count > 0 {
                 return count;
             }
             let (token, seq) = (*token, self.seq.wrapping_add(1));
@@ -224,7 +229,7 @@ impl Exchange {
             self.seq = seq;
             self.queue.pop_front();
             count += 1;
-            if is_dump {
+            if is_alone {
                 return count;
             }
         }
@@ -429,6 +434,24 @@ fn tell(kind: &Kind, payload: &[u8], sink: &mut dyn FnMut(IpvsEvent)) -> Result<
         Kind::Command | Kind::Service(_) => {}
     }
     Ok(())
+}
+
+/// A service that changes its scheduler makes the kernel wait, inside the send, until nobody uses the old one
+/// any more (`synchronize_rcu` in `ip_vs_edit_service`): some 10 ms each. One in a turn, so that adverts go
+/// out in between (law 1).
+fn is_slow(request: &IpvsRequest) -> bool {
+    match request {
+        IpvsRequest::SetService(_) => true,
+        IpvsRequest::Resolve
+        | IpvsRequest::DumpServices
+        | IpvsRequest::DumpDestinations(_)
+        | IpvsRequest::NewService(_)
+        | IpvsRequest::DelService(_)
+        | IpvsRequest::NewDestination(..)
+        | IpvsRequest::SetDestination(..)
+        | IpvsRequest::DelDestination(..)
+        | IpvsRequest::Whole(_) => false,
+    }
 }
 
 fn emit(batch: &mut Batch<'_>, family: u16, seq: u32, request: &IpvsRequest) -> Result<(), NoRoom> {

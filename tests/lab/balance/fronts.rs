@@ -5,8 +5,9 @@ use super::{CHECK, counters, row, service};
 use crate::field::requests::answers;
 use crate::field::saved::Saved;
 use crate::field::transport::Transport;
-use crate::field::{Field, GUE, VIP4, VIP6, virtual_router_with};
+use crate::field::{Field, GUE, VIP4, VIP6, interfaces, virtual_router_with};
 use crate::stage::{Outcome, Stage, ensure};
+use crate::topology::is_forced;
 use nix::sys::signal::Signal;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -25,8 +26,9 @@ pub fn run(stage: &Stage) -> Outcome {
             .map(|(vip, port)| (Transport::Tcp, SocketAddr::new(vip, port)))
             .to_vec();
     let mut field = Field::build(stage, 1, &doors)?;
-    let result =
-        groups(&mut field, false).and_then(|()| groups(&mut field, true)).and_then(|()| mixed(&mut field));
+    let both = interfaces().iter().try_for_each(|old| groups(&mut field, *old));
+    // The old interface knows neither the other family nor gue nor gre.
+    let result = both.and_then(|()| if is_forced() { Ok(()) } else { mixed(&mut field) });
     field.explain(result)
 }
 

@@ -5,19 +5,18 @@ use super::{CHECK, service};
 use crate::field::requests::PATIENCE;
 use crate::field::saved::Saved;
 use crate::field::transport::{Talk, Transport};
-use crate::field::{Field, Router, SOON, vip, virtual_router};
+use crate::field::{Field, Router, SOON, interfaces, vip, virtual_router};
 use crate::stage::{Outcome, Stage, ensure};
 use nix::sys::signal::Signal;
 use std::io::ErrorKind;
-use std::time::Duration;
 
 const WEB: u16 = 8400;
 
 /// The whole scenario.
 pub fn run(stage: &Stage) -> Outcome {
     let mut field = Field::build(stage, 1, &[])?;
-    let result =
-        steps(&mut field, false).and_then(|()| steps(&mut field, true)).and_then(|()| expiry(&mut field));
+    let both = interfaces().iter().try_for_each(|old| steps(&mut field, *old));
+    let result = both.and_then(|()| expiry(&mut field));
     field.explain(result)
 }
 
@@ -122,8 +121,7 @@ fn expiry(field: &mut Field<'_>) -> Outcome {
                 router.start(&with(ipvs, &[(47, 1)]))?;
                 router.wait_active(stage)?;
                 let open = || -> std::io::Result<Talk> {
-                    let mut talk =
-                        Talk::open(Transport::Tcp, vip(false, WEB), Duration::from_secs(1).min(PATIENCE))?;
+                    let mut talk = Talk::open(Transport::Tcp, vip(false, WEB), PATIENCE)?;
                     talk.ask()?;
                     Ok(talk)
                 };

@@ -21,6 +21,7 @@ pub mod transport;
 use crate::daemon::{Daemon, VIPD};
 use crate::net::{Host, cable};
 use crate::stage::{Outcome, Stage, ensure};
+use crate::topology::{forced, is_forced};
 use crate::web::Web;
 use saved::Saved;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -37,12 +38,17 @@ pub const PORT: u16 = 7000;
 pub const HEALTH: u16 = 9;
 /// Where a server takes GUE.
 pub const GUE: u16 = 6080;
-/// vipd's start, an election with priority 250 at 500 ms adverts, and what a slow machine adds.
-pub const ELECTION: Duration = Duration::from_secs(20);
+/// vipd's start, an election at 200 ms adverts, and what a slow machine adds.
+pub const ELECTION: Duration = Duration::from_secs(8);
 /// What was asked for is in the kernel's table.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(8);
+/// Whether vipd uses the kernel's old interface: scenarios of both run once so, once so; with `--sockopt` by
+/// it alone.
+pub fn interfaces() -> &'static [bool] {
+    if is_forced() { &[true] } else { &[false, true] }
+}
 
-/// The virtual router of a file: both VIPs and the servers' gateway. 500 ms adverts.
+/// The virtual router of a file: both VIPs and the servers' gateway. 200 ms adverts.
 pub fn virtual_router(priority: u8) -> String {
     virtual_router_with(priority, &[])
 }
@@ -52,7 +58,7 @@ pub fn virtual_router_with(priority: u8, more: &[&str]) -> String {
     let more: String = more.iter().map(|vip| format!(", \"{vip}\"")).collect();
     format!(
         "[[vrrp]]\nname = \"VI_1\"\ninterface = \"ens37\"\nvrid = 51\nversion = 3\npriority = {priority}\n\
-         advert_interval = \"500ms\"\naddresses = [\"{VIP4}/24\"]\n\
+         advert_interval = \"200ms\"\naddresses = [\"{VIP4}/24\"]\n\
          excluded_addresses = [\"192.168.234.1/24\", \"{VIP6}/64\", \"fd68::1/64\"{more}]\n"
     )
 }
@@ -77,8 +83,13 @@ pub struct Router {
 }
 
 impl Router {
-    /// Writes its configuration.
+    /// Writes its configuration; with `--sockopt` it says so.
     pub fn configure(&self, text: &str) -> Outcome {
+        let text = match () {
+            () if !is_forced() || text.contains("interface = \"sockopt\"") => text.to_string(),
+            () if text.contains("[ipvs]\n") => text.replacen("[ipvs]\n", forced(), 1),
+            () => text.to_string() + forced(),
+        };
         std::fs::write(&self.config, text).map_err(|error| format!("{}: {error}", self.config))
     }
 
@@ -233,6 +244,9 @@ fn router(prefix: &str, lan: &Host, index: usize) -> Outcome<Router> {
         ("ipv6/conf/all/forwarding", "1"),
         ("ipv4/conf/all/send_redirects", "0"),
         ("ipv4/conf/ens37/send_redirects", "0"),
+        // A service without a server refuses by ICMP, and every client is to hear it.
+        ("ipv4/icmp_ratelimit", "0"),
+        ("ipv6/icmp/ratelimit", "0"),
     ] {
         host.sysctl(&format!("net/{key}"), value)?;
     }

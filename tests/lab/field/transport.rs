@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::io::{Error, ErrorKind, Result};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A transport protocol that IPVS carries.
@@ -45,9 +46,11 @@ impl Talk {
         timeout: Duration,
     ) -> Result<Talk> {
         let socket = socket(kind, address, 0)?;
-        if let Some(from) = from {
-            bind(&socket, from)?;
+        let mut own = from.unwrap_or_else(|| SocketAddr::new(unspecified(address), 0));
+        if own.port() == 0 {
+            own.set_port(next_port());
         }
+        bind(&socket, own)?;
         let limit = libc::timeval {
             tv_sec: timeout.as_secs() as libc::time_t,
             tv_usec: timeout.subsec_micros() as libc::suseconds_t,
@@ -57,8 +60,12 @@ impl Talk {
         option(&socket, libc::SOL_SOCKET, libc::SO_RCVTIMEO, &limit)?;
         let (raw, length) = raw(address);
         // SAFETY: pointer and length are those of `raw`.
-        check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const raw).cast(), length) })?;
-        Ok(Talk { socket, rest: Vec::new() })
+        match check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const raw).cast(), length) }) {
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
+                Err(refusal(&socket).unwrap_or(error))
+            }
+            other => other.map(|_| Talk { socket, rest: Vec::new() }),
+        }
     }
 
     /// Asks, and waits for the answer: who serves this conversation.
@@ -164,6 +171,32 @@ fn bind(socket: &OwnedFd, address: SocketAddr) -> Result<()> {
     let (raw, length) = raw(address);
     // SAFETY: pointer and length are those of `raw`.
     check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const raw).cast(), length) }).map(drop)
+}
+
+/// Every conversation has a port of its own: IPVS remembers for minutes to whom the last one of a port went.
+fn next_port() -> u16 {
+    const FIRST: u32 = 10_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let turn = NEXT.fetch_add(1, Ordering::SeqCst) % (65_536 - FIRST);
+    u16::try_from(FIRST + turn).unwrap_or(0)
+}
+
+fn unspecified(address: SocketAddr) -> IpAddr {
+    match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// Why nothing came of a connection in its time. All hosts are one kernel: an ICMP error comes back while the
+/// client is still inside `connect`, is noted there, and ends nothing.
+fn refusal(socket: &OwnedFd) -> Option<Error> {
+    let (mut error, mut length) = (0i32, size_of::<i32>() as libc::socklen_t);
+    let value = (&raw mut error).cast();
+    let (fd, name) = (socket.as_raw_fd(), libc::SO_ERROR);
+    // SAFETY: pointer and length are those of `error`.
+    check(unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, name, value, &raw mut length) }).ok()?;
+    (error != 0).then(|| Error::from_raw_os_error(error))
 }
 
 fn option<T>(socket: &OwnedFd, level: i32, name: i32, value: &T) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use crate::field::transport::Transport;
 use crate::field::{GUE, HEALTH, PORT, address, vip};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -106,10 +107,35 @@ impl Version {
 }
 
 impl Cell {
-    /// The cells of the rows, in their order.
-    pub fn all(rows: &[Row]) -> Vec<Cell> {
+    /// The cells of the rows, in their order. Each interface has ports of its own: the kernel keeps in mind
+    /// how many connections a server had that was removed.
+    pub fn all(rows: &[Row], old_interface: bool) -> Vec<Cell> {
         let places = rows.iter().flat_map(|row| (0..SCHEDULERS.len()).map(move |column| (*row, column)));
-        places.zip(2000u16..).map(|((row, column), port)| Cell { row, column, port }).collect()
+        places
+            .zip(if old_interface { 3000u16.. } else { 2000.. })
+            .map(|((row, column), port)| Cell { row, column, port })
+            .collect()
+    }
+
+    /// As few of them as have every scheduler with every method, every protocol and every family, and every
+    /// two of those.
+    pub fn pairs(rows: &[Row], old_interface: bool) -> Vec<Cell> {
+        let mut cells = Cell::all(rows, old_interface);
+        let ways: BTreeSet<Way> = rows.iter().map(|row| row.way).collect();
+        let fronts: BTreeSet<Front> = rows.iter().map(|row| row.front).collect();
+        let is_two = rows.iter().any(|row| row.ipv6);
+        cells.retain(|cell| {
+            let way = ways.range(..cell.row.way).count();
+            let front = fronts.range(..cell.row.front).count();
+            // The longer of the two goes through all its values with each scheduler, the other follows.
+            let (whole, part, parts) = match ways.len() > fronts.len() {
+                true => (way, front, fronts.len()),
+                false => (front, way, ways.len()),
+            };
+            let turn = whole + cell.column;
+            part == turn % parts && (!is_two || cell.row.ipv6 == (turn / parts % 2 == 1))
+        });
+        cells
     }
 
     /// The service's name in the file.
@@ -190,15 +216,15 @@ impl Cell {
         };
         let scheduler = self.scheduler(version);
         let flags = if is_hashed(scheduler) { format!(" -b {scheduler}-fallback") } else { String::new() };
-        let method = match self.row.way {
-            Way::Nat => "-m".to_string(),
-            Way::Direct => "-g".to_string(),
-            Way::Ipip => "-i".to_string(),
-            Way::Gue => format!(
-                "-i --tun-type gue --tun-port {GUE} {}",
-                if self.row.ipv6 { "--tun-csum" } else { "--tun-nocsum" }
-            ),
-            Way::Gre => "-i --tun-type gre --tun-nocsum".to_string(),
+        let (method, tunnel) = match self.row.way {
+            Way::Nat => ("-m", String::new()),
+            Way::Direct => ("-g", String::new()),
+            Way::Ipip => ("-i", " --tun-type ipip".to_string()),
+            Way::Gue => {
+                let checksum = if self.row.ipv6 { "--tun-csum" } else { "--tun-nocsum" };
+                ("-i", format!(" --tun-type gue --tun-port {GUE} {checksum}"))
+            }
+            Way::Gre => ("-i", " --tun-type gre --tun-nocsum".to_string()),
         };
         let port = match (self.row.way, self.row.front) {
             (Way::Nat, _) => PORT,
@@ -207,11 +233,9 @@ impl Cell {
         };
         let to = |number: u8| SocketAddr::new(address(number, self.row.ipv6), port);
         std::iter::once(format!("-A {front} -s {scheduler}{flags}"))
-            .chain(
-                servers
-                    .iter()
-                    .map(|(number, weight)| format!("-a {front} -r {} {method} -w {weight}", to(*number))),
-            )
+            .chain(servers.iter().map(|(number, weight)| {
+                format!("-a {front} -r {} {method} -w {weight}{tunnel}", to(*number))
+            }))
             .collect()
     }
 }
@@ -239,8 +263,9 @@ pub fn judge(scheduler: &str, servers: &[(u8, u32)], answers: &[String]) -> Resu
     let right = match scheduler {
         "rr" => first == second,
         "wrr" => heaviest == 4,
-        // They count connections that have ended, too.
-        "lc" | "wlc" => first > 0 && second > 0,
+        // They count connections that have ended, too, also those of the steps before.
+        "lc" => first > 0 && second > 0,
+        "wlc" => heaviest > REQUESTS / 2,
         // No connection is alive when the next one comes: the heaviest is the best.
         "sed" | "fo" | "ovf" => heaviest == REQUESTS,
         // The first idle one; one client, one address: one server.

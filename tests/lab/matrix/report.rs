@@ -58,6 +58,11 @@ impl Report {
         all.extend(self.faults.iter().take(20).cloned());
     }
 
+    /// The last so many of what went wrong.
+    pub fn last(&self, count: usize) -> &[String] {
+        &self.faults[self.faults.len() - count..]
+    }
+
     /// How many things went wrong so far.
     pub fn fault_count(&self) -> usize {
         self.faults.len()

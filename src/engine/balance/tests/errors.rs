@@ -246,6 +246,17 @@ fn a_table_that_cannot_be_read_is_a_problem_and_tried_again() {
     assert!(bed.snapshot().problems.is_empty());
 }
 
+/// B-95, seen with a module that was taken out under a dump: that it is gone says it all.
+#[test]
+fn a_dump_that_ended_with_the_module_is_no_problem_of_its_own() {
+    let mut bed = Bed::started(&s1());
+    bed.kernel.refuse.push(("services", Refusal::Interrupted));
+    bed.go(31.0);
+    assert!(bed.snapshot().problems[0].contains("no complete answer"), "{:?}", bed.snapshot().problems);
+    bed.ipvs(IpvsEvent::Absent { why: cut(format_args!("no module")) });
+    assert_eq!(bed.snapshot().problems, ["no module"]);
+}
+
 #[test]
 fn an_interrupted_dump_proves_no_absence() {
     let mut bed = Bed::started(&s1());

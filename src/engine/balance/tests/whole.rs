@@ -279,6 +279,20 @@ fn what_the_kernel_makes_of_the_parameters_is_no_foreign_edit() {
     }
 }
 
+/// After a crash a backup that says 1024 is that which was asked for 600.
+#[test]
+fn daemon_of_a_killed_run_is_adopted_in_the_words_of_the_kernel() {
+    let asked = Daemon { max_len: 600, ..daemon("eth1", 51) };
+    for (told, wanted) in [(1024, &[][..]), (1400, &["-Backup", "+Backup eth1 51"])] {
+        let mut bed = Bed::new(&sync(Some(0), asked.clone()));
+        bed.kernel.daemons.insert(DaemonRole::Backup, Daemon { max_len: told, ..daemon("eth1", 51) });
+        bed.start();
+        bed.settle();
+        let log: Vec<String> = bed.log().into_iter().filter(|l| l.contains("Backup")).collect();
+        assert_eq!(log, wanted, "told {told}");
+    }
+}
+
 /// IPVS-44: somebody else's daemon in our role stops for ours, and that is told; in the other role it is none
 /// of our business.
 #[test]

@@ -192,6 +192,27 @@ fn b95_family_without_an_id_is_an_absent_one() {
     assert!(bed.told()[0].starts_with("absent: the kernel has no IPVS"));
 }
 
+/// Seen in the guest: 64 changed schedulers in one send kept the loop for seconds.
+#[test]
+fn services_that_change_go_alone() {
+    let mut bed = Bed::ready();
+    let IpvsRequest::NewService(service) = new_service() else { unreachable!() };
+    let [del, set] = [IpvsRequest::DelService(key()), IpvsRequest::SetService(service)];
+    for (token, request) in [&del, &set, &set, &del].into_iter().enumerate() {
+        bed.exchange.request(token as u32 + 1, request.clone());
+    }
+    let mut sizes = Vec::new();
+    for _ in 0..4 {
+        sizes.push((bed.exchange.is_next_slow(), {
+            let sent = bed.send();
+            sent.iter().for_each(|(.., seq)| bed.reply(*seq, 0));
+            sent.len()
+        }));
+    }
+    assert_eq!(sizes, [(false, 1), (true, 1), (true, 1), (false, 1)]);
+    assert_eq!(bed.told().len(), 4, "all have ended");
+}
+
 #[test]
 fn commands_go_in_order_in_one_batch_and_dumps_alone() {
     let mut bed = Bed::ready();
