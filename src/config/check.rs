@@ -10,6 +10,7 @@ mod udp;
 mod via;
 
 pub(super) use dns::dns;
+pub(super) use regex::pattern;
 
 use super::reader::{Table, Value};
 use super::report::Report;

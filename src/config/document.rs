@@ -164,6 +164,7 @@ impl Printed {
 pub(crate) fn span(micros: u64) -> String {
     const UNITS: [(u64, &str); 5] =
         [(3_600_000_000, "h"), (60_000_000, "m"), (1_000_000, "s"), (1_000, "ms"), (1, "us")];
-    let (size, unit) = UNITS.iter().find(|(size, _)| micros % size == 0).copied().unwrap_or((1, "us"));
+    let (size, unit) =
+        UNITS.iter().find(|(size, _)| micros.is_multiple_of(*size)).copied().unwrap_or((1, "us"));
     if micros == 0 { "0s".to_owned() } else { format!("{}{unit}", micros / size) }
 }

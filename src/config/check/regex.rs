@@ -36,7 +36,7 @@ fn span(table: &mut Table<'_>, report: &mut Report<'_>) -> (u32, u32) {
 }
 
 /// A regular expression that the worker will be able to compile: with the same limit.
-fn pattern(text: &str) -> Result<String, Problem> {
+pub(in crate::config) fn pattern(text: &str) -> Result<String, Problem> {
     if text.is_empty() {
         return Err(Problem::new("the pattern is empty", "Leave `regex` out for any text."));
     }

@@ -130,7 +130,9 @@ impl Findings {
             self.push(place, kind, &*diagnostic.what, hint);
         }
         self.left_out += diagnostics.left_out();
-        self.list.sort_by_key(|(place, ..)| *place);
+        // What a virtual server says is read for each of its servers: once is enough.
+        self.list.sort();
+        self.list.dedup();
         let findings = self.list.into_iter().map(|(place, kind, what, hint)| {
             let file = tree.files.get(usize::from(place.file)).cloned().unwrap_or_default();
             let diagnostic =

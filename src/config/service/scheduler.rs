@@ -28,7 +28,7 @@ pub(super) fn scheduler(table: &mut Table<'_>, report: &mut Report<'_>) -> Optio
 }
 
 /// One that we know, or one that looks like those of the kernel.
-fn name(text: &str) -> Result<Scheduler, Problem> {
+pub(in crate::config) fn name(text: &str) -> Result<Scheduler, Problem> {
     let what = format!("unknown scheduler \"{}\"", shown(text));
     let hint = match (text.to_ascii_lowercase().as_str(), nearest(text, &SCHEDULERS)) {
         _ if SCHEDULERS.contains(&text) => String::new(),

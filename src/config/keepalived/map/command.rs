@@ -46,6 +46,11 @@ pub(super) fn words(known: Known<'_>) -> Vec<String> {
     pieces(&known.statement.rest).into_iter().flat_map(|piece| piece.words()).collect()
 }
 
+/// The first word behind the keyword, all of what stands between its quotes, with escapes resolved.
+pub(super) fn text(known: Known<'_>) -> Option<String> {
+    pieces(&known.statement.rest).first().map(|piece| unescape(&piece.text))
+}
+
 /// `user NAME [GROUP]`, `script_user NAME [GROUP]`.
 pub(super) fn owner(words: &[Word]) -> Option<Owner> {
     let user = words.first()?.text.clone();

@@ -4,18 +4,31 @@ mod address;
 mod args;
 mod auth;
 mod block;
+mod checker;
 mod command;
 mod fixed;
+mod front;
 mod global;
 mod group;
+mod http;
 mod instance;
+mod ipvs;
+mod lines;
 mod mail;
+mod method;
 mod names;
 mod notify;
 mod peers;
 mod route;
+mod server;
+mod server_group;
+mod service;
+mod times;
 mod track;
+mod udp;
 
+#[cfg(test)]
+mod lvs_tests;
 #[cfg(test)]
 mod tests;
 
@@ -78,6 +91,8 @@ pub(super) fn document(tree: &Tree, findings: &mut Findings) -> Document {
     }
     let mut names = Names::default();
     vrrp(&root, &globals, &mut names, &mut document, findings);
+    service::map(&root, &globals, &names, &mut document, findings);
+    ipvs::map(&globals, &names, &mut document, findings);
     document.tables.sort_by_key(|table| ORDER.iter().position(|name| *name == table.name));
     document
 }

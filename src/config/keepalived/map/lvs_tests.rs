@@ -1,0 +1,106 @@
+//! keepalived's LVS, as TOML.
+
+use crate::config::keepalived::finding::Kind;
+use crate::config::keepalived::{Loader, Options, Source, import as import_file};
+
+struct Memory(&'static str);
+
+impl Loader for Memory {
+    fn read(&mut self, _: &str) -> Result<Source, String> {
+        Ok(Source { bytes: self.0.into(), is_executable: false })
+    }
+    fn list(&mut self, _: &str) -> Result<Vec<String>, String> {
+        Ok(Vec::new())
+    }
+    fn environment(&mut self, _: &str) -> Option<String> {
+        None
+    }
+    fn random(&mut self) -> u32 {
+        4
+    }
+}
+
+/// The text of `conf` and what is said about it. vipd takes it without an error.
+fn import(conf: &'static str) -> (String, Vec<(Kind, u32, String)>) {
+    let import = import_file("x", &mut Memory(conf), Options { config_id: "x" });
+    let list = import.findings.into_iter();
+    let list: Vec<_> =
+        list.map(|finding| (finding.kind, finding.diagnostic.line, finding.diagnostic.what)).collect();
+    let refused: Vec<_> = list.iter().filter(|(kind, ..)| *kind == Kind::Refused).collect();
+    assert!(refused.is_empty(), "{refused:?}\n{}", import.text);
+    (import.text, list)
+}
+
+#[test]
+fn scenario_s1() {
+    let (text, findings) = import(
+        "virtual_server 10.0.0.100 80 {
+            delay_loop 6
+            lb_algo wrr
+            lb_kind DR
+            #persistence_timeout 50
+            protocol TCP
+            sorry_server 127.0.0.1:80
+            real_server 192.168.234.47 80 {
+                weight 1
+                HTTP_GET {
+                    url {
+                        path /
+                        status_code 200
+                    }
+                    connect_timeout 3
+                    nb_get_retry 3
+                    delay_before_retry 3
+                }
+            }
+            real_server 192.168.234.57 80 {
+                weight 2
+                HTTP_GET {
+                    url {
+                        path /
+                        status_code 200
+                    }
+                    connect_timeout 3
+                    nb_get_retry 3
+                    delay_before_retry 3
+                }
+            }
+        }",
+    );
+    let wanted = r#"# persistence_timeout 50
+[[service]]
+name = "10.0.0.100:80"
+address = "10.0.0.100:80"
+scheduler = "wrr"
+forward = "direct"
+sorry = "127.0.0.1:80"
+
+[service.check]
+type = "http"
+path = "/"
+status = [200]
+version = "1.0"
+interval = "6s"
+timeout = "3s"
+fall = 4
+retry_interval = "3s"
+
+[[service.server]]
+address = "192.168.234.47:80"
+
+[[service.server]]
+address = "192.168.234.57:80"
+weight = 2
+"#;
+    assert_eq!(text, wanted);
+    let told: Vec<(Kind, u32)> = findings.iter().map(|(kind, line, _)| (*kind, *line)).collect();
+    let wanted = [
+        (Kind::Deprecated, 3),
+        (Kind::Deprecated, 4),
+        (Kind::Corrected, 7),
+        (Kind::Changed, 10),
+        (Kind::Deprecated, 16),
+        (Kind::Deprecated, 28),
+    ];
+    assert_eq!(told, wanted, "old names, IP:port in one word, and what `timeout` means");
+}
