@@ -107,7 +107,7 @@ fn route(line: &Statement, findings: &mut Findings) -> Option<Keys> {
                 findings.push(word.place, Kind::Unsupported, "a second next hop (`or`)", hint);
             }
             "nexthop" => {
-                if let Some(word) = (&mut words).find(|word| word.text == "via")
+                if let Some(word) = words.find(|word| word.text == "via")
                     && !keys.iter().any(|(key, _)| *key == "via")
                 {
                     option("via", word, words.next(), &mut keys, findings);

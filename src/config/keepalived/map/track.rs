@@ -210,10 +210,10 @@ fn script(statement: &Statement, table: &mut Table, findings: &mut Findings) -> 
     let block = Block::new(Context::SCRIPT, statement, findings);
     table.put("type", "script", statement.place());
     let owner = block.last("user").and_then(|known| command::owner(known.statement.arguments()));
-    if let Some(known) = block.last("script") {
-        if let Some(command) = command::script(known, owner, findings) {
-            table.put("command", command, known.statement.place());
-        }
+    if let Some(known) = block.last("script")
+        && let Some(command) = command::script(known, owner, findings)
+    {
+        table.put("command", command, known.statement.place());
     }
     let interval = delay(&block, "interval", SECOND / 10, findings).map(|micros| micros.max(SECOND / 10));
     let interval = interval.unwrap_or(SECOND);
