@@ -2,6 +2,7 @@
 
 use super::finding::{Findings, Kind};
 use super::lines::{Char, Line, is_blank};
+use super::repeat::Repeat;
 use super::source::Loader;
 use crate::limits;
 use std::collections::BTreeMap;
@@ -105,7 +106,7 @@ impl Definitions {
         let mut count = 0;
         let mut at = 0;
         while at < to {
-            if line.chars.get(at).is_none_or(|known| known.c != '$' || known.is_plain) {
+            if line.chars.get(at).is_none_or(|known| known.c != '$') {
                 at += 1;
                 continue;
             }
@@ -150,7 +151,7 @@ impl Definitions {
                     findings.push(place, Kind::Invalid, what, "keepalived takes it as it stands.");
                 }
                 // Its braces are no blocks, whatever keepalived makes of them.
-                for known in line.chars.iter_mut().skip(at).take(found.length) {
+                for known in line.chars.iter_mut().skip(at + 1).take(found.length - 1) {
                     known.is_plain = true;
                 }
                 at += found.length;
@@ -173,6 +174,10 @@ impl Definitions {
             line.chars.splice(at..at + found.length, value);
             if is_plain {
                 at += 1;
+            }
+            if Repeat::is_one(&line.chars) && at == 0 {
+                // What stands behind it is replaced in each turn.
+                return more;
             }
         }
         more

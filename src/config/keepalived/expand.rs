@@ -36,6 +36,8 @@ pub(super) struct Expander<'e> {
     /// Names of the files, for messages.
     pub(super) files: Vec<String>,
     definitions: Definitions,
+    /// The rest of a line behind a brace, the first last.
+    residues: Vec<Line>,
     /// A definition of several lines while it is read.
     open: Option<(String, Place, Vec<Vec<char>>)>,
     /// Ids of conditions that leave lines out: the first such line of each.
@@ -60,6 +62,7 @@ impl<'e> Expander<'e> {
             frames: Vec::new(),
             files: vec![file.to_owned()],
             definitions: Definitions::default(),
+            residues: Vec::new(),
             open: None,
             others: Vec::new(),
             bytes_left: limits::IMPORT_BYTES_MAX,
@@ -112,7 +115,10 @@ impl<'e> Expander<'e> {
             }
             let is_comment_alone = line.chars.is_empty();
             match self.step(&mut line, findings) {
-                Step::Use => return Some(line),
+                Step::Use => {
+                    self.residues.extend(lines::residue(&mut line, &['@', '$', '~']));
+                    return Some(line);
+                }
                 Step::Done if line.comment.is_some() => {
                     line.chars.clear();
                     return Some(line);
@@ -144,6 +150,9 @@ impl<'e> Expander<'e> {
 
     /// The next line of what is read now.
     fn take(&mut self, findings: &mut Findings) -> Option<Line> {
+        if let Some(residue) = self.residues.pop() {
+            return Some(residue);
+        }
         loop {
             match self.frames.last_mut()? {
                 Frame::File { bytes, at, place, .. } => {
@@ -204,6 +213,8 @@ impl<'e> Expander<'e> {
         if Repeat::is_one(&line.chars) {
             return self.repeat(line, findings);
         }
+        // What is repeated has names that are not known before.
+        self.residues.extend(lines::residue(line, &['~']));
         mark_templates(line, findings);
         let replaced = self.replace(line, None, findings);
         match replaced {

@@ -82,7 +82,7 @@ impl Findings {
     ) {
         self.has_errors |= kind.level() == Level::Error;
         if self.list.len() < self.max {
-            self.list.push((place, kind, what.into(), hint.into()));
+            self.list.push((place, kind, one_line(what.into()), one_line(hint.into())));
         } else {
             self.left_out += 1;
         }
@@ -103,6 +103,17 @@ impl Findings {
     /// Was it told that the whole is no keepalived.conf?
     pub(crate) fn is_unreadable(&self) -> bool {
         self.is_unreadable
+    }
+
+    /// What there is so far, in the order of the files.
+    pub(crate) fn so_far(mut self, tree: &Tree) -> Vec<Finding> {
+        self.list.sort_by_key(|(place, ..)| *place);
+        let finding = |(place, kind, what, hint): (Place, Kind, String, String)| {
+            let file = tree.files.get(usize::from(place.file)).cloned().unwrap_or_default();
+            let (level, line, column) = (kind.level(), place.line, place.column);
+            Finding { kind, diagnostic: Diagnostic { level, file, line, column, what, hint } }
+        };
+        self.list.into_iter().map(finding).collect()
     }
 
     /// Is there no room for another one? Then it need not be worked out.
@@ -164,4 +175,15 @@ fn translated(hint: &str, of: Place, printed: &Printed, tree: &Tree) -> String {
         Some(file) => format!("See {file}:{}{rest}", place.line),
         None => format!("{BEGIN}{}{rest}", place.line),
     }
+}
+
+/// A text that came out of a file, on one line and of a length that can be read (SEC-15).
+fn one_line(text: String) -> String {
+    const LONGEST: usize = 400;
+    if text.len() <= LONGEST && !text.chars().any(char::is_control) {
+        return text;
+    }
+    let harmless = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let cut: String = text.chars().take(LONGEST).map(harmless).collect();
+    if cut.chars().count() < text.chars().count() { cut + "..." } else { cut }
 }

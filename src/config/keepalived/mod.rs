@@ -91,3 +91,29 @@ pub fn import_file(
 pub fn looks_like_keepalived(bytes: &[u8]) -> bool {
     sniff::is_keepalived(bytes)
 }
+
+/// The statements of a file after substitution, `words {body}` each, separated by `; `; and the findings so
+/// far. For tests of the language alone.
+#[doc(hidden)]
+pub fn outline(file: &str, loader: &mut dyn Loader, options: Options<'_>) -> (String, Vec<Finding>) {
+    let mut findings = Findings::new(limits::IMPORT_FINDINGS_MAX);
+    let tree = tree::read(file, loader, options, &mut findings);
+    let mut text = String::new();
+    tree::outline(&tree.statements, &mut text);
+    (text, findings.so_far(&tree))
+}
+
+/// How many words and braces the bytes have, line for line, without substitution. For tests of the lexer.
+#[doc(hidden)]
+pub fn count_pieces(bytes: &[u8]) -> usize {
+    let mut findings = Findings::new(limits::DIAGNOSTICS_MAX);
+    let mut count = 0;
+    for text in bytes.split(|byte| *byte == b'\n') {
+        let line = lines::read(text, Place::default(), &mut findings);
+        lines::split(&line, |piece| match piece {
+            lines::Piece::Words(chars) => count += lines::words(chars, line.place).0.len(),
+            lines::Piece::Open(_) | lines::Piece::Close(_) => count += 1,
+        });
+    }
+    count
+}

@@ -98,6 +98,22 @@ pub(crate) fn read(
     Tree { files: lines.files, statements, comments }
 }
 
+/// `words {body}` of each statement, separated by `; `.
+pub(super) fn outline(block: &[Statement], text: &mut String) {
+    for (n, statement) in block.iter().enumerate() {
+        text.push_str(if n == 0 { "" } else { "; " });
+        for (n, word) in statement.words.iter().enumerate() {
+            text.push_str(if n == 0 { "" } else { " " });
+            text.push_str(&word.text);
+        }
+        if let Some(body) = &statement.body {
+            text.push_str(" {");
+            outline(body, text);
+            text.push('}');
+        }
+    }
+}
+
 /// A block that is open.
 struct Open {
     /// Its head; without body.
@@ -265,7 +281,7 @@ fn is_head_of_block(statement: &Statement) -> bool {
 fn join_keyword(statement: &mut Statement, findings: &mut Findings) {
     let [first, second, ..] = statement.words.as_slice() else { return };
     let joined = format!("{}{}", first.text, second.text);
-    if keywords::is_any(&first.text) || !keywords::is_any(&joined) {
+    if !keywords::is_where_other_is_not(&joined, &first.text) {
         return;
     }
     let what = format!("`{} {}` is no keyword of keepalived, read as `{joined}`", first.text, second.text);

@@ -89,6 +89,16 @@ fn split_keyword(statement: &Statement) -> Option<&'static str> {
 fn meant(context: Context, statement: &Statement, findings: &mut Findings) -> Option<&'static Keyword> {
     let written = statement.keyword();
     let place = statement.place();
+    let lost = match &statement.body {
+        None => "keepalived leaves the line out.",
+        // keepalived reads its lines as if they stood around it, which helps nobody.
+        Some(_) => "The block is left out with all that stands in it.",
+    };
+    if findings.is_full() {
+        // It will not be shown: its nearest neighbour need not be looked for.
+        findings.push(place, Kind::Unknown, "", "");
+        return None;
+    }
     let known: Vec<&str> = keywords::all(context).map(|keyword| keyword.name).collect();
     let candidate = nearest(written, &known).and_then(|name| keywords::find(context, name));
     match candidate {
@@ -99,7 +109,7 @@ fn meant(context: Context, statement: &Statement, findings: &mut Findings) -> Op
             Some(keyword)
         }
         Some(keyword) => {
-            let hint = format!("Did you mean `{}`? keepalived leaves the line out.", keyword.name);
+            let hint = format!("Did you mean `{}`? {lost}", keyword.name);
             findings.push(
                 place,
                 Kind::Unknown,
@@ -110,7 +120,7 @@ fn meant(context: Context, statement: &Statement, findings: &mut Findings) -> Op
         }
         None => {
             let what = format!("`{written}` is no keyword of keepalived here");
-            findings.push(place, Kind::Unknown, what, "keepalived leaves the line out.");
+            findings.push(place, Kind::Unknown, what, lost);
             None
         }
     }

@@ -123,6 +123,15 @@ pub(crate) fn is_any(name: &str) -> bool {
     everywhere().any(|keyword| keyword.name == name)
 }
 
+/// Is it a keyword of a context that does not know the other word?
+pub(crate) fn is_where_other_is_not(name: &str, other: &str) -> bool {
+    let contexts = |name: &str| {
+        let same = everywhere().filter(|keyword| keyword.name == name);
+        same.fold(0, |contexts, keyword| contexts | keyword.contexts.0)
+    };
+    contexts(name) & !contexts(other) != 0
+}
+
 /// Is it a keyword of the outermost level?
 pub(crate) fn is_root(name: &str) -> bool {
     find(Context::ROOT, name).is_some()
