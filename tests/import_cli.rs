@@ -144,7 +144,7 @@ fn what_is_no_keepalived_conf_is_code_2() {
     for name in ["v.toml", "bytes", "missing.conf"] {
         let said = folder.vipd(&format!("import {name} -o out.toml"));
         assert_eq!(said.code, 2, "{name}: {}", said.err);
-        assert!(said.err.contains(&format!("{name}")), "{}", said.err);
+        assert!(said.err.contains(name), "{}", said.err);
     }
     assert_eq!(folder.names(), ["bytes", "v.toml"], "nothing was written");
 }
@@ -192,8 +192,9 @@ fn the_article_becomes_s1_and_s2() {
         }
         let (ours, theirs) = (std::fs::read_to_string(tree.join(format!("configs/{name}.toml"))), &said.out);
         let (mut ours, mut theirs) = (config(&ours.unwrap()), config(theirs));
-        // Ours have names that are nicer (the article calls all its routers alike, nearly), and a sorry server where the article's first file has none; they
-        // leave HTTP's version and who writes mails to vipd's defaults, which are not keepalived's.
+        // Ours have nicer names (the article calls nearly all its routers alike), and a sorry server where the
+        // article's first file has none; they leave HTTP's version and who writes mails to vipd's defaults,
+        // which are not keepalived's.
         for config in [&mut ours, &mut theirs] {
             config.global.router_name = None;
             config.instances.iter_mut().for_each(|instance| instance.notify.mail = None);

@@ -2,6 +2,8 @@
 
 mod check;
 mod global;
+#[cfg(test)]
+mod tests;
 mod vrrp;
 
 /// Blocks in which keywords stand. A keyword lists those that know it, as bits.
