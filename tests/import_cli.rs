@@ -192,9 +192,8 @@ fn the_article_becomes_s1_and_s2() {
         }
         let (ours, theirs) = (std::fs::read_to_string(tree.join(format!("configs/{name}.toml"))), &said.out);
         let (mut ours, mut theirs) = (config(&ours.unwrap()), config(theirs));
-        // Ours have nicer names (the article calls nearly all its routers alike), and a sorry server where the
-        // article's first file has none; they leave HTTP's version and who writes mails to vipd's defaults,
-        // which are not keepalived's.
+        // Ours have nicer names (the article calls nearly all its routers alike), and a sorry server where
+        // its first file has none; they leave HTTP's version and who writes mails to vipd's defaults.
         for config in [&mut ours, &mut theirs] {
             config.global.router_name = None;
             config.instances.iter_mut().for_each(|instance| instance.notify.mail = None);

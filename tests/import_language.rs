@@ -221,7 +221,7 @@ fn includes_bring_files_in_their_order() {
         "alternatives in their order"
     );
     let files = [
-        ("/etc/k/main.conf", "$D=/o\n@main include ${D}/[a-b]?[!x].c\n"),
+        ("/etc/k/main.conf", "$D=/o\n@main include ${D}/[a-b]?[^x].c\n"),
         ("/o/aoy.c", "1"),
         ("/o/box.c", "2"),
     ];
