@@ -10,6 +10,7 @@ mod udp;
 mod via;
 
 pub(super) use dns::dns;
+#[cfg(feature = "import")]
 pub(super) use regex::pattern;
 
 use super::reader::{Table, Value};

@@ -10,6 +10,7 @@ mod sorry;
 
 pub(super) use beside::{compare, on_vips};
 pub(super) use front::Face;
+#[cfg(feature = "import")]
 pub(super) use scheduler::name as scheduler_name;
 
 use super::check::{checks, weighs};

@@ -8,7 +8,7 @@
 //! `source` reads files through a [`Loader`], so that everything can be tried from memory; `lines`, `expand`
 //! and `glob` are keepalived's language; `tree` gives blocks with their places and comments. `keywords` lists
 //! every word of keepalived with its context and what becomes of it; `walk` compares statements with it, and
-//! `map` sees only what is known there. `map` builds a [`Document`](super::document), which remembers where
+//! `map` sees only what is known there. `map` builds a `Document`, which remembers where
 //! each of its rows came from: what `config::parse` says about the text is told of the line in
 //! keepalived.conf.
 
