@@ -15,7 +15,7 @@
 //! |---|---|---|
 //! | [`wire`] | bytes ↔ typed values: VRRP, ARP, netlink, IPVS, DNS, HTTP, jobs | clocks, sockets |
 //! | [`model`] | what the user asked for, validated; the shapes in which status is told | text formats |
-//! | [`config`] | TOML → model, mistakes with place and likely intention; keepalived.conf → TOML | the engine |
+//! | [`config`] | TOML → model, mistakes with place and intention; keepalived.conf → TOML | the engine |
 //! | [`engine`] | pure state machines: virtual routers, groups, trackers, services | clocks, files |
 //! | [`control`] | requests and replies of the control socket; status as text, JSON and metrics | sockets |
 //! | [`probe`] | what a worker runs: HTTP and SMTP over a socket that it was handed | the engine |
