@@ -229,22 +229,6 @@ pub struct DestinationEntry {
     pub inactive_connections: u32,
 }
 
-impl Daemon {
-    /// Is `self`, as the kernel told it, what `wanted` asked for? What the kernel did not tell (0,
-    /// `None`), or was left to it, is not compared.
-    pub fn serves_as(&self, wanted: &Daemon) -> bool {
-        fn same<T: PartialEq + Default>(told: &T, wanted: &T) -> bool {
-            told == wanted || *told == T::default() || *wanted == T::default()
-        }
-        self.interface == wanted.interface
-            && self.id == wanted.id
-            && same(&self.max_len, &wanted.max_len)
-            && same(&self.group, &wanted.group)
-            && same(&self.port, &wanted.port)
-            && same(&self.ttl, &wanted.ttl)
-    }
-}
-
 impl ServiceKey {
     /// IPv6?
     pub const fn is_ipv6(&self) -> bool {

@@ -241,3 +241,26 @@ fn is_same(asked: &Daemon, told: &Daemon) -> bool {
         && (told.port == 0 || told.port == if asked.port == 0 { PORT } else { asked.port })
         && (told.ttl == 0 || told.ttl == asked.ttl.max(TTL))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipvs74_what_is_left_to_the_kernel_is_not_compared() {
+        let interface: heapless::String<15> = "eth1".try_into().unwrap();
+        let bare = Daemon { interface, id: 51, max_len: 0, group: None, port: 0, ttl: 0 };
+        let told = Daemon { max_len: 1472, group: Some(GROUP), port: PORT, ttl: TTL, ..bare.clone() };
+        assert!(is_same(&bare, &told), "the kernel's own choice is as good as any");
+        assert!(is_same(&told, &bare), "an old kernel does not tell");
+        for other in [
+            Daemon { id: 52, ..told.clone() },
+            Daemon { interface: "eth0".try_into().unwrap(), ..told.clone() },
+            Daemon { group: Some("224.0.0.82".parse().unwrap()), ..told.clone() },
+            Daemon { port: 8849, ..told.clone() },
+            Daemon { ttl: 2, ..told.clone() },
+        ] {
+            assert!(!is_same(&other, &told), "{other:?}");
+        }
+    }
+}

@@ -141,24 +141,6 @@ fn b96_daemon_without_a_part_is_malformed() {
 }
 
 #[test]
-fn ipvs74_what_is_left_to_the_kernel_is_not_compared() {
-    let told =
-        Daemon { max_len: 1472, group: Some("224.0.0.81".parse().unwrap()), port: 8848, ttl: 1, ..daemon() };
-    assert!(told.serves_as(&daemon()), "the kernel's own choice is as good as any");
-    assert!(daemon().serves_as(&told), "an old kernel does not tell");
-    for other in [
-        Daemon { id: 52, ..told.clone() },
-        Daemon { interface: "eth0".try_into().unwrap(), ..told.clone() },
-        Daemon { max_len: 1400, ..told.clone() },
-        Daemon { group: Some("224.0.0.82".parse().unwrap()), ..told.clone() },
-        Daemon { port: 8849, ..told.clone() },
-        Daemon { ttl: 2, ..told.clone() },
-    ] {
-        assert!(!told.serves_as(&other), "{other:?}");
-    }
-}
-
-#[test]
 fn commands_want_their_answer() {
     for bytes in [
         emitted(|b| emit_set_timeouts(b, FAMILY_ID, 1, &Timeouts::default())),
