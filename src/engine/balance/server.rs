@@ -33,6 +33,8 @@ pub(super) struct Server {
     pub(super) up: bool,
     /// The configured weight, and what its checks make of it.
     pub(super) weight: u32,
+    /// Its check that brought it down last.
+    pub(super) deciding: usize,
     /// The operator lets it run dry.
     pub(super) draining: bool,
     /// A server before it in the service has the same address: it is left out.
@@ -52,6 +54,8 @@ pub(super) struct Server {
 pub(super) struct Judgment {
     pub(super) up: bool,
     pub(super) weight: u32,
+    /// The first of its checks that fails; `None`: none does.
+    pub(super) deciding: Option<usize>,
     pub(super) reason: Reason,
 }
 
@@ -79,6 +83,7 @@ impl Server {
             links: Vec::new(),
             up: false,
             weight: 0,
+            deciding: 0,
             draining: false,
             left_out: false,
             active: false,
@@ -104,15 +109,18 @@ impl Server {
     ) -> Judgment {
         let configured = i64::from(config.weight);
         if let Some(reason) = self.obstacle(names) {
-            return Judgment { up: false, weight: config.weight.min(WEIGHT_MAX as u32), reason };
+            let weight = config.weight.min(WEIGHT_MAX as u32);
+            return Judgment { up: false, weight, deciding: None, reason };
         }
-        let (mut passing, mut failing) = (false, false);
+        let (mut passing, mut deciding) = (false, None);
         let mut weight = configured;
         let mut reasons: [Reason; 2] = Default::default();
-        for (check, link) in config.checks.iter().zip(&self.links) {
+        for (at, (check, link)) in config.checks.iter().zip(&self.links).enumerate() {
             let finding = self.finding(config, check, *link, probes, files);
             passing |= finding.up == Some(true);
-            failing |= finding.up == Some(false);
+            if finding.up == Some(false) {
+                deciding = deciding.or(Some(at));
+            }
             weight = weight.saturating_add(finding.weight);
             // That of a check that fails before that of one that has still to be given up.
             let [first, other] = &mut reasons;
@@ -122,9 +130,11 @@ impl Server {
             }
         }
         let [first, other] = reasons;
+        let failing = deciding.is_some();
         Judgment {
             up: if config.any_check { passing || !failing } else { !failing },
             weight: weight.clamp(0, WEIGHT_MAX) as u32,
+            deciding,
             reason: if failing { first } else { other },
         }
     }

@@ -81,13 +81,16 @@ impl Service {
         else {
             return Judged { is_flipped: false, is_other: false };
         };
-        let Judgment { up, weight, reason } = server.judge(config, facts.probes, facts.files, facts.names);
+        let Judgment { up, weight, deciding, reason } =
+            server.judge(config, facts.probes, facts.files, facts.names);
         let is_flipped = server.up != up;
         let is_other = is_flipped || server.weight != weight;
         if is_flipped {
             server.since = now;
         }
         (server.up, server.weight, server.reason) = (up, weight, reason);
+        // One that comes up again does so by the check that brought it down.
+        server.deciding = deciding.filter(|_| !up).unwrap_or(server.deciding);
         Judged { is_flipped, is_other }
     }
 

@@ -129,7 +129,9 @@ pub(super) fn tell_server(now: Instant, service: &Service, index: usize, changed
         cx.note(now, Level::Warning, "server", name, text);
     }
     one.tell_programs(now, if server.up { Fate::Up } else { Fate::Down }, cx);
-    let Some(check) = one.config.checks.first().filter(|_| changed) else { return };
+    let checks = &one.config.checks;
+    // A reload may have taken the one that decided.
+    let Some(check) = checks.get(server.deciding).or(checks.first()).filter(|_| changed) else { return };
     let words = CheckWords { kind: &check.kind, up: server.up, reason: &server.reason };
     let end = if server.reason.is_empty() { "" } else { "\n" };
     one.mail(now, server.up, format_args!("=> {words} <=\n{}{end}", server.reason), cx);

@@ -16,6 +16,7 @@ mod script;
 mod speed;
 mod suspend;
 mod whole;
+mod words;
 
 use self::kernel::Kernel;
 use super::Balancer;
@@ -51,6 +52,8 @@ struct Bed {
     recorded: Vec<ServiceKey>,
     /// Likewise, of the timeouts.
     held: HeldTimeouts,
+    /// Lines for the FIFOs.
+    fifo: Vec<String>,
     /// Settings that are held.
     settings: BTreeMap<String, String>,
     /// Probes started and not ended.
@@ -79,6 +82,7 @@ impl Bed {
             log: Vec::new(),
             recorded: Vec::new(),
             held: HeldTimeouts::default(),
+            fifo: Vec::new(),
             settings: BTreeMap::new(),
             probes: Vec::new(),
             stopped: Vec::new(),
@@ -151,6 +155,7 @@ impl Bed {
                 }
                 Action::RememberServices => self.recorded = self.balancer.own_services().collect(),
                 Action::RememberTimeouts(held) => self.held = held,
+                Action::Fifo { line, .. } => self.fifo.push(line.to_string()),
                 Action::StartProbe(id) => self.probes.push(id),
                 Action::StopProbe(id) => {
                     self.stopped.push(id);
