@@ -13,7 +13,6 @@ mod auth;
 mod check;
 mod command;
 #[cfg(feature = "import")]
-#[allow(dead_code, reason = "the importer is being built")]
 mod document;
 mod fixed;
 mod global;
@@ -22,7 +21,6 @@ mod host;
 mod intention;
 mod ipvs;
 #[cfg(feature = "import")]
-#[allow(dead_code, reason = "the importer is being built")]
 pub mod keepalived;
 mod line;
 mod notify;
