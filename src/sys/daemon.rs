@@ -2,7 +2,9 @@
 
 mod answer;
 mod reload;
+mod stall;
 
+use self::stall::StallWatch;
 use super::clock;
 use super::control::ControlServer;
 use super::errands::Errands;
@@ -107,6 +109,7 @@ struct Daemon {
     control: ControlServer,
     inquiries: Inquiries,
     frame: Box<[u8]>,
+    stall: StallWatch,
     stall_logged_at: Option<Instant>,
     /// The descriptors of a breath in the middle of something long, and when the last one was.
     breath: (PollSet, Instant),
@@ -150,6 +153,7 @@ impl Daemon {
             control,
             inquiries: Inquiries::default(),
             frame: frame_buffer(),
+            stall: StallWatch::default(),
             stall_logged_at: None,
             breath: (PollSet::new(), Instant::ZERO),
             finished: false,
@@ -224,7 +228,8 @@ impl Daemon {
         self.poll.wait(timeout)?;
         // 2. The clock, once.
         let mut now = clock::now();
-        self.watch_stall(deadline, before, now);
+        let late = self.stall.woke(deadline, before, now);
+        self.watch_stall(now, late);
         if self.engine.wants_clock() {
             self.engine.set_unix_time(clock::unix());
         }
@@ -312,16 +317,14 @@ impl Daemon {
         .min()
     }
 
-    /// A turn that begins later than the shortest advert interval after what was due: others may have given
-    /// us up.
-    fn watch_stall(&mut self, deadline: Option<Instant>, before: Instant, now: Instant) {
-        let due = deadline.map_or(now, |at| at.max(before));
-        if now > due && now - due > self.engine.stall_limit() {
-            self.engine.count_stall(now - due);
+    /// Later than the shortest advert interval: others may have given us up.
+    fn watch_stall(&mut self, now: Instant, late: Duration) {
+        if late > self.engine.stall_limit() {
+            self.engine.count_stall(late);
             // Each is counted; on a machine that is always late, a line for each would make it later.
             if self.stall_logged_at.is_none_or(|at| now - at >= STALL_LOG_INTERVAL) {
                 self.stall_logged_at = Some(now);
-                log::warn!("the loop came {} late", now - due);
+                log::warn!("the loop came {late} late");
             }
         }
     }

@@ -46,7 +46,16 @@ fn pair() -> Option<(Lan, Vipd, Vipd)> {
 /// How often the first address was put back.
 fn put_back(vipd: &Vipd) -> u32 {
     let status = vipd.status();
-    let number = status.split("\"put_back\":").nth(1).unwrap().split(['}', ',']).next().unwrap();
+    number_after(&status, "\"put_back\":")
+}
+
+/// How often its loop came late by more than an advert interval.
+fn stalls(vipd: &Vipd) -> u32 {
+    number_after(&vipd.status(), "\"stalls\":{\"count\":")
+}
+
+fn number_after(status: &str, key: &str) -> u32 {
+    let number = status.split(key).nth(1).unwrap().split(['}', ',']).next().unwrap();
     number.parse().unwrap()
 }
 
@@ -54,8 +63,11 @@ fn put_back(vipd: &Vipd) -> u32 {
 #[test]
 fn interface_that_is_set_up_again_has_its_addresses_back_within_an_interval() {
     let Some((lan, mut a, _b)) = pair() else { return };
-    for times in 1..=3 {
-        let before = Instant::now();
+    // A machine that keeps router a from running for an election's time proves nothing: then once more.
+    let (mut times, mut excuses) = (0, 0);
+    while times < 3 {
+        times += 1;
+        let (stalls_before, before) = (stalls(&a), Instant::now());
         netifd(&lan.a, "ifup");
         eventually("back within one advert interval", INTERVAL + Duration::from_millis(100), || has(&lan.a));
         // From the second time on it is the first of its subnet, and stays when the router's own goes.
@@ -63,6 +75,12 @@ fn interface_that_is_set_up_again_has_its_addresses_back_within_an_interval() {
         // Long enough for b to take over, if it had missed anything.
         std::thread::sleep(ELECTION);
         let spoken = lan.capture.advert_times('b', 51, before);
+        if !spoken.is_empty() && stalls(&a) > stalls_before && excuses < 2 {
+            eprintln!("the machine did not let router a run: once more");
+            eventually("a has them", SOON, || has(&lan.a) && !has(&lan.b));
+            (times, excuses) = (times - 1, excuses + 1);
+            continue;
+        }
         assert!(spoken.is_empty(), "b took over {times}");
         let resigned = lan.capture.since(before, |f| f.advert().filter(|a| a.priority == 0));
         assert!(resigned.is_empty(), "{resigned:?}");
@@ -72,8 +90,8 @@ fn interface_that_is_set_up_again_has_its_addresses_back_within_an_interval() {
     assert!(lan.a.carries("10.9.0.1").is_some(), "the router's own address does not go with ours (RTNL-23)");
 }
 
-/// All that is on a device goes, with the link down: the other router answers meanwhile. A bridge tells its
-/// carrier up to a second late, and then there is an election, as after every fault (FSM-40).
+/// All that is on a device goes, with the link down for a second: the other router answers meanwhile. Then
+/// there is an election, as after every fault (FSM-40).
 #[test]
 fn device_that_is_cleared_is_a_fault_and_heals() {
     let Some((lan, a, _b)) = pair() else { return };

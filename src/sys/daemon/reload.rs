@@ -70,6 +70,8 @@ impl Daemon {
             return;
         }
         self.breath.1 = now;
+        let late = self.stall.looked(now);
+        self.watch_stall(now, late);
         // This turn still needs to know what its own wait has found.
         core::mem::swap(&mut self.poll, &mut self.breath.0);
         self.poll.clear();
