@@ -229,41 +229,36 @@ pub(super) const IN_TABLE: &[(&str, &str, &str)] = &[
     ("unicast_peers", "min_ttl", "`ttl_min`"),
 ];
 
+/// Options of keepalived's routes that take one value and that vipd does not have.
+pub(super) const ROUTE_VALUES: &[&str] = &[
+    "tos",
+    "advmss",
+    "rtt",
+    "rttvar",
+    "reordering",
+    "window",
+    "cwnd",
+    "ssthresh",
+    "realms",
+    "rto_min",
+    "initcwnd",
+    "initrwnd",
+    "features",
+    "quickack",
+    "congctl",
+    "hoplimit",
+    "pref",
+    "expires",
+    "vrf",
+    "track_group",
+    "ttl-propagate",
+];
+
 /// Options of keepalived's addresses, routes and rules that vipd does not have.
 pub(super) const NOT_OURS: &[(&str, &[&str])] = &[
     ("addresses", &["home", "mngtmpaddr", "autojoin", "nodad", "track_group", "use_vmac"]),
-    (
-        "routes",
-        &[
-            "nexthop",
-            "nexthops",
-            "encap",
-            "as",
-            "vrf",
-            "tos",
-            "protocol",
-            "advmss",
-            "rtt",
-            "rttvar",
-            "reordering",
-            "window",
-            "cwnd",
-            "ssthresh",
-            "realms",
-            "rto_min",
-            "initcwnd",
-            "initrwnd",
-            "features",
-            "quickack",
-            "congctl",
-            "hoplimit",
-            "pref",
-            "expires",
-            "ttl_propagate",
-            "fastopen_no_cookie",
-            "track_group",
-        ],
-    ),
+    ("routes", &["nexthop", "nexthops", "encap", "as", "protocol", "fastopen_no_cookie"]),
+    ("routes", ROUTE_VALUES),
     (
         "rules",
         &[

@@ -4,37 +4,13 @@ use super::super::finding::{Findings, Kind};
 use super::super::tree::{Statement, Word};
 use super::address::{scope, unsupported, value};
 use crate::config::document::Value;
+use crate::config::others::ROUTE_VALUES;
 use crate::config::suggest::shown;
 use crate::config::values;
 use std::net::IpAddr;
 
 /// The kernel takes it for the first rule without a priority, and one less for each other.
 const LAST_RULE: u32 = 32_765;
-
-/// Options of routes that take a value.
-const ROUTE_VALUES: [&str; 21] = [
-    "tos",
-    "advmss",
-    "rtt",
-    "rttvar",
-    "reordering",
-    "window",
-    "cwnd",
-    "ssthresh",
-    "realms",
-    "rto_min",
-    "initcwnd",
-    "initrwnd",
-    "features",
-    "quickack",
-    "congctl",
-    "hoplimit",
-    "pref",
-    "expires",
-    "vrf",
-    "track_group",
-    "ttl-propagate",
-];
 
 type Keys = Vec<(&'static str, Value)>;
 
