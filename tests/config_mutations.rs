@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "texts/damage.rs"]
+mod damage;
 #[path = "sim/random.rs"]
 #[allow(dead_code, reason = "others use the rest of it")]
 mod random;
 
+use damage::Damage;
 use random::Random;
 use vipd::config::{parse, parse_bytes};
 
@@ -16,6 +19,7 @@ const GATEWAY: &str = include_str!("../configs/gateway.toml");
 /// Groups, marks, names, tunnels, checks of many types.
 const BALANCER: &str = include_str!("../configs/load-balancer.toml");
 const ROUNDS: u64 = 10_000;
+const DAMAGE: Damage = Damage { pieces: PIECES, most: 4, cut: 100 };
 
 /// What mistakes are made of.
 const PIECES: &[&str] = &[
@@ -76,37 +80,6 @@ const PIECES: &[&str] = &[
     "\u{feff}",
 ];
 
-fn damaged(right: &str, random: &mut Random) -> Vec<u8> {
-    let mut text = right.as_bytes().to_vec();
-    for _ in 0..=random.index(4) {
-        let at = random.index(text.len() + 1);
-        let to = (at + random.index(12)).min(text.len());
-        let piece = PIECES[random.index(PIECES.len())].bytes();
-        match random.index(8) {
-            0 => drop(text.drain(at..to)),
-            1 | 2 => drop(text.splice(at..at, piece)),
-            3 => drop(text.splice(at..to, piece)),
-            4 => text.truncate(at.max(1)),
-            5 => {
-                if let Some(byte) = text.get_mut(at) {
-                    *byte ^= 1 << random.index(8);
-                }
-            }
-            6 => {
-                let mut lines: Vec<Vec<u8>> = text.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
-                let (a, b) = (random.index(lines.len()), random.index(lines.len()));
-                lines.swap(a, b);
-                text = lines.join(&b'\n');
-            }
-            _ => {
-                let copy = text[at..(at + random.index(200)).min(text.len())].to_vec();
-                drop(text.splice(at..at, copy));
-            }
-        }
-    }
-    text
-}
-
 #[test]
 fn a_damaged_s1_is_refused_or_right_but_never_silent() {
     damage(S1, 112, ROUNDS);
@@ -131,7 +104,7 @@ fn damage(right: &str, seed: u64, rounds: u64) {
     let mut random = Random::new(seed);
     let (mut refused, mut taken) = (0u32, 0u32);
     for round in 0..rounds {
-        let bytes = damaged(right, &mut random);
+        let bytes = DAMAGE.to(right, &mut random);
         let shown = String::from_utf8_lossy(&bytes).into_owned();
         let (config, diagnostics) = parse_bytes(&bytes, "f");
         assert_eq!(config.is_none(), diagnostics.has_errors(), "round {round}: silence\n{shown}");
@@ -165,7 +138,7 @@ fn damage(right: &str, seed: u64, rounds: u64) {
 fn reading_twice_gives_the_same() {
     let mut random = Random::new(7);
     for _ in 0..500 {
-        let bytes = damaged(S1, &mut random);
+        let bytes = DAMAGE.to(S1, &mut random);
         if let Ok(text) = core::str::from_utf8(&bytes) {
             assert_eq!(parse(text, "f"), parse(text, "f"));
         }

@@ -4,6 +4,8 @@
 #![cfg(feature = "import")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
+#[path = "texts/damage.rs"]
+mod damage;
 #[path = "import/memory.rs"]
 #[allow(dead_code, reason = "others use the rest of it")]
 mod memory;
@@ -11,6 +13,7 @@ mod memory;
 #[allow(dead_code, reason = "others use the rest of it")]
 mod random;
 
+use damage::Damage;
 use memory::Memory;
 use random::Random;
 use vipd::config::keepalived::{Options, import, outline};
@@ -18,6 +21,8 @@ use vipd::config::parse;
 
 const LANGUAGE: &str = include_str!("import/language.conf");
 const OPTIONS: Options<'static> = Options { config_id: "main" };
+/// Most files keep their end: what comes after a cut would never be read.
+const DAMAGE: Damage = Damage { pieces: PIECES, most: 5, cut: 20 };
 
 /// What mistakes are made of.
 const PIECES: &[&str] = &[
@@ -82,43 +87,12 @@ const PIECES: &[&str] = &[
     "unknwon",
 ];
 
-fn damaged(right: &str, random: &mut Random) -> Vec<u8> {
-    let mut text = right.as_bytes().to_vec();
-    for _ in 0..=random.index(5) {
-        let at = random.index(text.len() + 1);
-        let to = (at + random.index(12)).min(text.len());
-        let piece = PIECES[random.index(PIECES.len())].bytes();
-        match random.index(8) {
-            0 => drop(text.drain(at..to)),
-            1 | 2 => drop(text.splice(at..at, piece)),
-            3 => drop(text.splice(at..to, piece)),
-            4 if random.percent(20) => text.truncate(at.max(1)),
-            4 | 5 => {
-                if let Some(byte) = text.get_mut(at) {
-                    *byte ^= 1 << random.index(8);
-                }
-            }
-            6 => {
-                let mut lines: Vec<Vec<u8>> = text.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
-                let (a, b) = (random.index(lines.len()), random.index(lines.len()));
-                lines.swap(a, b);
-                text = lines.join(&b'\n');
-            }
-            _ => {
-                let copy = text[at..(at + random.index(200)).min(text.len())].to_vec();
-                drop(text.splice(at..at, copy));
-            }
-        }
-    }
-    text
-}
-
 #[test]
 fn a_damaged_file_is_read_or_told_but_never_silent() {
     let mut random = Random::new(5);
     let (mut unreadable, mut wrong, mut right) = (0, 0, 0);
     for round in 0..4000 {
-        let bytes = damaged(LANGUAGE, &mut random);
+        let bytes = DAMAGE.to(LANGUAGE, &mut random);
         let shown = String::from_utf8_lossy(&bytes).into_owned();
         let files = [("conf.d/1.conf", "global_defs {\n router_id x\n}\n"), ("conf.d/2.conf", "}")];
         let mut memory = Memory::new(&files);
