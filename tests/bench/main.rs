@@ -17,6 +17,7 @@ mod sick;
 mod size;
 mod subject;
 mod table;
+mod who;
 
 use subject::Subject;
 use table::Table;

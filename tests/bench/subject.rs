@@ -1,23 +1,9 @@
 //! The two daemons with one face: the same VRRP instance in each one's words.
 
 use super::netns::{Daemon, Keepalived, Lan, Node, Vipd};
-use std::fmt;
 use std::process::Command;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subject {
-    Vipd,
-    Keepalived,
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Subject::Vipd => "vipd",
-            Subject::Keepalived => "keepalived",
-        })
-    }
-}
+pub use super::who::Subject;
 
 /// A daemon that runs.
 pub enum Running {

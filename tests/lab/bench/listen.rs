@@ -11,8 +11,6 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Packet {
     pub at: Duration,
-    /// It was sent to the kernel (netlink), or came in (a cable).
-    pub to_kernel: bool,
     pub bytes: Vec<u8>,
 }
 
@@ -63,15 +61,19 @@ pub fn worst_lateness(packets: &[Packet], interval: Duration) -> Option<(Duratio
 
 /// Netlink messages that were sent to the kernel's IPVS: their commands.
 pub fn ipvs_commands(packets: &[Packet]) -> Vec<u8> {
+    // <linux/netlink.h>: what goes to the kernel is a request. The kind of packet, which the kernel sets to say
+    // so (PACKET_KERNEL), is overwritten on the way to a packet socket: every one is "outgoing" there.
+    const NLM_F_REQUEST: u16 = 1;
     let mut commands = Vec::new();
-    for packet in packets.iter().filter(|packet| packet.to_kernel) {
+    for packet in packets {
         let mut rest = packet.bytes.as_slice();
         // nlmsghdr: length, type, flags, sequence, port; then the generic header: command, version.
         while let Some(head) = rest.get(..20) {
             let length = u32::from_ne_bytes([head[0], head[1], head[2], head[3]]) as usize;
             let kind = u16::from_ne_bytes([head[4], head[5]]);
             // Below 0x11 is netlink's own, and the controller that names families; others are not asked here.
-            if kind > 0x10 {
+            let is_request = u16::from_ne_bytes([head[6], head[7]]) & NLM_F_REQUEST != 0;
+            if kind > 0x10 && is_request {
                 commands.push(head[16]);
             }
             let aligned = length.next_multiple_of(4).max(20);
@@ -115,8 +117,6 @@ fn socket(interface: &str) -> std::io::Result<OwnedFd> {
 }
 
 fn receive(socket: &OwnedFd, bytes: &mut [u8]) -> Option<Packet> {
-    // <linux/if_packet.h>: on its way to the kernel, on a netlink monitor.
-    const PACKET_KERNEL: u8 = 7;
     // <linux/if_arp.h>
     const ARPHRD_NETLINK: u16 = 824;
     // SAFETY: all zeros is valid for both.
@@ -143,6 +143,5 @@ fn receive(socket: &OwnedFd, bytes: &mut [u8]) -> Option<Packet> {
     }
     let netlink = from.sll_hatype == ARPHRD_NETLINK;
     let kept = if netlink { count } else { count.min(128) };
-    let to_kernel = !netlink || from.sll_pkttype == PACKET_KERNEL;
-    Some(Packet { at, to_kernel, bytes: bytes.get(..kept)?.to_vec() })
+    Some(Packet { at, bytes: bytes.get(..kept)?.to_vec() })
 }

@@ -5,6 +5,8 @@
 
 mod listen;
 mod subject;
+#[path = "../../bench/who.rs"]
+mod who;
 
 use crate::net::{Host, cable};
 use crate::stage::{Outcome, Stage, ensure};
@@ -63,7 +65,7 @@ impl<'a> Bench<'a> {
         let load = Load { vrrp: false, services: 500, servers: 8, check: Check::None, odd_weight: 1 };
         let empty = Load { services: 1, servers: 1, ..load };
         for subject in BOTH {
-            let (mut cpu, mut wall, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut cpu, mut kernel, mut wall, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
             for _ in 0..self.runs {
                 let mut small = Running::start(subject, &self.router, &empty)?;
                 self.until_rows(2)?;
@@ -76,12 +78,15 @@ impl<'a> Bench<'a> {
                 wall.push(begin.elapsed());
                 // Its own look at what it has done.
                 std::thread::sleep(Duration::from_secs(1));
-                cpu.push(running.cpu());
+                let (user, system) = running.times();
+                cpu.push(user + system);
+                kernel.push(system);
                 bytes.push(running.anonymous().saturating_sub(least));
                 self.end(&mut running)?;
             }
             let what = "500 x 8 servers into IPVS";
             row(&format!("{what}, CPU"), subject, seconds(&mut cpu), "guest: all processes, user and system");
+            row(&format!("{what}, system"), subject, seconds(&mut kernel), "guest: the kernel's part of it");
             row(&format!("{what}, wall"), subject, seconds(&mut wall), "guest: start to the last row");
             bytes.sort_unstable();
             let each = bytes[bytes.len() / 2] as f64 / (load.services * load.servers) as f64;
@@ -91,6 +96,30 @@ impl<'a> Bench<'a> {
                 format!("{each:.0} B"),
                 "guest: heap and stack, all processes",
             );
+        }
+        self.floor(&load)
+    }
+
+    /// What the kernel takes for such a table from a program that does nothing else: `ipvsadm`, one request
+    /// after the other.
+    fn floor(&self, load: &Load) -> Outcome {
+        let mut running = Running::start(Subject::Vipd, &self.router, load)?;
+        self.until_rows(load.services * (load.servers + 1))?;
+        let table = self.router.output("ipvsadm", &["-Sn"])?;
+        self.end(&mut running)?;
+        let path = format!("/tmp/{}.rules", self.router.name);
+        std::fs::write(&path, table).map_err(|error| format!("{path}: {error}"))?;
+        for run in 0..self.runs {
+            let before = of_children();
+            self.router.output("sh", &["-c", &format!("ipvsadm -R < {path}")])?;
+            let (user, system) = of_children();
+            self.stage.say(format!(
+                "   run {run}: ipvsadm -R takes {:.2} s for these, {:.2} s of it in the kernel",
+                (user + system - before.0 - before.1).as_secs_f64(),
+                (system - before.1).as_secs_f64()
+            ));
+            self.until_rows(load.services * (load.servers + 1))?;
+            self.router.output("ipvsadm", &["-C"])?;
         }
         Ok(())
     }
@@ -246,6 +275,16 @@ fn serve(host: &Host, taken: Arc<AtomicUsize>) {
             }
         }
     });
+}
+
+/// Processor time of children that have ended: user, system.
+fn of_children() -> (Duration, Duration) {
+    // SAFETY: all zeros is a valid rusage.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live rusage.
+    unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
+    let time = |value: libc::timeval| Duration::new(value.tv_sec as u64, value.tv_usec as u32 * 1000);
+    (time(usage.ru_utime), time(usage.ru_stime))
 }
 
 fn row(what: &str, subject: Subject, value: String, remark: &str) {

@@ -1,25 +1,10 @@
 //! The two daemons with one face, for what they share: services with their servers and checks.
 
+pub use super::who::Subject;
 use crate::daemon::Daemon;
 use crate::net::{Host, output};
 use crate::stage::Outcome;
-use std::fmt;
 use std::time::Duration;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
-    Vipd,
-    Keepalived,
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Subject::Vipd => "vipd",
-            Subject::Keepalived => "keepalived",
-        })
-    }
-}
 
 /// How servers are probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,15 +144,27 @@ impl Running {
         pids
     }
 
-    /// Processor time, user and system, of all its processes and of their children that have ended.
+    /// Processor time of all its processes and of their children that have ended.
     pub fn cpu(&self) -> Duration {
-        let ticks = |pid: &u32| -> u64 {
+        let (user, system) = self.times();
+        user + system
+    }
+
+    /// As [`Running::cpu`]: its own, and the kernel's for it.
+    pub fn times(&self) -> (Duration, Duration) {
+        let (mut user, mut system) = (0, 0);
+        for pid in self.pids() {
             let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             // Behind the name in brackets: utime, stime, cutime, cstime are the 12th to the 15th.
             let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
-            rest.split_whitespace().skip(11).take(4).filter_map(|word| word.parse::<u64>().ok()).sum()
-        };
-        Duration::from_millis(self.pids().iter().map(ticks).sum::<u64>() * 10)
+            let ticks: Vec<u64> =
+                rest.split_whitespace().skip(11).take(4).filter_map(|word| word.parse().ok()).collect();
+            if let [utime, stime, cutime, cstime] = ticks[..] {
+                user += utime + cutime;
+                system += stime + cstime;
+            }
+        }
+        (Duration::from_millis(user * 10), Duration::from_millis(system * 10))
     }
 
     /// Heap, stack and other pages of their own, of all its processes, in bytes.
