@@ -16,6 +16,8 @@ const CLIENTS: usize = 2;
 const TABLE: Duration = Duration::from_secs(60);
 /// A probe a second, two failures, and the emulated machine's slowness.
 const NOTICED: Duration = Duration::from_secs(15);
+/// Until the kernel has seen the end of every connection.
+const SETTLED: Duration = Duration::from_millis(500);
 /// Cells that are drained in one step, about: each has a live conversation.
 const DRAINED: usize = 80;
 
@@ -284,11 +286,24 @@ impl Run<'_, '_> {
     fn spread(&mut self, letter: char, version: Version) {
         let servers: Vec<(u8, u32)> = version.servers().collect();
         let before = self.report.fault_count();
+        let mut again = 0;
         for (cell, pages) in self.cells.clone().iter().zip(self.carry(&self.cells.clone(), REQUESTS)) {
-            self.report.put(cell, letter, judge(cell.scheduler(version), &servers, &pages));
+            let mut outcome = judge(cell.scheduler(version), &servers, &pages);
+            // A connection that had not ended in the kernel when the next one came (SCTP takes leave behind
+            // the client's back) is one too many for those that count: only what happens twice is a fault.
+            if outcome.is_err() && pages.iter().all(|page| page.starts_with("web ")) {
+                std::thread::sleep(SETTLED);
+                let pages = self.carry(std::slice::from_ref(cell), REQUESTS).concat();
+                outcome = judge(cell.scheduler(version), &servers, &pages);
+                again += 1;
+            }
+            self.report.put(cell, letter, outcome);
         }
         let faults = self.report.fault_count() - before;
-        self.field.stage.say(format!("   {} requests, {faults} faults", self.cells.len() * REQUESTS));
+        self.field.stage.say(format!(
+            "   {} requests, {again} cells asked twice, {faults} faults",
+            self.cells.len() * REQUESTS
+        ));
         self.report.last(faults.min(4)).iter().for_each(|fault| self.field.stage.say(format!("   {fault}")));
     }
 
