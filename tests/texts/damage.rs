@@ -1,4 +1,5 @@
-//! What happens to a file under a tired hand: words in the wrong place, swapped lines, a flipped bit, a lost end.
+//! What happens to a file under a tired hand: words in the wrong place, swapped lines, a flipped bit, a lost
+//! end.
 
 use crate::random::Random;
 

@@ -61,8 +61,8 @@ pub fn worst_lateness(packets: &[Packet], interval: Duration) -> Option<(Duratio
 
 /// Netlink messages that were sent to the kernel's IPVS: their commands.
 pub fn ipvs_commands(packets: &[Packet]) -> Vec<u8> {
-    // <linux/netlink.h>: what goes to the kernel is a request. The kind of packet, which the kernel sets to say
-    // so (PACKET_KERNEL), is overwritten on the way to a packet socket: every one is "outgoing" there.
+    // <linux/netlink.h>: what goes to the kernel is a request. The kind of packet, which the kernel sets to
+    // say so (PACKET_KERNEL), is overwritten on the way to a packet socket: each is "outgoing" there.
     const NLM_F_REQUEST: u16 = 1;
     let mut commands = Vec::new();
     for packet in packets {
