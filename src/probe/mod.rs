@@ -14,7 +14,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::job::{HttpTask, Job, Report, STEPS, Task, TlsTask, Verdict};
 use core::fmt;
 use std::net::TcpStream;
-use talk::{Plain, Stop};
+use talk::{Line, Plain, Stop};
 
 /// When a conversation has to be over, and the clock to ask. The clock is the caller's: this room has none.
 #[derive(Debug, Clone, Copy)]
@@ -53,14 +53,7 @@ pub struct Means<'a> {
 pub fn run(job: &Job<'_>, stream: TcpStream, means: &Means<'_>) -> Report {
     let mut course = Course { clock: means.clock, start: (means.clock)(), steps: [0; STEPS], bytes: 0 };
     let deadline = Deadline { at: course.start + job.left, clock: means.clock };
-    let ending = match job.task {
-        Task::Http(task) => match task.tls {
-            None => http::get(&task, job.timeout, &mut Plain { stream, deadline }, &mut course),
-            Some(tls) => over_tls(&task, &tls, job.timeout, (stream, deadline), means, &mut course),
-        },
-        Task::Smtp(task) => smtp::greet(&task, job.timeout, (&stream, deadline), &mut course),
-        Task::Mail(task) => smtp::send(&task, job.timeout, (&stream, deadline), &mut course),
-    };
+    let ending = hold(job, &mut Plain { stream, deadline }, means, &mut course);
     Report {
         token: job.token,
         verdict: ending.verdict,
@@ -70,6 +63,17 @@ pub fn run(job: &Job<'_>, stream: TcpStream, means: &Means<'_>) -> Report {
         steps: course.steps,
         bytes: course.bytes,
         reason: ending.reason,
+    }
+}
+
+fn hold(job: &Job<'_>, line: &mut dyn Line, means: &Means<'_>, course: &mut Course) -> Ending {
+    match job.task {
+        Task::Http(task) => match task.tls {
+            None => http::get(&task, job.timeout, line, course),
+            Some(tls) => over_tls(&task, &tls, job.timeout, line, means, course),
+        },
+        Task::Smtp(task) => smtp::greet(&task, job.timeout, line, course),
+        Task::Mail(task) => smtp::send(&task, job.timeout, line, course),
     }
 }
 
@@ -110,15 +114,15 @@ fn over_tls(
     task: &HttpTask<'_>,
     tls: &TlsTask<'_>,
     timeout: Duration,
-    socket: (TcpStream, Deadline),
+    line: &mut dyn Line,
     means: &Means<'_>,
     course: &mut Course,
 ) -> Ending {
-    match tls::open(tls, timeout, socket, means) {
-        Ok(mut line) => {
+    match tls::open(tls, timeout, line, means) {
+        Ok(mut tls) => {
             course.done(Step::Hands);
-            let ending = http::get(task, timeout, &mut line, course);
-            line.goodbye();
+            let ending = http::get(task, timeout, &mut tls, course);
+            tls.goodbye();
             ending
         }
         Err(ending) => ending,
@@ -130,7 +134,7 @@ fn over_tls(
     _: &HttpTask<'_>,
     _: &TlsTask<'_>,
     _: Duration,
-    _: (TcpStream, Deadline),
+    _: &mut dyn Line,
     _: &Means<'_>,
     _: &mut Course,
 ) -> Ending {
@@ -186,16 +190,4 @@ impl Ending {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_span_reads_as_it_was_written() {
-        let words = |millis| span(Duration::from_millis(millis)).to_string();
-        assert_eq!(
-            [words(250), words(3000), words(1500)],
-            ["250ms", "3s", "1500ms"],
-            "reasons name the configured timeout"
-        );
-    }
-}
+mod tests;

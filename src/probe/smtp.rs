@@ -3,14 +3,13 @@
 //! Plain SMTP without authentication or TLS, one command at a time. A recipient that is refused does not
 //! lose the mail for the others.
 
-use super::talk::{self, Stop};
-use super::{Course, Deadline, Ending, Step};
+use super::talk::{Line, Stop};
+use super::{Course, Ending, Step};
 use crate::limits::{MAIL_ADDRESS_MAX, SMTP_LINE_MAX};
 use crate::model::{Reason, cut};
 use crate::time::Duration;
 use crate::wire::job::{MailTask, SmtpTask};
 use core::fmt::Write;
-use std::net::TcpStream;
 
 /// Lines of one reply. More: the conversation fails, a server that talks for ever included.
 const REPLY_LINES_MAX: usize = 64;
@@ -24,13 +23,13 @@ const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) fn greet(
     task: &SmtpTask<'_>,
     timeout: Duration,
-    (stream, deadline): (&TcpStream, Deadline),
+    line: &mut dyn Line,
     course: &mut Course,
 ) -> Ending {
     if !is_name(task.helo) {
         return Ending::not_run(format_args!("{NO_NAME}"));
     }
-    let mut talk = Talk::new(stream, deadline, course);
+    let mut talk = Talk::new(line, course);
     let greeted = talk.greet(task.helo).and_then(|reply| match reply.code {
         250 => Ok(Reason::new()),
         _ => Err(Trouble { step: "HELO", kind: Kind::Answer(reply) }),
@@ -42,13 +41,13 @@ pub(super) fn greet(
 pub(super) fn send(
     task: &MailTask<'_>,
     timeout: Duration,
-    (stream, deadline): (&TcpStream, Deadline),
+    line: &mut dyn Line,
     course: &mut Course,
 ) -> Ending {
     if let Err(why) = check(task) {
         return Ending::not_run(format_args!("{why}"));
     }
-    let mut talk = Talk::new(stream, deadline, course);
+    let mut talk = Talk::new(line, course);
     let delivered = deliver(task, &mut talk);
     ending(delivered, &mut talk, timeout)
 }
@@ -146,7 +145,7 @@ fn deliver(task: &MailTask<'_>, talk: &mut Talk<'_>) -> Result<Reason, Trouble> 
 
 /// Says goodbye; what comes of it changes nothing.
 fn quit(talk: &mut Talk<'_>) {
-    talk.deadline = talk.deadline.at_most(QUIT_TIMEOUT);
+    talk.line.hurry(QUIT_TIMEOUT);
     let _ = talk.command("QUIT", format_args!("QUIT"), 2);
 }
 
@@ -211,8 +210,7 @@ enum Kind {
 
 /// The dialogue's lines.
 struct Talk<'s> {
-    stream: &'s TcpStream,
-    deadline: Deadline,
+    line: &'s mut dyn Line,
     course: &'s mut Course,
     buffer: [u8; SMTP_LINE_MAX],
     begin: usize,
@@ -220,8 +218,8 @@ struct Talk<'s> {
 }
 
 impl<'s> Talk<'s> {
-    fn new(stream: &'s TcpStream, deadline: Deadline, course: &'s mut Course) -> Self {
-        Talk { stream, deadline, course, buffer: [0; SMTP_LINE_MAX], begin: 0, end: 0 }
+    fn new(line: &'s mut dyn Line, course: &'s mut Course) -> Self {
+        Talk { line, course, buffer: [0; SMTP_LINE_MAX], begin: 0, end: 0 }
     }
 
     /// The banner, and the answer to HELO.
@@ -250,9 +248,8 @@ impl<'s> Talk<'s> {
         }
     }
 
-    fn send(&self, step: &'static str, bytes: &[u8]) -> Result<(), Trouble> {
-        talk::write(self.stream, self.deadline, bytes)
-            .map_err(|stop| Trouble { step, kind: Kind::Stopped(stop) })
+    fn send(&mut self, step: &'static str, bytes: &[u8]) -> Result<(), Trouble> {
+        self.line.write(bytes).map_err(|stop| Trouble { step, kind: Kind::Stopped(stop) })
     }
 
     /// One answer: `ddd-` lines and a last `ddd ` or `ddd`, all of one code (RFC 5321 §4.2.1, HC-26).
@@ -260,7 +257,7 @@ impl<'s> Talk<'s> {
         let nonsense = |why| Trouble { step, kind: Kind::Nonsense(why) };
         let mut code = None;
         for _ in 0..REPLY_LINES_MAX {
-            let line = self.line().map_err(|kind| Trouble { step, kind })?;
+            let line = self.next_line().map_err(|kind| Trouble { step, kind })?;
             let (digits, rest) = line.split_at_checked(3).ok_or(nonsense("a line without a code"))?;
             let number = core::str::from_utf8(digits)
                 .ok()
@@ -286,7 +283,7 @@ impl<'s> Talk<'s> {
     }
 
     /// One line without its end (CRLF, or LF alone).
-    fn line(&mut self) -> Result<Vec<u8>, Kind> {
+    fn next_line(&mut self) -> Result<Vec<u8>, Kind> {
         loop {
             let held = self.buffer.get(self.begin..self.end).unwrap_or(&[]);
             if let Some(at) = held.iter().position(|b| *b == b'\n') {
@@ -302,7 +299,7 @@ impl<'s> Talk<'s> {
             if room.is_empty() {
                 return Err(Kind::Nonsense("a line longer than 512 bytes"));
             }
-            self.end += talk::read(self.stream, self.deadline, room).map_err(Kind::Stopped)?;
+            self.end += self.line.read(room).map_err(Kind::Stopped)?;
         }
     }
 }

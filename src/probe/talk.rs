@@ -67,6 +67,9 @@ pub(super) trait Line {
     /// # Errors
     /// Where not all could be written.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Stop>;
+
+    /// From now on there is this much time at most.
+    fn hurry(&mut self, at_most: Duration);
 }
 
 /// The socket itself.
@@ -77,36 +80,32 @@ pub(super) struct Plain {
 
 impl Line for Plain {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stop> {
-        read(&self.stream, self.deadline, buffer)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Stop> {
-        write(&self.stream, self.deadline, bytes)
-    }
-}
-
-/// Reads something, at most `buffer`.
-pub(super) fn read(mut stream: &TcpStream, deadline: Deadline, buffer: &mut [u8]) -> Result<usize, Stop> {
-    loop {
-        stream.set_read_timeout(Some(wait(deadline)?.into())).map_err(|e| Stop::Local(e.kind()))?;
-        match stream.read(buffer) {
-            Ok(0) => return Err(Stop::Closed),
-            Ok(len) => return Ok(len),
-            Err(error) => retry(error.kind())?,
+        loop {
+            let left = wait(self.deadline)?.into();
+            self.stream.set_read_timeout(Some(left)).map_err(|e| Stop::Local(e.kind()))?;
+            match self.stream.read(buffer) {
+                Ok(0) => return Err(Stop::Closed),
+                Ok(len) => return Ok(len),
+                Err(error) => retry(error.kind())?,
+            }
         }
     }
-}
 
-/// Writes all of `bytes`.
-pub(super) fn write(mut stream: &TcpStream, deadline: Deadline, mut bytes: &[u8]) -> Result<(), Stop> {
-    while !bytes.is_empty() {
-        stream.set_write_timeout(Some(wait(deadline)?.into())).map_err(|e| Stop::Local(e.kind()))?;
-        match stream.write(bytes) {
-            Ok(len) => bytes = bytes.get(len..).unwrap_or(&[]),
-            Err(error) => retry(error.kind())?,
+    fn write(&mut self, mut bytes: &[u8]) -> Result<(), Stop> {
+        while !bytes.is_empty() {
+            let left = wait(self.deadline)?.into();
+            self.stream.set_write_timeout(Some(left)).map_err(|e| Stop::Local(e.kind()))?;
+            match self.stream.write(bytes) {
+                Ok(len) => bytes = bytes.get(len..).unwrap_or(&[]),
+                Err(error) => retry(error.kind())?,
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn hurry(&mut self, at_most: Duration) {
+        self.deadline = self.deadline.at_most(at_most);
+    }
 }
 
 /// The time left, long enough for the kernel to wait at all: zero would be refused.

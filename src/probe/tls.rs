@@ -7,8 +7,8 @@
 mod trust;
 mod words;
 
-use super::talk::{self, Line, Stop};
-use super::{Deadline, Ending, Means};
+use super::talk::{Line, Stop};
+use super::{Ending, Means};
 use crate::limits::TLS_HANDSHAKE_MAX;
 use crate::model::{Reason, cut};
 use crate::time::Duration;
@@ -20,28 +20,27 @@ use rustls::pki_types::{CertificateDer, IpAddr, Ipv4Addr, PrivateKeyDer, ServerN
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection, InconsistentKeys};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
 
 /// How long a last word may take: it is of use to the server's log only.
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A connection over TLS.
-pub(super) struct Tls {
+pub(super) struct Tls<'l> {
     connection: ClientConnection,
-    wire: Wire,
+    wire: Wire<'l>,
 }
 
 /// Shakes hands. `timeout` is for the words of the reason only.
 ///
 /// # Errors
 /// How the conversation ended.
-pub(super) fn open(
+pub(super) fn open<'l>(
     task: &TlsTask<'_>,
     timeout: Duration,
-    (stream, deadline): (TcpStream, Deadline),
+    line: &'l mut dyn Line,
     means: &Means<'_>,
-) -> Result<Tls, Ending> {
+) -> Result<Tls<'l>, Ending> {
     if !(means.has_random)() {
         return Err(Ending::not_run(format_args!("this router has no random numbers yet")));
     }
@@ -49,7 +48,7 @@ pub(super) fn open(
     let config = configure(task, means).map_err(not_run)?;
     let connection = ClientConnection::new(Arc::new(config), name(task).map_err(not_run)?)
         .map_err(|error| Ending::not_run(format_args!("TLS: {error}")))?;
-    let mut tls = Tls { connection, wire: Wire { stream, deadline, stop: None, count: 0 } };
+    let mut tls = Tls { connection, wire: Wire { line, stop: None, count: 0 } };
     match tls.shake_hands() {
         Ok(()) => Ok(tls),
         Err(Fault::Stopped(stop)) => {
@@ -133,7 +132,7 @@ enum Fault {
     Tls(rustls::Error),
 }
 
-impl Tls {
+impl Tls<'_> {
     fn shake_hands(&mut self) -> Result<(), Fault> {
         self.flush().map_err(Fault::Stopped)?;
         while self.connection.is_handshaking() {
@@ -169,13 +168,13 @@ impl Tls {
 
     /// Sends a last word: the alert that an error made, or that this was all.
     pub(super) fn goodbye(&mut self) {
-        self.wire.deadline = self.wire.deadline.at_most(GOODBYE_TIMEOUT);
+        self.hurry(GOODBYE_TIMEOUT);
         self.connection.send_close_notify();
         let _ = self.flush();
     }
 }
 
-impl Line for Tls {
+impl Line for Tls<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stop> {
         loop {
             match self.connection.reader().read(buffer) {
@@ -197,18 +196,21 @@ impl Line for Tls {
         self.connection.writer().write_all(bytes).map_err(|error| Stop::Local(error.kind()))?;
         self.flush()
     }
+
+    fn hurry(&mut self, at_most: Duration) {
+        self.wire.line.hurry(at_most);
+    }
 }
 
 /// The socket as rustls wants it; why it stopped is kept beside.
-struct Wire {
-    stream: TcpStream,
-    deadline: Deadline,
+struct Wire<'l> {
+    line: &'l mut dyn Line,
     stop: Option<Stop>,
     /// Bytes read.
     count: usize,
 }
 
-impl Wire {
+impl Wire<'_> {
     fn why(&mut self, error: &io::Error) -> Stop {
         self.stop.take().unwrap_or(Stop::Other(error.kind()))
     }
@@ -219,9 +221,9 @@ impl Wire {
     }
 }
 
-impl Read for Wire {
+impl Read for Wire<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match talk::read(&self.stream, self.deadline, buffer) {
+        match self.line.read(buffer) {
             Ok(len) => {
                 self.count = self.count.saturating_add(len);
                 Ok(len)
@@ -232,9 +234,9 @@ impl Read for Wire {
     }
 }
 
-impl Write for Wire {
+impl Write for Wire<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match talk::write(&self.stream, self.deadline, bytes) {
+        match self.line.write(bytes) {
             Ok(()) => Ok(bytes.len()),
             Err(stop) => Err(self.stopped(stop)),
         }

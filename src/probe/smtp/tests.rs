@@ -6,7 +6,7 @@ use crate::probe::{Means, run};
 use crate::time::Instant;
 use crate::wire::job::{Envelope, Job, Report, Verdict, emit_mail, emit_smtp, stamp};
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 fn clock() -> Instant {

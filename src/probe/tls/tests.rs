@@ -2,6 +2,7 @@
 //! words.
 
 mod bed;
+mod pieces;
 
 use super::*;
 use crate::wire::job::Verdict;

@@ -1,10 +1,11 @@
 //! Authorities, certificates, and a server that shows one.
 
 use crate::limits;
-use crate::probe::{Means, run};
+use crate::probe::talk::Line;
+use crate::probe::{Course, Ending, Means, hold, run};
 use crate::time::{Duration, Instant};
 use crate::wire::http::{HttpVersion, emit_request};
-use crate::wire::job::{Body, Job, Report, TlsTask, emit_http, stamp};
+use crate::wire::job::{Body, Job, Report, STEPS, TlsTask, emit_http, stamp};
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, date_time_ymd,
@@ -312,8 +313,26 @@ impl Bed {
 
     /// The report, and the name that the server heard (SNI).
     pub(super) fn probe_and_hear(&self) -> (Report, Option<String>) {
-        let timeout = Duration::from_millis(400);
         let (address, heard) = self.serve();
+        let clock: fn() -> Instant = Instant::now;
+        let stream = TcpStream::connect(address).unwrap();
+        let start = clock();
+        let report = self.with_job(clock, |job, means| run(job, stream, means));
+        assert!(clock() - start < Duration::from_millis(1500), "HC-1: for a deadline of 400 ms");
+        (report, heard.join().unwrap())
+    }
+
+    /// The same conversation over a line that is no socket, with a clock that stands.
+    pub(super) fn probe_over(&self, line: &mut dyn Line) -> Ending {
+        let clock: fn() -> Instant = || Instant::ZERO;
+        self.with_job(clock, |job, means| {
+            let mut course = Course { clock, start: clock(), steps: [0; STEPS], bytes: 0 };
+            hold(job, line, means, &mut course)
+        })
+    }
+
+    fn with_job<T>(&self, clock: fn() -> Instant, talk: impl FnOnce(&Job<'_>, &Means<'_>) -> T) -> T {
+        let timeout = Duration::from_millis(400);
         let path = |file: &Option<_>, path| if file.is_some() { path } else { "" };
         let (certificate, key) = self.ours.clone().unzip();
         let tls = TlsTask {
@@ -331,13 +350,8 @@ impl Bed {
         let ranges = [(200, 200)].into_iter();
         let len = emit_http(&mut buffer, timeout, request, Some(&tls), &body, ranges).unwrap();
         stamp(&mut buffer[..len], 9, timeout);
-        let clock: fn() -> Instant = Instant::now;
         let means = Means { clock, wall: self.wall, has_random: self.has_random, files: &files };
-        let stream = TcpStream::connect(address).unwrap();
-        let start = clock();
-        let report = run(&Job::parse(&buffer[..len]).unwrap(), stream, &means);
-        assert!(clock() - start < Duration::from_millis(1500), "HC-1: for a deadline of 400 ms");
-        (report, heard.join().unwrap())
+        talk(&Job::parse(&buffer[..len]).unwrap(), &means)
     }
 
     /// A server for one connection; it gives the name that it heard.
@@ -369,7 +383,7 @@ impl Bed {
         (address, server)
     }
 
-    fn config(&self) -> Arc<ServerConfig> {
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
         let provider = Arc::new(default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&self.versions)
