@@ -323,6 +323,172 @@ fn a_reply_of_a_stranger_does_not_count_hc40() {
     });
 }
 
+/// The same over IPv6, whose replies no checksum of ours covers.
+#[test]
+fn only_the_right_reply_counts_over_ipv6_b123() {
+    in_network(|| {
+        set("ipv6/icmp/echo_ignore_all", "1");
+        for range in ["1 0", "0 2147483647"] {
+            set("ipv4/ping_group_range", range);
+            for rightly in [true, false] {
+                let mut bench = Bench::new();
+                let raw = Raw6::new("::1");
+                ip("-6 addr replace fd00::2/128 dev lo nodad");
+                let stranger = Raw6::new("fd00::2");
+                bench.start(0, at("::1"), &CheckKind::Ping, 500, true);
+                bench.turn();
+                let request = raw.request();
+                stranger.reply(&request, 0, 0);
+                // Its own request, a wrong sequence number, other data; then none at all.
+                for (at, flip) in [(0, 1), (7, 1), (20, 1)] {
+                    raw.reply(&request, at, flip);
+                }
+                raw.send(&[129, 0, 0, 0]);
+                bench.run_for(60);
+                assert_eq!(bench.count(0), 0, "B-123: a wrong one is passed over ({range})");
+                if rightly {
+                    raw.reply(&request, 0, 0);
+                }
+                bench.until_ended(1);
+                match rightly {
+                    true => bench.assert_passed(0),
+                    false => bench.assert_failed(0, "no answer within 500ms"),
+                }
+                // Late, for the next probe to hear.
+                bench.start(0, at("::1"), &CheckKind::Ping, 200, true);
+                bench.turn();
+                raw.reply(&request, 0, 0);
+                bench.until_ended(2);
+                bench.assert_failed(0, "no answer within 200ms");
+            }
+        }
+    });
+}
+
+/// Somebody on the way says why there is no reply (RFC 4443 §3); a word about another packet says nothing.
+#[test]
+fn icmpv6_errors_are_told_at_once_b123() {
+    in_network(|| {
+        set("ipv6/icmp/echo_ignore_all", "1");
+        ip("-6 addr add fd00:77::1/64 dev v0 nodad");
+        ip("-6 route add unreachable fd00:79::/64");
+        for range in ["1 0", "0 2147483647"] {
+            set("ipv4/ping_group_range", range);
+            // Type, code, and what becomes of the probe; `false`: it goes on.
+            for (kind, code, words, ends) in [
+                (1, 0, "network unreachable", true),
+                (1, 1, "prohibited on the way", true),
+                (1, 3, "host unreachable", true),
+                (1, 4, "protocol unreachable", true),
+                // "Packet too big": no honest router says so of a ping.
+                (2, 0, "no answer within 400ms", false),
+            ] {
+                let mut bench = Bench::new();
+                let raw = Raw6::new("::1");
+                bench.start(0, at("::1"), &CheckKind::Ping, 400, true);
+                bench.turn();
+                let request = raw.request();
+                raw.error(kind, code, &request);
+                let mut turns = 0;
+                while bench.count(0) == 0 {
+                    bench.turn();
+                    turns += 1;
+                }
+                bench.assert_failed(0, words);
+                assert!(turns < 50, "the loop spins: {turns} turns ({range})");
+                assert_eq!(bench.took(0) < Duration::from_millis(300), ends, "{:?} ({range})", bench.took(0));
+            }
+            let mut bench = Bench::new();
+            bench.start(0, at("fd00:77::9"), &CheckKind::Ping, 8000, true);
+            bench.start(1, at("fd00:79::9"), &CheckKind::Ping, 8000, true);
+            bench.start(2, at("2001:db8::1"), &CheckKind::Ping, 8000, true);
+            bench.until_ended(3);
+            bench.assert_failed(0, "host unreachable");
+            bench.assert_failed(1, "no route to host");
+            bench.assert_failed(2, "no route to its network");
+        }
+        // The kernel knows our identifier on a datagram socket, and whose error it is.
+        let mut bench = Bench::new();
+        let raw = Raw6::new("::1");
+        bench.start(0, at("::1"), &CheckKind::Ping, 400, true);
+        bench.turn();
+        let mut request = raw.request();
+        request[4] ^= 1;
+        raw.error(1, 3, &request);
+        bench.until_ended(1);
+        bench.assert_failed(0, "no answer within 400ms");
+    });
+}
+
+/// A raw socket of ICMPv6 with an address of its own. The kernel puts the checksum into what it sends.
+struct Raw6(i32);
+
+impl Raw6 {
+    fn new(address: &str) -> Self {
+        // SAFETY: numbers only; then a zeroed address, which is one, and its fields are set.
+        unsafe {
+            let raw = libc::socket(libc::AF_INET6, libc::SOCK_RAW, libc::IPPROTO_ICMPV6);
+            let mut from: libc::sockaddr_in6 = std::mem::zeroed();
+            from.sin6_family = libc::AF_INET6 as _;
+            from.sin6_addr.s6_addr = address.parse::<std::net::Ipv6Addr>().unwrap().octets();
+            let len = std::mem::size_of_val(&from) as u32;
+            assert_eq!(libc::bind(raw, (&raw const from).cast(), len), 0, "{address}");
+            Raw6(raw)
+        }
+    }
+
+    /// The echo request that is on the loopback.
+    fn request(&self) -> Vec<u8> {
+        let end = Instant::now() + Duration::from_secs(2);
+        let mut packet = [0; 256];
+        loop {
+            // SAFETY: the buffer is as long as said.
+            let len = unsafe { libc::recv(self.0, packet.as_mut_ptr().cast(), 256, libc::MSG_DONTWAIT) };
+            if len > 8 && packet[0] == 128 {
+                return packet[..len as usize].to_vec();
+            }
+            assert!(Instant::now() < end, "no echo request was sent");
+        }
+    }
+
+    /// Sends an echo reply to `request`, one byte of it changed.
+    fn reply(&self, request: &[u8], at: usize, flip: u8) {
+        let mut message = request.to_vec();
+        message[0] = 129;
+        message[at] ^= flip;
+        self.send(&message);
+    }
+
+    /// Sends an error about `request`, which went from ::1 to ::1.
+    fn error(&self, kind: u8, code: u8, request: &[u8]) {
+        let mut message = vec![kind, code, 0, 0, 0, 0, 5, 0];
+        message.extend([0x60, 0, 0, 0, 0, request.len() as u8, 58, 64]);
+        for _ in 0..2 {
+            message.extend(std::net::Ipv6Addr::LOCALHOST.octets());
+        }
+        message.extend_from_slice(request);
+        self.send(&message);
+    }
+
+    fn send(&self, message: &[u8]) {
+        // SAFETY: a zeroed address is one, and its fields are set; all pointers are to what is here.
+        unsafe {
+            let mut to: libc::sockaddr_in6 = std::mem::zeroed();
+            to.sin6_family = libc::AF_INET6 as _;
+            to.sin6_addr.s6_addr = std::net::Ipv6Addr::LOCALHOST.octets();
+            let len = std::mem::size_of_val(&to) as u32;
+            libc::sendto(self.0, message.as_ptr().cast(), message.len(), 0, (&raw const to).cast(), len);
+        }
+    }
+}
+
+impl Drop for Raw6 {
+    fn drop(&mut self) {
+        // SAFETY: ours.
+        unsafe { libc::close(self.0) };
+    }
+}
+
 /// Binds a raw socket to an address.
 fn bind(raw: i32, address: [u8; 4]) {
     // SAFETY: a zeroed address is one, and its fields are set.
