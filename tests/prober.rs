@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 use vipd::engine::{Letter, Outcome, ProbeId};
 use vipd::limits::WORKERS_MAX;
-use vipd::model::Mail;
+use vipd::model::{CheckKind, HttpCheck, HttpPage, Mail, PageRegex};
 
 /// Reads the request, answers `page` with 200.
 fn good(stream: &mut TcpStream) {
@@ -117,6 +117,37 @@ fn a_worker_that_does_not_come_back_is_killed() {
     assert!(bench.took(0) < Duration::from_millis(650), "the loop owns the deadline: {:?}", bench.took(0));
     bench.run_for(600);
     assert_eq!(bench.workers(), [], "a stopped worker would be kept for ever");
+}
+
+/// What it does with a reply takes longer than there is: a search for a text, for minutes. Nothing in the
+/// worker ends that, and it is confined as any other.
+#[test]
+fn a_worker_that_works_for_ever_dies_at_its_deadline() {
+    let mut bench = Bench::new();
+    let large = server(|stream| {
+        bench::read_request(stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n");
+        let _ = stream.write_all(&[b'a'; 1 << 20]);
+        hung(stream);
+    });
+    let mut page = HttpPage::new("/");
+    page.regex = Some(PageRegex { pattern: "(a?){1000}b".into(), negated: false, first: 0, last: 0 });
+    let slow = CheckKind::Http(Box::new(HttpCheck::new(page)));
+    bench.start(0, large, &slow, 1500, true);
+    bench.run_for(1000);
+    let [worker] = bench.workers()[..] else { panic!("one conversation, one worker") };
+    let status = std::fs::read_to_string(format!("/proc/{worker}/status")).unwrap();
+    for want in ["State:\tR", "CapEff:\t0000000000000000"] {
+        assert!(status.contains(want), "it must be at work, and confined ({want}): {status}");
+    }
+    bench.until_ended(1);
+    bench.assert_failed(0, "no whole reply within 1500ms");
+    assert!(bench.took(0) < Duration::from_millis(1650), "HC-1: {:?}", bench.took(0));
+    bench.run_for(1000);
+    assert_eq!(bench.workers(), [], "it would heat the router for minutes");
+    bench.start(1, server(good), &http(), 2000, true);
+    bench.until_ended(2);
+    bench.assert_passed(1);
 }
 
 /// The loop sends the request, and a worker is needed only for what comes back.

@@ -19,6 +19,8 @@ static SECRET: [u8; 8] = *b"a secret";
 /// A listening port of this host, in network byte order.
 static PORT: AtomicU16 = AtomicU16::new(0);
 static PARENT: AtomicI32 = AtomicI32::new(0);
+/// `/proc/PARENT/mem`, as a C string.
+static MEMORY: Mutex<[u8; 32]> = Mutex::new([0; 32]);
 /// One at a time.
 static ONE: Mutex<()> = Mutex::new(());
 
@@ -47,6 +49,28 @@ fn read_parent() -> bool {
     let remote = libc::iovec { iov_base: SECRET.as_ptr().cast_mut().cast(), iov_len: SECRET.len() };
     call!(SYS_process_vm_readv, parent(), &raw const local, 1 as libc::c_long, &raw const remote, 1, NONE)
         && bytes == SECRET
+}
+
+/// Opens the parent's memory as a file.
+fn open_parent() -> bool {
+    MEMORY.try_lock().is_ok_and(|path| {
+        call!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), libc::O_RDONLY as libc::c_long, NONE)
+    })
+}
+
+/// Has a capability in any of its sets: by what the kernel says, or because it can have one.
+fn has_capability() -> bool {
+    let mut sets = [0_u32; 6];
+    call!(SYS_capget, CAPABILITY_HEADER.as_ptr(), sets.as_mut_ptr()) && sets.iter().any(|set| *set != 0)
+}
+
+/// Takes all capabilities that there are.
+fn take_capabilities() -> bool {
+    // CAP_SYS_CHROOT is 18, CAP_SYS_PTRACE 19 (linux/capability.h).
+    [1 << 18, 1 << 19].iter().any(|set| {
+        let sets = [*set, *set, 0, 0, 0, 0];
+        call!(SYS_capset, CAPABILITY_HEADER.as_ptr(), sets.as_ptr())
+    })
 }
 
 /// Connects to a port of this host, with a socket of its own.
@@ -80,6 +104,11 @@ const BY_RIGHTS: &[Deed] = &[
     ("list processes", || open(c"/proc", libc::O_RDONLY | libc::O_DIRECTORY)),
     ("signal another process", || call!(SYS_kill, parent(), NONE)),
     ("read another's memory", read_parent),
+    ("open another's memory", open_parent),
+    ("have a capability", has_capability),
+    ("make a raw socket", || {
+        call!(SYS_socket, libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP as libc::c_long)
+    }),
     // It is let go when this process ends.
     ("trace another process", || call!(SYS_ptrace, libc::PTRACE_SEIZE as libc::c_long, parent(), NONE, NONE)),
     ("connect to this host", connect),
@@ -88,6 +117,7 @@ const BY_RIGHTS: &[Deed] = &[
         let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
         call!(SYS_prlimit64, NONE, libc::RLIMIT_FSIZE as libc::c_long, &raw const limit, NONE)
     }),
+    ("take capabilities", take_capabilities),
     ("become root again", || call!(SYS_setresuid, NONE, NONE, NONE) && call!(SYS_chroot, c"/".as_ptr())),
 ];
 
@@ -127,6 +157,8 @@ fn done(deeds: &[Deed], prepare: impl FnOnce()) -> (Vec<&'static str>, String) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     PORT.store(listener.local_addr().unwrap().port().to_be(), Relaxed);
     PARENT.store(std::process::id() as i32, Relaxed);
+    let memory = format!("/proc/{}/mem\0", std::process::id());
+    MEMORY.lock().unwrap_or_else(PoisonError::into_inner)[..memory.len()].copy_from_slice(memory.as_bytes());
     let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
     let (mut told, tells) = std::os::unix::net::UnixStream::pair().unwrap();
     let (socket_fd, tells_fd): (RawFd, RawFd) = (socket.as_raw_fd(), tells.as_raw_fd());
@@ -261,3 +293,35 @@ fn a_step_that_fails_does_not_keep_the_next_ones_from_being_taken() {
     assert!(can.is_empty(), "law 6: it can {can:?}");
     assert_eq!(user, "65534\t65534\t65534\t65534", "law 6: it stays root, for lack of another right");
 }
+
+/// What a lookup's process has no business with either. It keeps files that everybody may read, and the
+/// network, by design; the step that takes its user takes the rest.
+#[test]
+fn a_confined_lookup_sees_no_other_process_and_has_no_rights() {
+    if !is_root() {
+        return;
+    }
+    let keeps = ["open a file", "make a file", "list processes", "connect to this host"];
+    let deeds: Vec<Deed> = BY_RIGHTS.iter().filter(|(name, _)| !keeps.contains(name)).copied().collect();
+    let deeds = [&deeds[..], FOR_EVER_OF_LOOKUPS].concat();
+    let (can, user) = done(&deeds, || {
+        if confine_lookup().is_err() {
+            // SAFETY: ends the child; the parent sees that nothing was told.
+            unsafe { libc::_exit(1) }
+        }
+    });
+    assert!(can.is_empty(), "law 6: it can {can:?}");
+    assert_eq!(user, "65534\t65534\t65534\t65534");
+}
+
+/// The last one is forbidden by a limit.
+const FOR_EVER_OF_LOOKUPS: &[Deed] = &[("write a file", || {
+    let path = c"/tmp/vipd-was-here".as_ptr();
+    // SAFETY: plain system calls, of a process that ends soon.
+    unsafe {
+        let flags = libc::c_long::from(libc::O_CREAT | libc::O_WRONLY);
+        let file = libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path, flags, 0o600);
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        file >= 0 && libc::syscall(libc::SYS_write, file, path, 1 as libc::c_long) == 1
+    }
+})];
