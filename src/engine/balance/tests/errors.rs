@@ -170,6 +170,39 @@ fn a_service_that_vanished_is_made_anew_with_all_its_destinations() {
     assert!(problems.is_empty(), "and nothing stays wrong: {problems:?}");
 }
 
+/// B-99, B-101: the service goes between the two dumps. Of what is not there the kernel tells no
+/// destinations, without an error (IPVS-45), and then ESRCH in the middle of what is sent.
+#[test]
+fn a_service_that_vanishes_between_two_dumps_is_made_again() {
+    let mut bed = Bed::started(&s1());
+    let all = ["10.0.0.100:80 wrr: 192.168.234.47:80 1, 192.168.234.57:80 2"];
+    let mut seen = Vec::new();
+    for _ in 0..400 {
+        for (token, request) in bed.drain() {
+            seen.push(brief(&request));
+            let events = bed.kernel.answer(token, &request);
+            if request == IpvsRequest::DumpServices && seen.len() == 1 {
+                bed.kernel.table.clear();
+            }
+            events.into_iter().for_each(|event| bed.ipvs(event));
+        }
+        if !seen.is_empty() && bed.kernel.text() == all {
+            break;
+        }
+        bed.now += Duration::from_millis(50);
+        bed.call(|b, now, cx| b.tick(now, cx));
+    }
+    assert_eq!(bed.kernel.text(), all, "B-99: `no servers` would be believed: {seen:?}");
+    let vain = seen.iter().position(|request| request.starts_with("+ ")).unwrap();
+    let made = seen.iter().position(|request| request.starts_with("+1")).unwrap();
+    assert!(vain < made, "ESRCH came first: {seen:?}");
+    bed.settle();
+    assert!(bed.snapshot().problems.is_empty() && bed.snapshot().services[0].installed);
+    bed.log();
+    bed.go(60.0);
+    assert_eq!(bed.log(), [""; 0], "and nothing is left to do");
+}
+
 #[test]
 fn a_refusal_is_counted_shown_and_tried_again_after_a_pause() {
     let mut bed = Bed::started(&s1());

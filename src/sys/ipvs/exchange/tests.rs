@@ -1,3 +1,7 @@
+//! What the kernel may answer, late, cut, or not at all.
+
+mod forged;
+
 use super::*;
 use crate::limits::IPVS_WINDOW;
 use crate::wire::ipvs::{
@@ -155,7 +159,7 @@ fn service_entry(body: &mut Body<'_>, scheduler: Option<&[u8]>) {
 }
 
 #[test]
-fn family_is_found_among_others_or_its_absence_told() {
+fn ipvs1_family_is_found_among_others_or_its_absence_told() {
     let mut bed = Bed::new();
     bed.exchange.request(1, new_service());
     assert_eq!(bed.exchange.next_deadline(), Some(Instant::ZERO), "the loop comes at once");
@@ -349,7 +353,7 @@ fn b95_enoent_of_an_entry_is_told_after_one_look() {
 }
 
 #[test]
-fn b95_module_that_is_gone_is_told_as_absent() {
+fn b95_ipvs45d_module_that_is_gone_is_told_as_absent() {
     let mut bed = Bed::ready();
     bed.exchange.request(1, IpvsRequest::DumpServices);
     let seq = bed.send()[0].3;
