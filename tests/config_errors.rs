@@ -287,7 +287,7 @@ fn addresses_and_names() {
     );
 }
 
-/// IPVS-60: what the kernel takes and then serves nobody.
+/// IPVS-60, and what the kernel takes and then serves nobody (IPVS-40e, IPVS-43d).
 #[test]
 fn ipvs_60() {
     check(

@@ -358,3 +358,19 @@ fn hc_3_source_and_server_are_of_one_family() {
     let what = "`address`: 192.168.1.11:8080 is IPv4, the check's `source` 2001:db8::2 is IPv6";
     assert!(said[0].starts_with("f:48:11: error: ") && said[0].contains(what), "{said:?}");
 }
+
+/// IPVS-40d: of IPv6 the kernel wants a length from 1 to 128, and says EINVAL to others.
+#[test]
+fn ipvs_40d_persistence_of_ipv6_has_a_length_that_the_kernel_takes() {
+    for (prefix, fits) in [(0, false), (1, true), (128, true), (129, false)] {
+        let said = messages(&format!(
+            "[[service]]\nname = \"six\"\naddress = \"[2001:db8::1]:80\"\n\
+             persistence = {{ timeout = \"6m\", prefix = {prefix} }}\n\
+             [[service.server]]\naddress = \"[2001:db8::2]:80\"\n"
+        ));
+        match fits {
+            true => assert_eq!(said, [""; 0], "{prefix}"),
+            false => assert_eq!(said, [format!("f:4:42: error: `prefix` is {prefix}, wants 1 to 128.")]),
+        }
+    }
+}

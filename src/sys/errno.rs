@@ -40,8 +40,15 @@ mod tests {
             (libc::ENETDOWN, Refusal::Down),
             (libc::ENETUNREACH, Refusal::Unreachable),
             (libc::EHOSTUNREACH, Refusal::Unreachable),
+            // IPVS-45e.
             (libc::EPERM, Refusal::NotPermitted),
+            // IPVS-43: a weight below 0, or thresholds the wrong way round.
+            (libc::ERANGE, Refusal::Invalid),
+            // IPVS-43a.
+            (libc::EINVAL, Refusal::Invalid),
+            // IPVS-43c, IPVS-45a: other numbers on MIPS.
             (libc::EAFNOSUPPORT, Refusal::Invalid),
+            (libc::EOPNOTSUPP, Refusal::Invalid),
             (libc::ENOBUFS, Refusal::Busy),
             (libc::EWOULDBLOCK, Refusal::Busy),
             (libc::EINTR, Refusal::Interrupted),

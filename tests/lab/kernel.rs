@@ -248,7 +248,7 @@ fn steps(stage: &Stage, host: &Host, mut netlink: Talk, mut sockopt: Talk) -> Ou
     stage.step("settings in /proc/sys/net/ipv4/vs, and what was there before (IPVS-80)", || {
         host.run(|| settings(host))
     })?;
-    stage.step("a large table holds nobody up for long (law 1)", || {
+    stage.step("a large table holds nobody up for long (law 1), and is read whole (IPVS-47)", || {
         [&mut netlink, &mut sockopt].into_iter().try_for_each(|talk| large(stage, talk))
     })
 }

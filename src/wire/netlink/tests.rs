@@ -67,7 +67,7 @@ fn b77_nested_attribute_longer_than_its_parent_is_an_error() {
 fn attribute_flags_are_masked_and_long_values_tolerated() {
     let bytes = attribute(12, 0x8005, &[1, 2, 3, 4, 5, 6, 7, 8]);
     let a = Attributes::new(&bytes).next().unwrap().unwrap();
-    assert_eq!(a.kind, 5, "NLA_F_NESTED is no part of the type");
+    assert_eq!(a.kind, 5, "IPVS-4: NLA_F_NESTED is no part of the type");
     assert_eq!(a.be16(), Ok(0x0102), "RTNL-4: longer than expected is tolerated");
     assert_eq!(a.bytes::<9>(), Err(Malformed::Short("attribute")));
 }

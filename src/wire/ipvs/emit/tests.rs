@@ -50,6 +50,8 @@ fn inner(message: &[u8], kind: u16) -> Vec<u8> {
     nest.nested().map(|a| a.unwrap()).find(|a| a.kind == kind).expect("attribute").value.to_vec()
 }
 
+/// IPVS-3, IPVS-4: header, version and padding; IPVS-20, IPVS-21, IPVS-21a, IPVS-22, IPVS-23a, IPVS-24,
+/// IPVS-25, IPVS-26: each attribute in its own byte order.
 #[test]
 #[cfg(target_endian = "little")]
 fn ipvs20_new_service_is_byte_for_byte_as_the_kernel_took_it() {
@@ -79,6 +81,7 @@ fn ipvs20_new_service_is_byte_for_byte_as_a_big_endian_kernel_takes_it() {
     assert_eq!(bytes, want);
 }
 
+/// IPVS-30, IPVS-30a, IPVS-30b, IPVS-30c, IPVS-30d, IPVS-30g.
 #[test]
 #[cfg(target_endian = "little")]
 fn ipvs30_destinations_are_byte_for_byte_as_the_kernel_took_them() {
@@ -161,7 +164,11 @@ fn ipvs30i_tunnels_are_byte_for_byte_as_the_kernel_took_them() {
     let (plain, bytes) = with_tunnel(gue);
     assert_eq!(plain[108..116], hex("08 00 03 00 02 00 00 00"), "FWD_METHOD 2 (IPVS-30b)");
     let want = "05 00 0d 00 01 00 00 00 06 00 0e 00 17 c0 00 00 06 00 0f 00 01 00 00 00";
-    assert_eq!(bytes, hex(want), "IPVS-30i..k: type a byte, port big endian, flags in host order");
+    assert_eq!(
+        bytes,
+        hex(want),
+        "IPVS-30i, IPVS-30j, IPVS-30k: type a byte, port big endian, flags in host order"
+    );
     let remote = with_tunnel(Tunnel::Gue { port: 1, checksum: TunnelChecksum::Remote }).1;
     assert_eq!(remote, hex("05 00 0d 00 01 00 00 00 06 00 0e 00 00 01 00 00 06 00 0f 00 02 00 00 00"));
     for (checksum, flags) in [(TunnelChecksum::None, "00"), (TunnelChecksum::Full, "01")] {
@@ -206,6 +213,8 @@ fn longest_scheduler_name_keeps_its_nul() {
     let long = service(tcp("192.0.2.10:80"), "0123456789abcde");
     let bytes = emitted(|b| emit_service(b, FAMILY_ID, 5, ServiceCommand::New, &long));
     assert_eq!(inner(&bytes, 6), b"0123456789abcde\0", "IPVS-23a: 15 characters and the NUL");
+    let longer = heapless::String::<{ crate::limits::SCHEDULER_MAX }>::try_from("0123456789abcdef");
+    assert!(longer.is_err(), "IPVS-40c: the kernel refuses one more, so there is none");
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn destination(parts: Parts) -> Result<DestinationEntry, Malformed> {
     parse_destination(&entry(NEW_DEST, DEST, &parts), false)
 }
 
+/// IPVS-26a, IPVS-26c: counters are passed over, wherever they stand.
 #[test]
 fn b98_service_is_read_with_and_without_counters() {
     let want = Service {
@@ -145,6 +146,7 @@ fn ipvs26_ipv6_mask_is_a_length_in_host_order() {
     assert_eq!(read(256 + 64), Err(Malformed::Value("IPVS_SVC_ATTR_NETMASK")), "not cut to 8 bits");
 }
 
+/// IPVS-30e: what is shown as connections; IPVS-30f, IPVS-30h: the other counters are passed over.
 #[test]
 fn b98_destination_is_read_with_and_without_counters() {
     let want = DestinationEntry {
