@@ -18,7 +18,7 @@ use vipd::time::Duration;
 
 /// The one service of a text in which nothing is to be remarked on; `before` stands above it.
 fn service(before: &str, more: &str) -> Service {
-    good(&format!("{before}\n[[service]]\nname = \"s\"\n{more}\n")).services.remove(0)
+    Service::clone(&good(&format!("{before}\n[[service]]\nname = \"s\"\n{more}\n")).services[0])
 }
 
 fn at(address: &str) -> SocketAddr {

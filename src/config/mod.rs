@@ -42,7 +42,7 @@ mod words;
 pub use suggest::nearest;
 
 use crate::limits;
-use crate::model::{Config, Diagnostics};
+use crate::model::{Config, Diagnostics, Shared};
 use command::Owner;
 use reader::Table;
 use report::{At, Report};
@@ -287,7 +287,7 @@ fn assemble(
         static_rules: fixed.rules.into_iter().map(|rule| rule.value).collect(),
         fifos,
         realtime,
-        services: services.into_iter().filter_map(|draft| draft.service).collect(),
+        services: services.into_iter().filter_map(|draft| draft.service).map(Shared::from).collect(),
         ipvs: ipvs.ipvs,
     }
 }

@@ -344,6 +344,13 @@ impl Engine {
         earlier(own, earlier(self.balancer.next_deadline(), self.desk.mailer.next_deadline()))
     }
 
+    /// Before an [`Event::Reload`]: service number `at` of its configuration, where it says the same as the
+    /// running one, becomes that one, and costs the reload nothing. What a thousand services would hold up is
+    /// done service by service so. `hint`: 0 for the first one, and for each what the one before returned.
+    pub fn share(&self, config: &mut Config, at: usize, hint: usize) -> usize {
+        self.balancer.share(config, at, hint)
+    }
+
     /// The shortest advert interval, or 100 ms: a turn of the loop later than that is a stall.
     pub fn stall_limit(&self) -> Duration {
         self.instances.iter().map(|i| i.config.advert_interval).min().unwrap_or(Duration::from_millis(100))

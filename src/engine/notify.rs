@@ -190,7 +190,7 @@ impl Notifier {
         };
         self.vrrp.reconfigure(vrrp);
         // There may be thousands of queues, and of services.
-        let services: BTreeMap<&Name, &Service> = config.services.iter().map(|s| (&s.name, s)).collect();
+        let services: BTreeMap<&Name, &Service> = config.services.iter().map(|s| (&s.name, &**s)).collect();
         self.balance.reconfigure(|key| {
             let service = services.get(key.name())?;
             let object = match key {

@@ -10,6 +10,7 @@ mod diagnostic;
 mod nearest;
 mod net;
 mod notify;
+mod shared;
 pub mod status;
 mod track;
 mod vrrp;
@@ -29,6 +30,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Level};
 pub use nearest::{nearest, slips};
 pub use net::{Cidr, IfName, Name, Reason, Text, cut};
 pub use notify::{Command, Fifo, FifoKind, Fifos, Notify, Realtime, Supervised};
+pub use shared::Shared;
 pub use track::{Track, TrackKind, TrackUse};
 pub use vrrp::{
     AntiReplay, AuthPass, Authentication, ChecksumForm, Family, Garp, GarpForm, Hmac, HmacKey, HmacMode,
@@ -63,7 +65,7 @@ pub struct Config {
     /// `[realtime]`.
     pub realtime: Realtime,
     /// `[[service]]`, in the order of the file; names and keys are unique.
-    pub services: Vec<Service>,
+    pub services: Vec<Shared<Service>>,
     /// `[ipvs]`.
     pub ipvs: Ipvs,
 }

@@ -68,7 +68,7 @@ pub fn run(options: RunOptions) -> u8 {
         log::warn!("{finding}");
     }
     match Daemon::new(options, &config) {
-        Ok(mut daemon) => daemon.run(&config),
+        Ok(mut daemon) => daemon.run(config),
         Err(why) => {
             log::error!("{why}");
             EXIT_FAILED
@@ -161,11 +161,11 @@ impl Daemon {
         })
     }
 
-    fn run(&mut self, config: &Config) -> u8 {
+    fn run(&mut self, config: Config) -> u8 {
         raise_descriptor_limit();
         log::info!("vipd {} starts with {}", env!("CARGO_PKG_VERSION"), self.options.config.display());
         self.hooks = config.global.clone();
-        self.errands.configure(clock::now(), config);
+        self.errands.configure(clock::now(), &config);
         let script = self.hooks.start_script.as_ref();
         let wish = script.and_then(|script| self.errands.run_hook(script, &mut self.signals, clock::now));
         if wish == Some(Wish::Leave) {
@@ -173,7 +173,8 @@ impl Daemon {
             self.errands.shutdown(clock::now);
             return EXIT_DONE;
         }
-        self.ipvs_settings.settle(reload::wanted_by(config));
+        self.ipvs_settings.settle(reload::wanted_by(&config));
+        drop(config); // the engine has what it needs of it
         self.feed(clock::now(), Event::ServicesLeft(self.own_services.read()));
         self.feed(clock::now(), Event::TimeoutsLeft(self.old_timeouts.read()));
         self.rtnl.start_dump();

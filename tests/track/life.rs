@@ -41,7 +41,7 @@ fn a_file_that_only_a_check_uses_is_used() {
             Server { checks: vec![check.clone()], ..server }
         })
         .into();
-    c.services = vec![service];
+    c.services = vec![service.into()];
     let mut b = Bench::new(&c);
     assert_eq!(b.tracker(0).used_by, ["web"], "two servers, named once");
     b.feed(Event::TrackedFile { track: 0, value: Ok(7) });

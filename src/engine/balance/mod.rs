@@ -16,6 +16,7 @@ mod asked;
 mod checker;
 mod clocks;
 mod destination;
+mod heirs;
 mod names;
 mod outside;
 mod presence;
@@ -105,7 +106,7 @@ impl Balancer {
             not_run: None,
             not_run_noted_at: None,
         };
-        balancer.take_over(now, config);
+        balancer.take_over(now, config, None);
         balancer
     }
 

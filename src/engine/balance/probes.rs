@@ -10,7 +10,9 @@ use crate::engine::{Action, Outcome, ProbeId, RunId, RunOwner};
 use crate::model::{Check, CheckKind, IfName, Reason, ServerAddress};
 use crate::time::{Duration, Instant};
 use core::cmp::Reverse;
+use core::hash::{Hash, Hasher};
 use std::collections::BinaryHeap;
+use std::hash::DefaultHasher;
 use std::net::{IpAddr, SocketAddr};
 
 /// A script's end is told 2 s after its deadline at the latest; one of which nothing is told by then, because
@@ -18,7 +20,7 @@ use std::net::{IpAddr, SocketAddr};
 pub(super) const RUN_LOST: Duration = Duration::from_secs(10);
 
 /// Where a probe goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Target<'a> {
     Ip(SocketAddr),
     /// Servers with the same name have the same address at all times.
@@ -68,6 +70,14 @@ impl<'a> Key<'a> {
             counts: (check.rise, check.fall),
         })
     }
+
+    /// A number by which it is found; others may have the same one.
+    pub(super) fn hash(&self) -> u32 {
+        let (interval, ..) = self.times;
+        let mut hasher = DefaultHasher::new();
+        (self.target, core::mem::discriminant(self.kind), interval.total_micros()).hash(&mut hasher);
+        hasher.finish() as u32
+    }
 }
 
 /// Where the probe of a check goes, for a server that is at `own`, if that is known. `None`: nowhere yet.
@@ -87,6 +97,8 @@ pub(super) fn target(own: Option<SocketAddr>, server: &ServerAddress, check: &Ch
 #[derive(Debug)]
 pub(super) struct Probe {
     pub(super) checker: Checker,
+    /// That of its key.
+    hash: u32,
     /// It is a program, which the loop runs.
     is_script: bool,
     /// How many servers want it now: those of suspended services, and those without an address, do not.
@@ -110,8 +122,9 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    fn new(now: Instant, check: &Check, place: u32) -> Self {
+    fn new(now: Instant, check: &Check, hash: u32, place: u32) -> Self {
         Probe {
+            hash,
             checker: Checker::new(now, check, place),
             is_script: matches!(check.kind, CheckKind::Script(_)),
             active: 0,
@@ -196,10 +209,33 @@ impl Probes {
         self.slots.len() as u32
     }
 
-    /// Makes one, which begins when a server wants it.
-    pub(super) fn make(&mut self, now: Instant, check: &Check) -> u32 {
+    /// All, in the order of the hashes of their keys: (hash, number). Only a reload looks for a key, and
+    /// makes this list for it.
+    pub(super) fn by_hash(&self) -> Vec<(u32, u32)> {
+        let all = (0..).zip(&self.slots).filter_map(|(number, slot)| Some((slot.as_ref()?.hash, number)));
+        let mut list: Vec<(u32, u32)> = all.collect();
+        list.sort_unstable();
+        list
+    }
+
+    /// The one with this key, by the list of `by_hash`; `key_at` says what a place has.
+    pub(super) fn find<'k>(
+        &self,
+        by_hash: &[(u32, u32)],
+        key: &Key<'_>,
+        key_at: impl Fn(Place) -> Option<Key<'k>>,
+    ) -> Option<u32> {
+        let hash = key.hash();
+        let from = by_hash.get(by_hash.partition_point(|(other, _)| *other < hash)..)?;
+        let alike = from.iter().take_while(|(other, _)| *other == hash).map(|(_, number)| *number);
+        let key_of = |number: u32| self.users.first(number).and_then(&key_at);
+        alike.into_iter().find(|number| key_of(*number).is_some_and(|other| other == *key))
+    }
+
+    /// Makes one, which begins when a server wants it. `hash`: of its key.
+    pub(super) fn make(&mut self, now: Instant, check: &Check, hash: u32) -> u32 {
         let number = self.holes.pop().unwrap_or(self.slots.len() as u32);
-        let probe = Some(Probe::new(now, check, place(self.seed, number)));
+        let probe = Some(Probe::new(now, check, hash, place(self.seed, number)));
         match self.slots.get_mut(number as usize) {
             Some(slot) => *slot = probe,
             None => self.slots.push(probe),
@@ -246,11 +282,6 @@ impl Probes {
     /// Is any server's check wanted?
     pub(super) fn is_active(&self, number: u32) -> bool {
         self.get(number).is_some_and(|probe| probe.active > 0)
-    }
-
-    /// Nobody wants any of them, until `activate` says otherwise.
-    pub(super) fn deactivate_all(&mut self) {
-        self.slots.iter_mut().flatten().for_each(|probe| probe.active = 0);
     }
 
     /// What was found out counts no more than an assumption. What ends the probe that is running; the next
@@ -404,8 +435,8 @@ mod tests {
         let tcp = Check { warmup: Some(Duration::ZERO), ..Check::new(CheckKind::Tcp) };
         let now = Instant::from_secs(1);
         let mut probes = Probes::new(5);
-        let first = probes.make(now, &tcp);
-        assert_eq!(probes.make(now, &tcp), 1);
+        let first = probes.make(now, &tcp, 0);
+        assert_eq!(probes.make(now, &tcp, 0), 1);
         assert_eq!(probes.take_due(now), None, "nobody wants them yet");
         assert!(probes.activate(first, true) && !probes.activate(first, true), "the first one counts");
         probes.arm(first);
@@ -415,6 +446,6 @@ mod tests {
         probes.arm_at(first, now);
         assert_eq!(probes.take_due(now), None, "wanted no more");
         assert!(probes.drop_one(first).is_none(), "it was not running");
-        assert_eq!(probes.make(now, &tcp), first, "its number is free");
+        assert_eq!(probes.make(now, &tcp, 0), first, "its number is free");
     }
 }

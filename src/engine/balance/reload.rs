@@ -2,19 +2,21 @@
 //!
 //! A service is known by its keys, or by the name of its group; a server by its address as configured; a
 //! probe by all that makes it what it is. What stands in another place, or under another name, is still the
-//! same.
+//! same. What says the same as before costs next to nothing: a thousand services must not keep an advert
+//! waiting because one of them has changed (law 1).
 
+use super::heirs::{Origin, origins};
 use super::probes::Key;
 use super::server::{Link, Server};
 use super::service::{Service, wanted};
 use super::tell::{self, Gone};
-use super::users::{Place, Users};
+use super::users::Place;
 use super::verdict::tell_all_gone;
 use super::{Balancer, Phase};
 use crate::engine::{Action, Ctx};
-use crate::model::{self, CheckKind, Config, Front, Name, Protocol, ServerAddress, ServiceKey};
+use crate::model::{self, CheckKind, Config, ServerAddress, Shared};
 use crate::time::Instant;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What a configuration that was taken over makes others do.
 #[derive(Debug, Default)]
@@ -27,38 +29,6 @@ pub(super) struct News {
     services: Vec<usize>,
     /// New ones that begin without.
     starts: Vec<usize>,
-}
-
-/// Finds the services of an earlier configuration.
-struct Before {
-    by_key: BTreeMap<ServiceKey, usize>,
-    by_group: BTreeMap<(Name, Protocol), usize>,
-}
-
-impl Before {
-    fn new(services: &[Service]) -> Self {
-        let keys = services.iter().enumerate().flat_map(|(at, s)| s.config.keys().map(move |key| (key, at)));
-        let groups = services.iter().enumerate().filter_map(|(at, s)| match &s.config.front {
-            Front::Group { name, .. } => Some(((name.clone(), s.config.protocol), at)),
-            Front::Address(_) | Front::Mark { .. } => None,
-        });
-        Before { by_key: keys.collect(), by_group: groups.collect() }
-    }
-
-    /// Where each service of a configuration was; none is taken twice.
-    fn find_all(&self, config: &[model::Service]) -> Vec<Option<usize>> {
-        let mut taken = BTreeSet::new();
-        let mut find = |service: &model::Service| {
-            let group = match &service.front {
-                Front::Group { name, .. } => self.by_group.get(&(name.clone(), service.protocol)).copied(),
-                Front::Address(_) | Front::Mark { .. } => None,
-            };
-            let mut known = service.keys().filter_map(|key| self.by_key.get(&key).copied());
-            let at = group.or_else(|| known.find(|at| !taken.contains(at)));
-            at.filter(|at| taken.insert(*at))
-        };
-        config.iter().map(&mut find).collect()
-    }
 }
 
 /// The number of a probe, and whether it was made just now.
@@ -76,10 +46,7 @@ impl Balancer {
             Phase::New | Phase::Running => {}
             Phase::Leaving { .. } | Phase::Left => return,
         }
-        if self.phase == Phase::Running {
-            self.tell_leaving(now, config, cx);
-        }
-        let news = self.take_over(now, config);
+        let news = self.take_over(now, config, (self.phase == Phase::Running).then_some(&mut *cx));
         cx.actions.extend(news.stops);
         if self.phase != Phase::Running {
             return;
@@ -101,30 +68,78 @@ impl Balancer {
         self.tick(now, cx);
     }
 
-    /// Makes the services of a configuration from it and from those that are there.
-    pub(super) fn take_over(&mut self, now: Instant, config: &Config) -> News {
+    /// Replaces service number `at` of a configuration that is about to be taken over by ours, where they say
+    /// the same: the reload has nothing to compare then, and nothing to throw away. `hint`: where ours may be
+    /// found; returns the one for the next.
+    pub(in crate::engine) fn share(&self, config: &mut Config, at: usize, hint: usize) -> usize {
+        let Some(new) = config.services.get_mut(at) else { return hint };
+        let (before, beyond) = self.services.split_at(hint.min(self.services.len()));
+        let mut places = (hint..).zip(beyond).chain((0..).zip(before));
+        let Some((place, ours)) = places.find(|(_, ours)| ours.config.name == new.name) else { return hint };
+        if ours.config == *new {
+            *new = ours.config.clone();
+        }
+        place + 1
+    }
+
+    /// Makes the services of a configuration from it and from those that are there. `cx`: who is to hear of
+    /// those that leave.
+    pub(super) fn take_over(&mut self, now: Instant, config: &Config, cx: Option<&mut Ctx<'_>>) -> News {
         self.keep = config.ipvs.keep;
         self.table.reader.set_watch_interval(now, config.ipvs.watch_interval);
         self.table.whole.reconfigure(now, &config.ipvs);
+        let origins = self.origins(config);
+        if let Some(cx) = cx {
+            self.tell_leaving(now, config, &origins, cx);
+        }
         let old = core::mem::take(&mut self.services);
-        let places = Before::new(&old).find_all(&config.services);
-        let assigned = self.assign_probes(now, &old, config);
-        self.files.reconfigure(&config.tracks);
-        self.presence.reconfigure(config.services.iter());
-        let servers = config.services.iter().flat_map(|s| &s.servers).map(|s| &s.address);
-        let mut names = self.names.reconfigure(now, servers).into_iter();
+        let assigned = self.assign_probes(now, &old, config, &origins);
+        self.presence.reconfigure(config.services.iter().map(|service| &**service));
+        let named = config.services.iter().zip(&origins).filter(|(_, origin)| match origin {
+            Origin::Same(from) => old.get(*from).is_some_and(|service| service.named > 0),
+            Origin::New | Origin::Changed { .. } => true,
+        });
+        let addresses = named.flat_map(|(service, _)| &service.servers).map(|server| &server.address);
+        let mut names = self.names.reconfigure(now, addresses).into_iter();
         let mut assigned = assigned.into_iter();
+        let mut new_places = vec![None; old.len()];
         let mut old: Vec<Option<Service>> = old.into_iter().map(Some).collect();
         let mut news = News::default();
-        for (config, place) in config.services.iter().zip(places) {
-            let old = place.and_then(|at| old.get_mut(at)?.take());
-            let service = self.merge(now, old, config, (&mut assigned, &mut names), &mut news);
-            self.services.push(service);
+        let mut touched = Touched::default();
+        for ((at, config), origin) in config.services.iter().enumerate().zip(&origins) {
+            let before = origin.old_place().and_then(|from| old.get_mut(from)?.take());
+            match (origin, before) {
+                (Origin::Same(from), Some(service)) => {
+                    if service.named > 0 {
+                        names.by_ref().take(service.servers.len()).for_each(drop);
+                    }
+                    if let Some(place) = new_places.get_mut(*from) {
+                        *place = Some(at as u32);
+                    }
+                    self.services.push(service);
+                }
+                (origin, before) => {
+                    let before = before.map(|service| self.dismantle(service, &mut touched));
+                    let pairs: &[_] = match origin {
+                        Origin::Changed { servers, .. } => servers,
+                        Origin::New | Origin::Same(_) => &[],
+                    };
+                    let service =
+                        self.merge(now, (before, pairs), config, (&mut assigned, &mut names), &mut news);
+                    self.services.push(service);
+                }
+            }
         }
-        self.find_users(now, &mut news);
+        for gone in old.into_iter().flatten() {
+            self.dismantle(gone, &mut touched);
+        }
+        self.find_users(now, &origins, &new_places, touched, &mut news);
         self.table.begin_round();
-        for at in 0..self.services.len() {
+        for (at, origin) in origins.iter().enumerate() {
             let Some(service) = self.services.get_mut(at) else { continue };
+            if origin.is_same() && self.table.keep(&service.rows) {
+                continue;
+            }
             let (config, table) = (&service.config, &mut self.table);
             let rows = config.keys().filter_map(|key| table.want(&config.name, wanted(config, key)));
             service.rows = rows.collect();
@@ -134,41 +149,79 @@ impl Balancer {
         news
     }
 
-    /// The probe of each check of a configuration, in order: one that is there already, or a new one.
-    fn assign_probes(&mut self, now: Instant, old: &[Service], config: &Config) -> Vec<Option<Assigned>> {
-        let mut known: BTreeMap<Key<'_>, u32> = BTreeMap::new();
-        for service in old {
-            for (config, server) in service.config.servers.iter().zip(&service.servers) {
-                for (check, link) in config.checks.iter().zip(&server.links) {
-                    if let (Some(key), Some(number)) = (Key::new(&config.address, check), link.probe) {
-                        known.insert(key, number);
-                    }
+    /// Where each service of a configuration comes from.
+    fn origins(&mut self, config: &Config) -> Vec<Origin> {
+        let mut look_at_files = Vec::new();
+        if self.files.reconfigure(&config.tracks) {
+            let users = (0..self.file_users.len()).filter_map(|at| self.file_users.get(at));
+            look_at_files = users.map(|place| place.service as usize).collect();
+            look_at_files.sort_unstable();
+        }
+        origins(&self.services, &config.services, |at| look_at_files.binary_search(&at).is_ok())
+    }
+
+    /// The probe of each check of the services that are not the same, in order: one that is there already, or
+    /// a new one.
+    fn assign_probes(
+        &mut self,
+        now: Instant,
+        old: &[Service],
+        config: &Config,
+        origins: &[Origin],
+    ) -> Vec<Option<Assigned>> {
+        let mut list = Vec::new();
+        let mut known = None;
+        let mut made: BTreeMap<Key<'_>, u32> = BTreeMap::new();
+        for (service, origin) in config.services.iter().zip(origins) {
+            let (from, pairs): (_, &[_]) = match origin {
+                Origin::Same(_) => continue,
+                Origin::New => (None, &[]),
+                Origin::Changed { from, servers } => (old.get(*from), servers),
+            };
+            for (index, server) in service.servers.iter().enumerate() {
+                let before = from.zip(pairs.get(index).copied().flatten());
+                let before = before.and_then(|(s, at)| Some((s.config.servers.get(at)?, s.servers.get(at)?)));
+                if let Some((_, runtime)) = before.filter(|(config, _)| config.checks == server.checks) {
+                    let numbers = runtime.links.iter().map(|link| link.probe);
+                    list.extend(numbers.map(|n| n.map(|number| Assigned { number, is_new: false })));
+                    continue;
+                }
+                for check in &server.checks {
+                    list.push(Key::new(&server.address, check).map(|key| {
+                        let known = known.get_or_insert_with(|| self.probes.by_hash());
+                        let same = || self.probes.find(known, &key, |place| key_at(old, place));
+                        if let Some(number) = made.get(&key).copied().or_else(same) {
+                            return Assigned { number, is_new: false };
+                        }
+                        let number = self.probes.make(now, check, key.hash());
+                        made.insert(key, number);
+                        Assigned { number, is_new: true }
+                    }));
                 }
             }
         }
-        let mut list = Vec::new();
-        let mut made: BTreeMap<Key<'_>, u32> = BTreeMap::new();
-        for server in config.services.iter().flat_map(|service| &service.servers) {
-            for check in &server.checks {
-                list.push(Key::new(&server.address, check).map(|key| {
-                    if let Some(number) = made.get(&key).or_else(|| known.get(&key)) {
-                        return Assigned { number: *number, is_new: false };
-                    }
-                    let number = self.probes.make(now, check);
-                    made.insert(key, number);
-                    Assigned { number, is_new: true }
-                }));
+        list
+    }
+
+    /// A service is taken apart: its servers want no probes any more.
+    fn dismantle(&mut self, service: Service, touched: &mut Touched) -> Service {
+        for server in &service.servers {
+            for number in server.links.iter().filter_map(|link| link.probe) {
+                touched.probes.push((number, self.probes.is_active(number)));
+                if server.active {
+                    self.probes.activate(number, false);
+                }
             }
         }
-        list
+        service
     }
 
     /// One service, with the runtime of those of its servers that are still there.
     fn merge(
         &mut self,
         now: Instant,
-        old: Option<Service>,
-        config: &model::Service,
+        (old, pairs): (Option<Service>, &[Option<usize>]),
+        config: &Shared<model::Service>,
         (assigned, names): (
             &mut impl Iterator<Item = Option<Assigned>>,
             &mut impl Iterator<Item = Option<u32>>,
@@ -179,26 +232,30 @@ impl Balancer {
         let mut service = Service::new(now, config.clone());
         // Where an address of a new one is on this box is known only when the kernel has told it.
         service.suspended = config.suspend && self.phase == Phase::Running && !self.presence.has(config);
-        let mut known: BTreeMap<ServerAddress, (model::Server, Server)> = BTreeMap::new();
+        let mut known: Vec<Option<Server>> = Vec::new();
+        let mut old_config = None;
         if let Some(old) = old {
             (service.since, service.has_quorum) = (old.since, old.has_quorum);
             service.suspended = config.suspend && old.suspended;
-            let servers = old.config.servers.into_iter().zip(old.servers);
-            known = servers.map(|(config, server)| (config.address.clone(), (config, server))).collect();
+            known = old.servers.into_iter().map(Some).collect();
+            old_config = Some(old.config);
         }
+        service.servers.reserve_exact(config.servers.len());
         let mut are_new = Vec::with_capacity(config.servers.len());
-        for config in &config.servers {
-            let (old, mut server) = match known.remove(&config.address) {
-                Some((old, server)) => (Some(old), server),
-                None => (None, Server::new(now, &config.address)),
-            };
+        for (index, config) in config.servers.iter().enumerate() {
+            let from = pairs.get(index).copied().flatten();
+            let old = from.and_then(|from| old_config.as_ref()?.servers.get(from));
+            let mut server = from
+                .and_then(|from| known.get_mut(from)?.take())
+                .unwrap_or_else(|| Server::new(now, &config.address));
             server.name = names.next().flatten();
+            service.named += u32::from(server.name.is_some());
             let found = server.name.map(|name| (self.names.address(name), self.names.is_answered(name)));
             if let (Some((ip, is_answered)), ServerAddress::Name { port, .. }) = (found, &config.address) {
                 server.address = ip.map(|ip| (ip, *port).into());
                 service.unsettled += u32::from(!is_answered);
             }
-            self.link(now, old.as_ref(), config, &mut server, assigned);
+            self.link(now, old, config, &mut server, assigned);
             service.servers.push(server);
             are_new.push(old.is_none());
         }
@@ -270,9 +327,18 @@ impl Balancer {
     }
 
     /// Writes down whose is what; ends probes that are nobody's, and those that nobody wants for now.
-    fn find_users(&mut self, now: Instant, news: &mut News) {
+    /// `new_places`: where services are now that were there before and are the same.
+    fn find_users(
+        &mut self,
+        now: Instant,
+        origins: &[Origin],
+        new_places: &[Option<u32>],
+        touched: Touched,
+        news: &mut News,
+    ) {
         let (mut probes, mut files, mut names) = (Vec::new(), Vec::new(), Vec::new());
-        for (at, service) in self.services.iter().enumerate() {
+        let services = self.services.iter().enumerate().zip(origins);
+        for ((at, service), _) in services.filter(|(_, origin)| !origin.is_same()) {
             for (index, (config, server)) in service.config.servers.iter().zip(&service.servers).enumerate() {
                 names.extend(server.name.map(|name| (name, Place::new(at, index, 0))));
                 for (number, (check, link)) in config.checks.iter().zip(&server.links).enumerate() {
@@ -284,12 +350,11 @@ impl Balancer {
             }
         }
         files.dedup_by_key(|(track, place)| (*track, place.service, place.server));
-        self.file_users = Users::new(files);
-        self.names.users = Users::new(names);
-        self.probes.users = Users::new(probes);
-        let was_active: Vec<bool> = (0..self.probes.end()).map(|n| self.probes.is_active(n)).collect();
-        self.probes.deactivate_all();
-        for service in &mut self.services {
+        let mut wanted: Vec<u32> = probes.iter().map(|(number, _)| *number).collect();
+        self.file_users.reconfigure(new_places, files);
+        self.names.users.reconfigure(new_places, names);
+        self.probes.users.reconfigure(new_places, probes);
+        for (service, _) in self.services.iter_mut().zip(origins).filter(|(_, origin)| !origin.is_same()) {
             let suspended = service.suspended;
             for server in &mut service.servers {
                 server.active = server.is_active(suspended);
@@ -298,7 +363,7 @@ impl Balancer {
                 }
             }
         }
-        for (number, was_active) in (0..).zip(was_active) {
+        for (number, was_active) in touched.probes() {
             news.stops.extend(if self.probes.users.first(number).is_none() {
                 self.probes.drop_one(number)
             } else if was_active && !self.probes.is_active(number) {
@@ -307,32 +372,61 @@ impl Balancer {
                 None
             });
         }
-        self.probes.arm_all();
+        wanted.dedup();
+        wanted.into_iter().for_each(|number| self.probes.arm(number));
     }
 
     /// Tells of servers that are up, and of services, that another configuration does not have any more.
-    fn tell_leaving(&self, now: Instant, config: &Config, cx: &mut Ctx<'_>) {
-        let mut heirs: Vec<Option<&model::Service>> = vec![None; self.services.len()];
-        for (place, config) in
-            Before::new(&self.services).find_all(&config.services).iter().zip(&config.services)
-        {
-            if let Some(heir) = place.and_then(|at| heirs.get_mut(at)) {
-                *heir = Some(config);
+    fn tell_leaving(&self, now: Instant, config: &Config, origins: &[Origin], cx: &mut Ctx<'_>) {
+        let mut heirs: Vec<Option<(&Origin, &model::Service)>> = vec![None; self.services.len()];
+        for (origin, config) in origins.iter().zip(&config.services) {
+            if let Some(heir) = origin.old_place().and_then(|at| heirs.get_mut(at)) {
+                *heir = Some((origin, config));
             }
         }
         for (service, heir) in self.services.iter().zip(heirs).filter(|(service, _)| !service.suspended) {
-            let Some(heir) = heir else {
-                tell_all_gone(now, service, Gone::Removed, cx);
-                continue;
+            let servers = match heir {
+                None | Some((Origin::New, _)) => {
+                    tell_all_gone(now, service, Gone::Removed, cx);
+                    continue;
+                }
+                Some((Origin::Same(_), _)) => continue,
+                Some((Origin::Changed { servers, .. }, _)) => servers,
             };
-            let stays: BTreeSet<&ServerAddress> = heir.servers.iter().map(|server| &server.address).collect();
-            for (index, (config, server)) in service.config.servers.iter().zip(&service.servers).enumerate() {
-                if server.up && !stays.contains(&config.address) {
+            let mut stays = vec![false; service.servers.len()];
+            for at in servers.iter().flatten() {
+                if let Some(stays) = stays.get_mut(*at) {
+                    *stays = true;
+                }
+            }
+            for (index, (server, stays)) in service.servers.iter().zip(stays).enumerate() {
+                if server.up && !stays {
                     tell::tell_gone(now, service, index, Gone::Removed, cx);
                 }
             }
         }
     }
+}
+
+/// Probes of services that are other ones now, or gone: (number, was it wanted?).
+#[derive(Debug, Default)]
+struct Touched {
+    probes: Vec<(u32, bool)>,
+}
+
+impl Touched {
+    /// Each once, with what it was at first.
+    fn probes(mut self) -> Vec<(u32, bool)> {
+        self.probes.sort_by_key(|(number, _)| *number);
+        self.probes.dedup_by_key(|(number, _)| *number);
+        self.probes
+    }
+}
+
+/// What makes the probe of a check what it is.
+fn key_at(services: &[Service], place: Place) -> Option<Key<'_>> {
+    let server = services.get(place.service as usize)?.config.servers.get(place.server as usize)?;
+    Key::new(&server.address, server.checks.get(place.check as usize)?)
 }
 
 /// Are these of the same kind, whatever their parameters?

@@ -234,9 +234,11 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Other trackers: a file of the same name keeps its number until it is told anew.
-    pub(super) fn reconfigure(&mut self, tracks: &[Track]) {
+    /// Other trackers: a file of the same name keeps its number until it is told anew. True: what a place in
+    /// the list says may be something else than before.
+    pub(super) fn reconfigure(&mut self, tracks: &[Track]) -> bool {
         let mut old = core::mem::take(&mut self.list);
+        let is_other = !old.iter().map(|(name, _)| name).eq(tracks.iter().map(|track| &track.name));
         old.sort_by(|a, b| a.0.cmp(&b.0));
         self.list.extend(tracks.iter().map(|track| {
             let known = match &track.kind {
@@ -250,6 +252,7 @@ impl Files {
             };
             (track.name.clone(), known.and_then(|at| old.get(at)).and_then(|(_, value)| value.clone()))
         }));
+        is_other || tracks.iter().any(|track| !matches!(track.kind, TrackKind::File { .. }))
     }
 
     /// What a file holds now; true where that is news. As for trackers, the last number stays while the file

@@ -5,7 +5,7 @@ use super::names::Names;
 use super::probes::Probes;
 use super::quorum::Terms;
 use super::server::{Files, Judgment, Server};
-use crate::model::{self, Forwarding, PersistenceEngine};
+use crate::model::{self, Forwarding, PersistenceEngine, Shared};
 use crate::time::Instant;
 use crate::wire::ipvs::{self, ServiceKey};
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ pub(super) struct Judged {
 #[derive(Debug)]
 pub(super) struct Service {
     /// As the user asked for it.
-    pub(super) config: model::Service,
+    pub(super) config: Shared<model::Service>,
     /// As `config.servers`, in the same order.
     pub(super) servers: Vec<Server>,
     /// Its rows in the reconciler: one for each of its keys.
@@ -49,6 +49,8 @@ pub(super) struct Service {
     pub(super) has_quorum: bool,
     /// None of its addresses is on this box, and it rests meanwhile.
     pub(super) suspended: bool,
+    /// So many of its servers have a name.
+    pub(super) named: u32,
     /// Names of its servers that have not been looked up yet. Until then nothing is told of its quorum.
     pub(super) unsettled: u32,
     /// Since when it has the quorum, or has not.
@@ -57,7 +59,7 @@ pub(super) struct Service {
 
 impl Service {
     /// A service without its servers' runtime; `count` follows when they are there.
-    pub(super) fn new(now: Instant, config: model::Service) -> Self {
+    pub(super) fn new(now: Instant, config: Shared<model::Service>) -> Self {
         Service {
             config,
             servers: Vec::new(),
@@ -65,6 +67,7 @@ impl Service {
             weight: 0,
             has_quorum: false,
             suspended: false,
+            named: 0,
             unsettled: 0,
             since: now,
         }
@@ -239,7 +242,7 @@ mod tests {
             servers: servers.collect(),
             ..model::Service::new(Name::try_from("web").unwrap(), Protocol::Tcp, front)
         };
-        let mut service = Service::new(Instant::ZERO, config);
+        let mut service = Service::new(Instant::ZERO, config.into());
         for config in &service.config.servers {
             let server = Server::new(Instant::ZERO, &config.address);
             service.servers.push(Server { up: true, weight: config.weight, ..server });

@@ -18,7 +18,7 @@ impl Place {
     }
 }
 
-/// The places of each number, made anew by each reload: a lookup allocates nothing.
+/// The places of each number: a lookup allocates nothing.
 #[derive(Debug, Default)]
 pub(super) struct Users {
     /// Sorted.
@@ -30,6 +30,19 @@ impl Users {
     pub(super) fn new(mut list: Vec<(u32, Place)>) -> Self {
         list.sort_unstable();
         Users { list }
+    }
+
+    /// Another configuration: services that are the same as before have `new_places`, by their old ones; the
+    /// places of all others are in `list`, in any order.
+    pub(super) fn reconfigure(&mut self, new_places: &[Option<u32>], list: Vec<(u32, Place)>) {
+        self.list.retain_mut(|(_, place)| {
+            let at = new_places.get(place.service as usize).copied().flatten();
+            place.service = at.unwrap_or_default();
+            at.is_some()
+        });
+        self.list.extend(list);
+        self.list.sort(); // the first part mostly is in order: runs are found
+        self.list.shrink_to_fit();
     }
 
     /// Where the places of a number are; `get` has them, in order.

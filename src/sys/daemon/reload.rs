@@ -39,7 +39,14 @@ impl Daemon {
     pub(super) fn reload(&mut self) -> Result<Config, String> {
         super::super::ready::notify("RELOADING=1");
         let options = self.options.clone();
-        let result = read(&options, &mut || self.breathe());
+        let mut result = read(&options, &mut || self.breathe());
+        if let Ok(config) = &mut result {
+            let mut hint = 0;
+            for at in 0..config.services.len() {
+                hint = self.engine.share(config, at, hint);
+                self.breathe();
+            }
+        }
         super::super::ready::notify("READY=1");
         if let Err(findings) = &result {
             for line in findings.lines() {

@@ -46,6 +46,23 @@ impl Reconciler {
         Some(number)
     }
 
+    /// Wants the rows of a service as they are wanted already. False: they are not; `want` them.
+    pub(in crate::engine::balance) fn keep(&mut self, rows: &[u32]) -> bool {
+        let is_wanted = |number: &u32| self.row(*number).is_some_and(|row| row.wanted.is_some());
+        if rows.is_empty() || !rows.iter().all(is_wanted) {
+            return false;
+        }
+        let round = self.round;
+        for &number in rows {
+            let Some(row) = self.row_mut(number) else { continue };
+            row.round = round;
+            if row.knowledge != Knowledge::All {
+                self.reader.read_now();
+            }
+        }
+        true
+    }
+
     fn add_row(&mut self, name: &Name, key: ServiceKey) -> u32 {
         let row = Some(Row::new(name.clone(), key));
         let number = self.holes.pop().unwrap_or(self.rows.len() as u32);

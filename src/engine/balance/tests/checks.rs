@@ -123,7 +123,7 @@ fn with_alpha_each_check_must_have_passed_once() {
 #[test]
 fn the_same_probe_runs_once_and_its_result_is_everybodys() {
     let mut config = s1();
-    config.services = (1..=50).map(|i| service(&format!("s{i}"), &format!("10.0.0.{i}:80"))).collect();
+    config.services = (1..=50).map(|i| service(&format!("s{i}"), &format!("10.0.0.{i}:80")).into()).collect();
     let mut bed = Bed::started(&config);
     bed.go(2.0);
     assert_eq!(bed.probes.len(), 2, "50 services, 2 servers");
@@ -135,7 +135,7 @@ fn the_same_probe_runs_once_and_its_result_is_everybodys() {
     bed.go(8.0);
     let running = bed.probes.clone();
     config.services.remove(0);
-    config.services.push(service("new", "10.0.0.99:80"));
+    config.services.push(service("new", "10.0.0.99:80").into());
     bed.reload(&config);
     bed.settle();
     assert_eq!((bed.probes.clone(), bed.stopped.len()), (running, 0));

@@ -163,7 +163,7 @@ fn dumps_that_double_and_skip_change_nothing_that_serves() {
 /// believe that we have no servers.
 #[test]
 fn a_flush_by_a_stranger_is_undone_and_counted() {
-    let services = (1..=20).map(|i| service(&format!("s{i}"), &format!("10.0.0.{i}:80"))).collect();
+    let services = (1..=20).map(|i| service(&format!("s{i}"), &format!("10.0.0.{i}:80")).into()).collect();
     let mut bed = Bed::started(&Config { services, ..s1() });
     bed.kernel.table.clear();
     bed.go(11.0);
@@ -238,7 +238,7 @@ fn a_flood_of_foreign_destinations_goes() {
 fn what_socket_options_cannot_say_is_a_problem() {
     let lacking = Refusal::NotBySockopt(Lacking::Ipv6);
     let mut config = s1();
-    config.services.push(service("six", "[2001:db8::1]:80"));
+    config.services.push(service("six", "[2001:db8::1]:80").into());
     let mut bed = Bed::new(&config);
     bed.kernel.sockopt = true;
     bed.kernel.refuse.push(("+[2001", lacking));

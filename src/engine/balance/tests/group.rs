@@ -15,7 +15,7 @@ fn at(address: &str) -> ServiceKey {
 const MARK: ServiceKey = ServiceKey::Mark { mark: 7, ipv6: false };
 
 fn config(services: &[Service]) -> Config {
-    Config { services: services.to_vec(), ..s1() }
+    Config { services: services.iter().cloned().map(Shared::from).collect(), ..s1() }
 }
 
 /// Where the packets of a key go.

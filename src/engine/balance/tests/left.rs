@@ -20,7 +20,7 @@ fn after_a_crash(before: &Config, now: &Config) -> Bed {
 }
 
 fn with(addresses: &[&str]) -> Config {
-    Config { services: addresses.iter().map(|a| service(a, a)).collect(), ..s1() }
+    Config { services: addresses.iter().map(|a| service(a, a).into()).collect(), ..s1() }
 }
 
 /// Every command for a new key comes after the record (`Bed::drain` looks at each); what goes is written down

@@ -31,7 +31,7 @@ use crate::engine::{
 use crate::model::status::Snapshot;
 use crate::model::{
     Check, CheckKind, Cidr, Config, Forwarding, Front, HttpCheck, HttpPage, Mail, Method, Name, Protocol,
-    Scheduler, Server, ServerAddress, Service, ServiceKey, Sorry, StatusRange, Tunnel, cut,
+    Scheduler, Server, ServerAddress, Service, ServiceKey, Shared, Sorry, StatusRange, Tunnel, cut,
 };
 use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
@@ -381,7 +381,7 @@ fn s1() -> Config {
             timeout: Duration::from_secs(30),
             helo: None,
         }),
-        services: vec![service("web", "10.0.0.100:80")],
+        services: vec![service("web", "10.0.0.100:80").into()],
         ..Config::default()
     }
 }

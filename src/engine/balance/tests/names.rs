@@ -98,7 +98,7 @@ fn a_name_that_many_use_is_looked_up_once() {
         .map(|i| {
             let mut s = service(&format!("s{i}"), &format!("10.0.0.{i}:80"));
             s.servers[0].address = name("a.example");
-            s
+            s.into()
         })
         .collect();
     let mut bed = Bed::started(&config);
@@ -111,7 +111,7 @@ fn a_name_that_many_use_is_looked_up_once() {
     // A reload keeps the address, and what is known; a new service has it at once.
     let mut new = service("new", "10.0.0.99:80");
     new.servers[0].address = name("a.example");
-    config.services.push(new);
+    config.services.push(new.into());
     bed.reload(&config);
     assert_eq!(bed.log()[..2], ["+10.0.0.99:80 wrr", "+ 192.0.2.1:80 1"]);
     assert!(bed.asked.is_empty(), "no question for it");

@@ -162,8 +162,17 @@ impl Life {
 
     /// Another configuration; the kernel is asked for its addresses anew.
     fn reload(&mut self) {
-        self.config = random_config(&mut self.dice, self.trouble.unwrap_or(Trouble::Faults));
-        let config = self.config.clone();
+        let mut config = random_config(&mut self.dice, self.trouble.unwrap_or(Trouble::Faults));
+        // Some stay as they are, in their places or in others; some of these are known to be the same.
+        for new in &mut config.services {
+            let old = self.config.services.iter().find(|old| key_of(old) == key_of(new));
+            if let Some(old) = old.filter(|_| self.dice.one_in(2)) {
+                *new = if self.dice.one_in(2) { old.clone() } else { Shared::from(Service::clone(old)) };
+            }
+        }
+        let turn = self.dice.below(config.services.len() as u32) as usize;
+        config.services.rotate_left(turn);
+        self.config = config.clone();
         self.bed.reload(&config);
         self.bed.call(|b, _, _| b.dump_start());
         for address in &self.model.here {
@@ -171,7 +180,7 @@ impl Life {
         }
         self.bed.call(|b, now, cx| b.dump_end(now, cx));
         self.follow("a reload");
-        let keys: Vec<ServiceKey> = config.services.iter().map(key_of).collect();
+        let keys: Vec<ServiceKey> = config.services.iter().map(|s| key_of(s)).collect();
         self.filled.retain(|key| keys.contains(key));
     }
 
@@ -353,7 +362,7 @@ fn random_config(dice: &mut Dice, trouble: Trouble) -> Config {
         s.suspend = trouble != Trouble::Faults && dice.one_in(4);
         let first = dice.below(3);
         s.servers = (first..first + 1 + dice.below(4)).map(|n| random_server(dice, n, start_up)).collect();
-        config.services.push(s);
+        config.services.push(s.into());
     }
     config
 }

@@ -6,7 +6,8 @@ use super::*;
 #[test]
 fn one_changed_weight_is_one_command() {
     let mut config = s1();
-    config.services = (1..=100).map(|i| service(&format!("s{i}"), &format!("10.0.0.{i}:80"))).collect();
+    config.services =
+        (1..=100).map(|i| service(&format!("s{i}"), &format!("10.0.0.{i}:80")).into()).collect();
     let mut bed = Bed::started(&config);
     bed.go(2.0);
     let running = bed.probes.clone();
@@ -17,6 +18,33 @@ fn one_changed_weight_is_one_command() {
     assert!(bed.stopped.is_empty());
     bed.reload(&config);
     assert_eq!(bed.log(), [""; 0], "the same again: nothing");
+}
+
+/// What the daemon does before a reload: equal services become one and the same, so that nothing is compared.
+#[test]
+fn services_that_say_the_same_are_shared_wherever_they_stand() {
+    let mut config = s1();
+    config.services = (1..=9).map(|i| service(&format!("s{i}"), &format!("10.0.0.{i}:80")).into()).collect();
+    let mut bed = Bed::started(&config);
+    let own: fn(&Config) -> Config = |config| {
+        let services = config.services.iter().map(|service| Service::clone(service).into());
+        Config { services: services.collect(), ..config.clone() }
+    };
+    let mut read = own(&config);
+    read.services[4].servers[1].weight = 7;
+    read.services.insert(0, service("new", "10.0.0.99:80").into());
+    read.services.swap(6, 8);
+    let before = read.clone();
+    (0..11).fold(0, |hint, at| bed.balancer.share(&mut read, at, hint));
+    assert_eq!(read, before, "it says what it said");
+    let is_shared = |service: &Shared<Service>| config.services.iter().any(|ours| ours.is(service));
+    let shared: Vec<bool> = read.services.iter().map(is_shared).collect();
+    assert_eq!(shared, [false, true, true, true, true, false, true, true, true, true]);
+    bed.reload(&read);
+    let log = bed.log();
+    assert_eq!(log.len(), 4, "the new one and its two servers, and a weight: {log:?}");
+    drop((config, before));
+    assert!(read.services.iter().all(|service| bed.balancer.services.iter().any(|s| s.config.is(service))));
 }
 
 #[test]
@@ -57,7 +85,7 @@ fn servers_and_services_come_and_go() {
     let expected = ["+ 192.0.2.3:80 3", "- 192.168.234.47:80", "- 192.168.234.57:80"];
     assert_eq!(bed.log(), expected, "the new one in before the old ones go");
 
-    config.services.push(service("two", "10.0.0.200:80"));
+    config.services.push(service("two", "10.0.0.200:80").into());
     bed.reload(&config);
     assert_eq!(bed.log(), ["+10.0.0.200:80 wrr", "+ 192.168.234.47:80 1", "+ 192.168.234.57:80 2"]);
     config.services.remove(0);
@@ -110,7 +138,7 @@ fn probes_whose_server_is_gone_or_changed_are_stopped() {
 #[test]
 fn probes_are_not_mixed_up_when_places_move() {
     let mut config = s1();
-    config.services.push(service("two", "10.0.0.200:80"));
+    config.services.push(service("two", "10.0.0.200:80").into());
     config.services[1].servers = vec![server("192.0.2.8:80", 1), server("192.0.2.9:80", 1)];
     let mut bed = Bed::started(&config);
     bed.go(2.0);
@@ -202,7 +230,7 @@ fn weights_of_zero_bring_the_sorry_server_first() {
 #[test]
 fn a_service_that_comes_back_during_a_reading_is_not_taken_for_missing() {
     let mut config = s1();
-    config.services = (1..=80).map(|i| service(&format!("s{i}"), &format!("10.0.0.{i}:80"))).collect();
+    config.services = (1..=80).map(|i| service(&format!("s{i}"), &format!("10.0.0.{i}:80")).into()).collect();
     let mut bed = Bed::started(&config);
     bed.now = Instant::from_secs(1010);
     bed.call(|b, now, cx| b.tick(now, cx));

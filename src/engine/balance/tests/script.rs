@@ -332,7 +332,7 @@ fn commands_go_out_in_a_window_and_a_thousand_services_come_in() {
         .map(|i| {
             let mut s = service(&format!("s{i}"), &format!("10.0.{}.{}:80", i / 250, i % 250 + 1));
             s.servers = (1..=8).map(|n| server(&format!("192.0.2.{n}:80"), 1)).collect();
-            s
+            s.into()
         })
         .collect();
     let mut bed = Bed::new(&config);

@@ -42,7 +42,7 @@ fn a_service_rests_until_its_address_comes() {
 #[test]
 fn a_shared_probe_goes_on_for_who_is_awake() {
     let mut config = suspending();
-    config.services.push(service("two", "10.0.0.200:80"));
+    config.services.push(service("two", "10.0.0.200:80").into());
     let mut bed = Bed::new(&config);
     bed.address(3, VIP, true);
     bed.start();

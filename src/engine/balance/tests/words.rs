@@ -33,7 +33,7 @@ fn mails(bed: &Bed) -> Vec<(String, String)> {
 
 /// The only server of a service goes down and up again.
 fn down_and_up(service: Service) -> Bed {
-    let mut bed = started(&Config { services: vec![service], ..s1() });
+    let mut bed = started(&Config { services: vec![service.into()], ..s1() });
     bed.go(2.1);
     let at = bed.balancer.services[0].servers[0].address.unwrap().to_string();
     bed.verdict(&at, false);
@@ -91,7 +91,7 @@ fn a_mail_names_the_check_that_decided() {
     let mut service = one(Front::Address("10.0.0.1:80".parse().unwrap()), "10.0.0.11:80");
     service.servers[0].checks = vec![http(), Check::new(CheckKind::Tcp)];
     service.servers[0].checks[1].fall = 1;
-    let mut bed = started(&Config { services: vec![service], ..s1() });
+    let mut bed = started(&Config { services: vec![service.into()], ..s1() });
     bed.go(2.1);
     let is_tcp =
         |bed: &Bed, id: ProbeId| bed.balancer.probe_spec(id).is_some_and(|s| *s.kind == CheckKind::Tcp);

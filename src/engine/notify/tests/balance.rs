@@ -30,7 +30,7 @@ fn farm(servers: usize) -> Bed {
     let fifos = Fifos { balance: Some(fifo), ..Fifos::default() };
     let mut one = instance("VI_1", 1);
     one.notify = notify();
-    Bed::new(Config { services: vec![balanced("web", servers)], fifos, ..config(vec![one]) })
+    Bed::new(Config { services: vec![balanced("web", servers).into()], fifos, ..config(vec![one]) })
 }
 
 impl Bed {
