@@ -284,6 +284,7 @@ impl Router {
             | Action::ReleaseIpvsSetting { .. }
             | Action::RememberServices
             | Action::RememberTimeouts(_)
+                | Action::RememberDaemons(_)
             | Action::SettingsSettled
             | Action::StopRun(_)
             | Action::Fifo { .. }

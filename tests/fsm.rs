@@ -124,6 +124,7 @@ impl Bench {
                 | Action::ReleaseIpvsSetting { .. }
                 | Action::RememberServices
                 | Action::RememberTimeouts(_)
+                | Action::RememberDaemons(_)
                 | Action::SettingsSettled
                 | Action::Run(_)
                 | Action::StopRun(_)

@@ -175,6 +175,9 @@ pub enum Action {
     /// Write down what the timeouts of IPVS were before, at once: other ones are set next. The next run hands
     /// it in as [`Event::TimeoutsLeft`]; nothing in it: there is nothing to put back.
     RememberTimeouts(HeldTimeouts),
+    /// Write down which sync daemons of IPVS are ours, each as it was asked for, at once: one of them starts
+    /// next, or has ended. The next run hands it in as [`Event::DaemonsLeft`]; empty: none is.
+    RememberDaemons(Vec<(DaemonRole, Daemon)>),
     /// Begin a probe; `Engine::probe_spec(id)` says of what.
     StartProbe(ProbeId),
     /// Forget a probe (its server is gone); no event comes of it.

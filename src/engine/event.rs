@@ -147,6 +147,9 @@ pub enum Event<'a> {
     ServicesLeft(Vec<ServiceKey>),
     /// Likewise: the timeouts that an earlier run did not put back.
     TimeoutsLeft(HeldTimeouts),
+    /// Likewise: the sync daemons of IPVS that an earlier run started and did not stop. Of what runs, that
+    /// which is like them is ours, and stopped where it is not wanted any more.
+    DaemonsLeft(Vec<(DaemonRole, Daemon)>),
     /// A name of [`Action::Resolve`] was looked up.
     Resolved {
         /// As in the action. A result with an old id changes nothing.

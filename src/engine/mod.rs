@@ -303,6 +303,7 @@ impl Engine {
             }
             Event::ServicesLeft(keys) => self.balancer.handle_left(&keys),
             Event::TimeoutsLeft(held) => self.balancer.handle_timeouts_left(held),
+            Event::DaemonsLeft(daemons) => self.balancer.handle_daemons_left(daemons),
             Event::Resolved { id, result } => {
                 let mut cx = self.desk.cx(&self.links, actions);
                 self.balancer.handle_resolved(now, id, result, &mut cx);

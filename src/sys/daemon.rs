@@ -9,7 +9,7 @@ use super::clock;
 use super::control::ControlServer;
 use super::errands::Errands;
 use super::inquiry::Inquiries;
-use super::ipvs::{IpvsSettings, IpvsSocket, OldTimeouts, OwnServices};
+use super::ipvs::{IpvsSettings, IpvsSocket, OldTimeouts, OwnDaemons, OwnServices};
 use super::log::{self as lines, LogTarget};
 use super::packet::{PacketSockets, frame_buffer};
 use super::poll::PollSet;
@@ -100,6 +100,7 @@ struct Daemon {
     ipvs_settings: IpvsSettings,
     own_services: OwnServices,
     old_timeouts: OldTimeouts,
+    own_daemons: OwnDaemons,
     endings: VecDeque<Ending>,
     prober: Prober,
     resolver: Resolver,
@@ -145,6 +146,7 @@ impl Daemon {
             ipvs_settings: IpvsSettings::open(&options.socket),
             own_services: OwnServices::beside(&options.socket),
             old_timeouts: OldTimeouts::beside(&options.socket),
+            own_daemons: OwnDaemons::beside(&options.socket),
             endings: VecDeque::new(),
             prober: Prober::new(),
             resolver: Resolver::new(),
@@ -177,6 +179,7 @@ impl Daemon {
         drop(config); // the engine has what it needs of it
         self.feed(clock::now(), Event::ServicesLeft(self.own_services.read()));
         self.feed(clock::now(), Event::TimeoutsLeft(self.old_timeouts.read()));
+        self.feed(clock::now(), Event::DaemonsLeft(self.own_daemons.read()));
         self.rtnl.start_dump();
         super::ready::notify("READY=1");
         // The file was read before the script ran.
@@ -465,6 +468,7 @@ impl Daemon {
                 Action::ReleaseIpvsSetting { name } => self.ipvs_settings.release(&name),
                 Action::RememberServices => self.own_services.note_change(),
                 Action::RememberTimeouts(held) => self.old_timeouts.store(held),
+                Action::RememberDaemons(ours) => self.own_daemons.store(&ours),
                 Action::SettingsSettled => self.settings.settle(&mut self.rtnl),
                 Action::Run(id) => {
                     self.flush_addresses(now);

@@ -5,6 +5,7 @@
 //! inside it, so their answers are there when it returns. A dump goes alone. Modules are loaded by a child of
 //! our own before the family is looked for, so that the kernel does not have to: it would make the loop wait.
 
+mod daemons;
 mod exchange;
 mod modules;
 mod services;
@@ -12,6 +13,7 @@ mod settings;
 mod sockopt;
 mod timeouts;
 
+pub use self::daemons::OwnDaemons;
 pub use self::services::OwnServices;
 pub use self::settings::IpvsSettings;
 pub use self::timeouts::OldTimeouts;

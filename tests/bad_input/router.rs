@@ -128,6 +128,7 @@ impl Router {
                 | Action::ReleaseIpvsSetting { .. }
                 | Action::RememberServices
                 | Action::RememberTimeouts(_)
+                | Action::RememberDaemons(_)
                 | Action::SettingsSettled
                 | Action::WatchRoutes { .. }
                 | Action::Finished => {}

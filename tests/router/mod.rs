@@ -227,6 +227,7 @@ impl Router {
                 | Action::ReleaseIpvsSetting { .. }
                 | Action::RememberServices
                 | Action::RememberTimeouts(_)
+                | Action::RememberDaemons(_)
                 | Action::SettingsSettled => {}
                 Action::Fifo { line, .. } => self.fifo.push(line.as_str().to_owned()),
                 Action::SendMail { id } => {

@@ -506,6 +506,7 @@ impl Node {
                 | Action::ReleaseIpvsSetting { .. }
                 | Action::RememberServices
                 | Action::RememberTimeouts(_)
+                | Action::RememberDaemons(_)
                 | Action::SettingsSettled
                 | Action::Fifo { .. }
                 | Action::StopProbe(_) => {}

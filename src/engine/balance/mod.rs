@@ -53,7 +53,7 @@ use super::{
     Ctx, HeldTimeouts, IpvsEvent, NameId, NameSpec, Outcome, ProbeId, ProbeSpec, RunId, RunOwner, RunSpec,
     event::earlier,
 };
-use crate::model::{Check, CheckKind, Config, Reason, ServiceKey, cut};
+use crate::model::{Check, CheckKind, Config, Daemon, DaemonRole, Reason, ServiceKey, cut};
 use crate::time::{Duration, Instant};
 
 /// The table that cannot be emptied by then stays as it is.
@@ -140,6 +140,14 @@ impl Balancer {
     pub(super) fn handle_timeouts_left(&mut self, held: HeldTimeouts) {
         match self.phase {
             Phase::New | Phase::Running => self.table.whole.left(held),
+            Phase::Leaving { .. } | Phase::Left => {}
+        }
+    }
+
+    /// The sync daemons that an earlier run left, before `start`.
+    pub(super) fn handle_daemons_left(&mut self, daemons: Vec<(DaemonRole, Daemon)>) {
+        match self.phase {
+            Phase::New | Phase::Running => self.table.whole.left_daemons(daemons),
             Phase::Leaving { .. } | Phase::Left => {}
         }
     }

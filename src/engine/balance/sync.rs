@@ -34,6 +34,8 @@ pub(super) struct Post {
     ours: Option<Daemon>,
     /// A command for this one was lost: it runs, or not.
     doubted: Option<Daemon>,
+    /// Written down as ours by an earlier run, or before the kernel answered anew: it runs still, or not.
+    pub(super) left: Option<Daemon>,
     /// What runs, in the kernel's words.
     looks: Option<Daemon>,
     /// As it is told by the dump that is under way.
@@ -59,6 +61,7 @@ impl Post {
             there: There::Unknown,
             ours: None,
             doubted: None,
+            left: None,
             looks: None,
             told: None,
             pause: Pause::default(),
@@ -73,7 +76,12 @@ impl Post {
 
     /// Does one of ours run, or perhaps?
     pub(super) fn may_be_ours(&self) -> bool {
-        self.ours.is_some() || self.doubted.is_some()
+        self.mine().is_some()
+    }
+
+    /// What of ours runs, or perhaps does.
+    pub(super) fn mine(&self) -> Option<&Daemon> {
+        self.ours.as_ref().or(self.doubted.as_ref()).or(self.left.as_ref())
     }
 
     /// What failed is tried at once.
@@ -97,10 +105,11 @@ impl Post {
     }
 
     /// All daemons have been told. `configured`: one that an earlier run left with the same parameters is
-    /// ours, also where it is wanted no more. Returns how many changes somebody else made to ours.
+    /// ours, also where it is wanted no more; so is the one that it wrote down. Returns how many changes
+    /// somebody else made to ours.
     pub(super) fn look(&mut self, now: Instant, configured: Option<&Daemon>, cx: &mut Ctx<'_>) -> u32 {
-        let doubted = self.doubted.take();
-        let configured = doubted.as_ref().or(configured);
+        let (doubted, left) = (self.doubted.take(), self.left.take());
+        let known = [doubted.as_ref().or(configured), left.as_ref()];
         let Some(told) = self.told.take() else {
             self.there = There::Nothing;
             self.looks = None;
@@ -113,22 +122,23 @@ impl Post {
             return u32::from(was_ours);
         };
         self.there = There::Something;
+        let found = known.into_iter().flatten().find(|asked| {
+            let any_len = asked.max_len == 0 || told.max_len == 0;
+            let least = match self.role {
+                DaemonRole::Master => 0,
+                DaemonRole::Backup => BACKUP_LEN_MIN,
+            };
+            is_same(asked, &told) && (any_len || asked.max_len.max(least) == told.max_len)
+        });
         let is_it = match (&self.ours, &self.looks) {
             (Some(_), Some(looks)) => *looks == told,
             (Some(asked), None) => is_same(asked, &told),
-            (None, _) => configured.is_some_and(|asked| {
-                let any_len = asked.max_len == 0 || told.max_len == 0;
-                let least = match self.role {
-                    DaemonRole::Master => 0,
-                    DaemonRole::Backup => BACKUP_LEN_MIN,
-                };
-                is_same(asked, &told) && (any_len || asked.max_len.max(least) == told.max_len)
-            }),
+            (None, _) => found.is_some(),
         };
         let was_ours = self.ours.is_some();
         match (is_it, was_ours) {
             (true, true) => {}
-            (true, false) => self.ours = configured.cloned(),
+            (true, false) => self.ours = found.cloned(),
             (false, true) => {
                 self.ours = None;
                 let word = self.word();

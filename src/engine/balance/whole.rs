@@ -51,6 +51,8 @@ pub(super) struct Whole {
     /// Is the instance that the daemon follows Active?
     is_active: bool,
     posts: [Post; 2],
+    /// What was written down last: daemons that are ours, in the words in which they were asked for.
+    recorded: Vec<(DaemonRole, Daemon)>,
     /// For telling the daemons.
     dump_pause: Pause,
     settings: Vec<(IpvsSetting, IpvsValue)>,
@@ -78,6 +80,7 @@ impl Whole {
             sync: None,
             is_active: false,
             posts: [Post::new(DaemonRole::Master), Post::new(DaemonRole::Backup)],
+            recorded: Vec::new(),
             dump_pause: Pause::default(),
             settings: Vec::new(),
             held: Vec::new(),
@@ -106,6 +109,36 @@ impl Whole {
     /// What an earlier run wrote down of the timeouts.
     pub(super) fn left(&mut self, held: HeldTimeouts) {
         self.clocks.leave(held);
+    }
+
+    /// The daemons that an earlier run wrote down as its own.
+    pub(super) fn left_daemons(&mut self, daemons: Vec<(DaemonRole, Daemon)>) {
+        self.recorded = daemons;
+        self.expect_recorded();
+    }
+
+    fn expect_recorded(&mut self) {
+        for post in &mut self.posts {
+            let recorded = self.recorded.iter().find(|(role, _)| *role == post.role);
+            post.left = recorded.map(|(_, daemon)| daemon.clone());
+        }
+    }
+
+    /// Has it written down which daemons are ours where that is not what was written down last: `next` may
+    /// start one, and the next run is to find it when this one is killed.
+    fn remember_daemons(&mut self, next: Option<&WholeRequest>, cx: &mut Ctx<'_>) {
+        let starts = next.and_then(|next| {
+            if let WholeRequest::NewDaemon(role, daemon) = next { Some((*role, daemon)) } else { None }
+        });
+        let ours = self.posts.iter().filter_map(|post| {
+            let started = starts.filter(|(role, _)| *role == post.role).map(|(_, daemon)| daemon);
+            Some((post.role, started.or(post.mine())?))
+        });
+        if ours.clone().eq(self.recorded.iter().map(|(role, daemon)| (*role, daemon))) {
+            return;
+        }
+        self.recorded = ours.map(|(role, daemon)| (role, daemon.clone())).collect();
+        cx.actions.push(Action::RememberDaemons(self.recorded.clone()));
     }
 
     /// The end: what was there before comes back, our daemons stop. Settings stay until `release`, because
@@ -156,6 +189,7 @@ impl Whole {
     pub(super) fn ready(&mut self, now: Instant, sockopt: bool) {
         self.clocks.ready();
         self.forget();
+        self.expect_recorded();
         self.is_ready = true;
         self.sockopt = sockopt;
         self.look_at = now;
@@ -167,6 +201,7 @@ impl Whole {
         self.clocks.absent();
         self.clocks.remember(cx);
         self.forget();
+        self.remember_daemons(None, cx);
     }
 
     fn forget(&mut self) {
@@ -207,7 +242,9 @@ impl Whole {
         }
         // Before anything else is set.
         self.clocks.remember(cx);
-        self.next()
+        let next = self.next();
+        self.remember_daemons(next.as_ref(), cx);
+        next
     }
 
     fn next(&self) -> Option<WholeRequest> {
@@ -307,6 +344,7 @@ impl Whole {
         let Some((_, _, request)) = self.asked.take() else { return };
         self.end(now, request, result, cx);
         self.clocks.remember(cx);
+        self.remember_daemons(None, cx);
     }
 
     fn end(&mut self, now: Instant, request: WholeRequest, result: Result<(), Refusal>, cx: &mut Ctx<'_>) {

@@ -34,6 +34,7 @@ use crate::model::{
     Scheduler, Server, ServerAddress, Service, ServiceKey, Shared, Sorry, StatusRange, Tunnel, cut,
 };
 use crate::time::{Duration, Instant};
+use crate::wire::ipvs::{Daemon, DaemonRole};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -52,6 +53,8 @@ struct Bed {
     recorded: Vec<ServiceKey>,
     /// Likewise, of the timeouts.
     held: HeldTimeouts,
+    /// Likewise, of the sync daemons.
+    synced: Vec<(DaemonRole, Daemon)>,
     /// Lines for the FIFOs.
     fifo: Vec<String>,
     /// Settings that are held.
@@ -82,6 +85,7 @@ impl Bed {
             log: Vec::new(),
             recorded: Vec::new(),
             held: HeldTimeouts::default(),
+            synced: Vec::new(),
             fifo: Vec::new(),
             settings: BTreeMap::new(),
             probes: Vec::new(),
@@ -143,6 +147,10 @@ impl Bed {
                         let is_new = !self.recorded.contains(&s.key);
                         assert!(!is_new, "{:?} goes in before it is written down as ours", s.key);
                     }
+                    if let IpvsRequest::Whole(WholeRequest::NewDaemon(role, daemon)) = &request {
+                        let ours = (*role, daemon.clone());
+                        assert!(self.synced.contains(&ours), "{ours:?} starts before it is written down");
+                    }
                     requests.push((token, request));
                 }
                 Action::HoldIpvsSetting { name, value } => {
@@ -155,6 +163,7 @@ impl Bed {
                 }
                 Action::RememberServices => self.recorded = self.balancer.own_services().collect(),
                 Action::RememberTimeouts(held) => self.held = held,
+                Action::RememberDaemons(ours) => self.synced = ours,
                 Action::Fifo { line, .. } => self.fifo.push(line.to_string()),
                 Action::StartProbe(id) => self.probes.push(id),
                 Action::StopProbe(id) => {

@@ -3,7 +3,6 @@
 use super::*;
 use crate::engine::{HeldTimeouts, Refusal};
 use crate::model::{Ipvs, SyncDaemon, Timeouts};
-use crate::wire::ipvs::{Daemon, DaemonRole};
 
 const DEFAULT: Timeouts = Timeouts { tcp: 900, tcp_fin: 120, udp: 300 };
 
@@ -84,12 +83,15 @@ fn timeouts_are_set_and_put_back() {
     assert_eq!(bed.kernel.timeouts, Timeouts { tcp: 1000, ..DEFAULT });
 }
 
-/// A balancer before its start, over the timeouts and the record that a killed one left.
+/// A balancer before its start, over what a killed one left, and the records of it.
 fn after_a_crash(killed: Bed, config: &Config) -> Bed {
     let mut bed = Bed::new(config);
     bed.kernel.timeouts = killed.kernel.timeouts;
     bed.held = killed.held;
     bed.balancer.handle_timeouts_left(killed.held);
+    bed.kernel.daemons = killed.kernel.daemons;
+    bed.synced = killed.synced.clone();
+    bed.balancer.handle_daemons_left(killed.synced);
     bed
 }
 
@@ -334,6 +336,54 @@ fn daemons_of_a_killed_run_are_ours() {
         bed.log().into_iter().filter(|l| l.contains("ast") || l.contains("Back")).collect();
     assert_eq!(log, ["-Master"], "the backup goes on without a gap");
     assert_eq!(bed.snapshot().ipvs.unwrap().sync, [DaemonRole::Backup]);
+}
+
+/// IPVS-74: what a killed run started and wrote down is stopped by one that does not want it, or not so. What
+/// somebody else has started stays, whatever the record says.
+#[test]
+fn a_daemon_of_a_killed_run_that_is_not_configured_any_more_is_stopped() {
+    let of_sync = |bed: &mut Bed| -> Vec<String> {
+        bed.log().into_iter().filter(|line| line.contains("ast") || line.contains("Back")).collect()
+    };
+    let killed = || Bed::started(&sync(Some(0), Daemon { max_len: 600, ..daemon("eth1", 51) }));
+    let mut bare = s1();
+    bare.services.clear();
+    for config in [s1(), bare] {
+        let mut bed = after_a_crash(killed(), &config);
+        bed.kernel.daemons.insert(DaemonRole::Master, daemon("eth1", 51));
+        bed.start();
+        assert_eq!(of_sync(&mut bed), ["-Backup"], "the master was never ours");
+        assert_eq!(bed.synced, []);
+        assert!(bed.notes().is_empty() && bed.snapshot().problems.is_empty(), "{:?}", bed.notes());
+        bed.go(60.0);
+        assert_eq!(of_sync(&mut bed), [""; 0]);
+    }
+    let mut bed = after_a_crash(killed(), &sync(Some(0), daemon("eth2", 51)));
+    bed.start();
+    assert_eq!(of_sync(&mut bed), ["-Backup", "+Backup eth2 51"]);
+    assert!(!bed.notes().iter().any(|note| note.contains("somebody")), "{:?}", bed.notes());
+    assert_eq!(bed.synced, [(DaemonRole::Backup, daemon("eth2", 51))]);
+
+    let mut bed = after_a_crash(killed(), &s1());
+    bed.kernel.daemons.get_mut(&DaemonRole::Backup).unwrap().id = 9;
+    bed.start();
+    assert_eq!(of_sync(&mut bed), [""; 0], "stopped since, and another one started");
+    assert_eq!(bed.synced, [], "and whatever comes in its place is not ours either");
+
+    let mut bed = after_a_crash(killed(), &s1());
+    bed.kernel.absent = true;
+    bed.start();
+    bed.settle();
+    assert_eq!(bed.synced, [], "it went with the module");
+    // A kernel that answers anew while another configuration comes.
+    let mut bed = killed();
+    bed.ipvs(IpvsEvent::Ready { sockopt: false });
+    bed.reload(&s1());
+    assert_eq!(of_sync(&mut bed), ["-Backup"]);
+    let mut bed = killed();
+    assert_eq!(bed.synced.len(), 1);
+    shut_down(&mut bed);
+    assert_eq!(bed.synced, [], "a clean end leaves nothing to stop");
 }
 
 #[test]
