@@ -282,9 +282,10 @@ impl Router {
             | Action::Resolve(_)
             | Action::HoldIpvsSetting { .. }
             | Action::ReleaseIpvsSetting { .. }
+            | Action::UseIpvsInterface(_)
             | Action::RememberServices
             | Action::RememberTimeouts(_)
-                | Action::RememberDaemons(_)
+            | Action::RememberDaemons(_)
             | Action::SettingsSettled
             | Action::StopRun(_)
             | Action::Fifo { .. }

@@ -122,6 +122,7 @@ impl Bench {
                 | Action::Resolve(_)
                 | Action::HoldIpvsSetting { .. }
                 | Action::ReleaseIpvsSetting { .. }
+                | Action::UseIpvsInterface(_)
                 | Action::RememberServices
                 | Action::RememberTimeouts(_)
                 | Action::RememberDaemons(_)

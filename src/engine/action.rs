@@ -2,8 +2,10 @@
 
 use super::event::{AddressOp, Ear, LinkName, NameId, ProbeId, RunId, Setting};
 #[cfg(doc)]
-use super::event::{Event, IpvsEvent};
-use crate::model::{AddressOptions, Cidr, FifoKind, IpvsSetting, IpvsValue, Route, Rule, Text};
+use super::event::{Event, IpvsEvent, Refusal};
+use crate::model::{
+    AddressOptions, Cidr, FifoKind, IpvsInterface, IpvsSetting, IpvsValue, Route, Rule, Text,
+};
 use crate::time::Duration;
 use crate::wire::ipvs::{Daemon, DaemonRole, Destination, Service, ServiceKey, Timeouts};
 use crate::wire::vrrp::Family;
@@ -169,6 +171,9 @@ pub enum Action {
         /// Which.
         name: IpvsSetting,
     },
+    /// Talk to the kernel's IPVS this way. Where that is another one than before, what was asked until now
+    /// may end with [`Refusal::Interrupted`], and [`IpvsEvent::Ready`] or [`IpvsEvent::Absent`] follows.
+    UseIpvsInterface(IpvsInterface),
     /// Write down in the run-time directory which services are ours (`Engine::own_services`), for the case
     /// that we are killed: the next run hands it in as [`Event::ServicesLeft`].
     RememberServices,

@@ -132,7 +132,6 @@ impl Daemon {
         let seed = std::process::id() ^ now.total_micros() as u32;
         let mut ipvs = IpvsSocket::new();
         ipvs.set_needs(reload::needs(config));
-        ipvs.set_interface(config.ipvs.interface);
         Ok(Daemon {
             engine: Engine::new(config, &host, seed, now),
             actions: Actions::new(),
@@ -466,6 +465,7 @@ impl Daemon {
                 }
                 Action::HoldIpvsSetting { name, value } => self.ipvs_settings.hold(&name, &value),
                 Action::ReleaseIpvsSetting { name } => self.ipvs_settings.release(&name),
+                Action::UseIpvsInterface(interface) => self.ipvs.set_interface(interface),
                 Action::RememberServices => self.own_services.note_change(),
                 Action::RememberTimeouts(held) => self.old_timeouts.store(held),
                 Action::RememberDaemons(ours) => self.own_daemons.store(&ours),

@@ -126,6 +126,7 @@ impl Router {
                 | Action::Resolve(_)
                 | Action::HoldIpvsSetting { .. }
                 | Action::ReleaseIpvsSetting { .. }
+                | Action::UseIpvsInterface(_)
                 | Action::RememberServices
                 | Action::RememberTimeouts(_)
                 | Action::RememberDaemons(_)

@@ -504,6 +504,7 @@ impl Node {
                 | Action::Resolve(_)
                 | Action::HoldIpvsSetting { .. }
                 | Action::ReleaseIpvsSetting { .. }
+                | Action::UseIpvsInterface(_)
                 | Action::RememberServices
                 | Action::RememberTimeouts(_)
                 | Action::RememberDaemons(_)

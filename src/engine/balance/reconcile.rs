@@ -5,8 +5,10 @@
 //! [`limits::IPVS_WINDOW`] allows; when the last of them is answered it is compared again. `reading` looks
 //! at the kernel's side, `rows` at ours.
 
+mod interface;
 mod rows;
 
+use self::interface::Interface;
 use super::destination::{Params, Tells};
 use super::reading::Reader;
 use super::table::{Knowledge, Planned, Row};
@@ -83,6 +85,7 @@ pub(super) struct Reconciler {
     pub(super) family: Family,
     /// What it has shown that it can say.
     pub(super) tells: Tells,
+    interface: Interface,
     /// It is talked to by socket options (IPVS-90).
     pub(super) sockopt: bool,
     resolve_pause: Duration,
@@ -123,6 +126,7 @@ impl Reconciler {
             flights: VecDeque::with_capacity(limits::IPVS_WINDOW),
             family: Family::Unneeded,
             tells: Tells::default(),
+            interface: Interface::default(),
             sockopt: false,
             resolve_pause: RESOLVE_MIN,
             reader: Reader::new(now, watch_interval),
@@ -171,6 +175,7 @@ impl Reconciler {
         if self.has_grown {
             self.remember(cx); // before anything is sent for a new key
         }
+        self.take_interface(cx);
         match &self.family {
             Family::Unneeded => {
                 if !self.is_empty() || self.whole.is_needed() {
@@ -195,6 +200,7 @@ impl Reconciler {
                 self.pump(now, cx);
             }
         }
+        self.take_interface(cx); // what it waited for may have gone just now
         if self.has_shrunk && self.by_key.len() == self.wanted as usize {
             self.remember(cx);
         }

@@ -88,6 +88,7 @@ impl Balancer {
         self.keep = config.ipvs.keep;
         self.table.reader.set_watch_interval(now, config.ipvs.watch_interval);
         self.table.whole.reconfigure(now, &config.ipvs);
+        self.table.want_interface(config.ipvs.interface);
         let origins = self.origins(config);
         if let Some(cx) = cx {
             self.tell_leaving(now, config, &origins, cx);

@@ -106,6 +106,7 @@ impl Balancer {
             problems.push(cut(format_args!("the IPVS table cannot be read: {refusal}")));
         }
         self.table.whole.problems(problems);
+        problems.extend(self.table.interface_problem());
         let mut faults = self.table.rows.iter().flatten().filter_map(|row| row.explain());
         problems.extend(faults.by_ref().take(FAULTS_SHOWN));
         let more = faults.count();

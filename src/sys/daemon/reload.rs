@@ -59,7 +59,6 @@ impl Daemon {
 
     pub(super) fn take_over(&mut self, now: Instant, config: Config) {
         self.ipvs.set_needs(needs(&config));
-        self.ipvs.set_interface(config.ipvs.interface);
         self.ipvs_settings.settle(wanted_by(&config));
         for finding in programs::findings(&config) {
             log::warn!("{finding}");

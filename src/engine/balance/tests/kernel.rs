@@ -17,7 +17,9 @@ pub(super) struct Kernel {
     pub(super) skips_destination: Option<SocketAddr>,
     /// Dumps tell everything twice (IPVS-48).
     pub(super) doubles: bool,
-    /// It is talked to by socket options.
+    /// Has anybody looked for it?
+    pub(super) is_asked: bool,
+    /// It is talked to by socket options: IPv6 is neither told nor taken, and there is nothing to remove.
     pub(super) sockopt: bool,
     /// Knows neither tunnels but IP in IP nor persistence engines, and takes no notice of them.
     pub(super) is_old: bool,
@@ -42,6 +44,7 @@ impl Default for Kernel {
             skips_service: None,
             skips_destination: None,
             doubles: false,
+            is_asked: false,
             sockopt: false,
             is_old: false,
             table: BTreeMap::new(),
@@ -61,6 +64,7 @@ impl Kernel {
             return Vec::new();
         }
         if *request == IpvsRequest::Resolve {
+            self.is_asked = true;
             return vec![match self.absent {
                 true => IpvsEvent::Absent { why: cut(format_args!("install kmod-nf-ipvs")) },
                 false => IpvsEvent::Ready { sockopt: self.sockopt },
@@ -83,7 +87,10 @@ impl Kernel {
     fn told(&self, request: &IpvsRequest) -> Vec<IpvsEvent> {
         match request {
             IpvsRequest::DumpServices => {
-                let told = self.table.values().filter(|(s, _)| self.skips_service != Some(s.key));
+                let told = self
+                    .table
+                    .values()
+                    .filter(|(s, _)| self.skips_service != Some(s.key) && !(self.sockopt && s.key.is_ipv6()));
                 let told = told.map(|(s, _)| {
                     let mut service = s.clone();
                     if self.is_old {
@@ -96,6 +103,7 @@ impl Kernel {
             IpvsRequest::DumpDestinations(key) => {
                 let destinations = self.table.get(key).map(|(_, d)| d.values());
                 let told = destinations.into_iter().flatten();
+                let told = told.filter(|d| !(self.sockopt && d.address.is_ipv6()));
                 let told = told.filter(|d| self.skips_destination != Some(d.address)).map(|d| {
                     let mut destination = *d;
                     if self.is_old {
@@ -141,6 +149,7 @@ impl Kernel {
                 there.0 = s.clone();
                 Ok(())
             }
+            IpvsRequest::DelService(key) if self.sockopt && key.is_ipv6() => Err(Refusal::NotFound),
             IpvsRequest::DelService(key) => self.table.remove(key).map(|_| ()).ok_or(Refusal::NotFound),
             IpvsRequest::NewDestination(key, d) => {
                 let (_, destinations) = self.table.get_mut(key).ok_or(Refusal::NotFound)?;
@@ -154,6 +163,9 @@ impl Kernel {
                 let (_, destinations) = self.table.get_mut(key).ok_or(Refusal::NotFound)?;
                 *destinations.get_mut(&d.address).ok_or(Refusal::NotFound)? = *d;
                 Ok(())
+            }
+            IpvsRequest::DelDestination(_, d) if self.sockopt && d.address.is_ipv6() => {
+                Err(Refusal::NotFound)
             }
             IpvsRequest::DelDestination(key, d) => {
                 let (_, destinations) = self.table.get_mut(key).ok_or(Refusal::NotFound)?;

@@ -5,6 +5,7 @@ mod checks;
 mod errors;
 mod foreign;
 mod group;
+mod interface;
 mod kernel;
 mod left;
 mod model;
@@ -30,8 +31,9 @@ use crate::engine::{
 };
 use crate::model::status::Snapshot;
 use crate::model::{
-    Check, CheckKind, Cidr, Config, Forwarding, Front, HttpCheck, HttpPage, Mail, Method, Name, Protocol,
-    Scheduler, Server, ServerAddress, Service, ServiceKey, Shared, Sorry, StatusRange, Tunnel, cut,
+    Check, CheckKind, Cidr, Config, Forwarding, Front, HttpCheck, HttpPage, IpvsInterface, Mail, Method,
+    Name, Protocol, Scheduler, Server, ServerAddress, Service, ServiceKey, Shared, Sorry, StatusRange,
+    Tunnel, cut,
 };
 use crate::time::{Duration, Instant};
 use crate::wire::ipvs::{Daemon, DaemonRole};
@@ -66,6 +68,8 @@ struct Bed {
     runs: Vec<RunId>,
     /// Names that are being looked up.
     asked: Vec<NameId>,
+    /// The interface was changed: the kernel answers anew.
+    is_other_kernel: bool,
     /// How often the kernel's addresses were asked for.
     redumps: u32,
 }
@@ -92,6 +96,7 @@ impl Bed {
             stopped: Vec::new(),
             runs: Vec::new(),
             asked: Vec::new(),
+            is_other_kernel: false,
             redumps: 0,
         }
     }
@@ -161,6 +166,13 @@ impl Bed {
                     self.log.push(format!("{name} back"));
                     assert!(self.settings.remove(name.as_str()).is_some(), "{name} is not held");
                 }
+                Action::UseIpvsInterface(interface) => {
+                    self.log.push(format!("{interface:?}"));
+                    // What was asked before it still goes the old way, or ends without an answer.
+                    requests.clear();
+                    self.kernel.sockopt = interface == IpvsInterface::Sockopt;
+                    self.is_other_kernel = self.kernel.is_asked;
+                }
                 Action::RememberServices => self.recorded = self.balancer.own_services().collect(),
                 Action::RememberTimeouts(held) => self.held = held,
                 Action::RememberDaemons(ours) => self.synced = ours,
@@ -186,6 +198,11 @@ impl Bed {
     fn settle(&mut self) {
         for _ in 0..10_000 {
             let requests = self.drain();
+            if core::mem::take(&mut self.is_other_kernel) {
+                let sockopt = self.kernel.sockopt;
+                self.ipvs(IpvsEvent::Ready { sockopt });
+                continue;
+            }
             if requests.is_empty() {
                 // The rest of a long comparison is due at once.
                 if self.balancer.table.has_more() {
