@@ -101,6 +101,10 @@ pub(super) fn begins_entry(line: &str) -> bool {
 /// `[vrrp]`, and what was meant to be such a header (`[[vrrp]`, `[vrrp`, `}[vrrp]`, `vrrp]`), but not the end
 /// of a list and not an entry.
 pub(super) fn is_header(line: &str) -> bool {
+    // Of a large file most lines have none, and each is asked.
+    if !line.bytes().any(|b| matches!(b, b'[' | b']')) {
+        return false;
+    }
     let code = code(line).trim();
     let (bracket, after) = (code.find(['[', ']']), code.trim_start_matches('['));
     match split(line) {

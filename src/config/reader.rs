@@ -9,6 +9,9 @@ use core::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// Most tables have fewer keys.
+const ASKED: usize = 32;
+
 /// One table.
 pub(super) struct Table<'t> {
     /// How messages call it, `[[vrrp]]`.
@@ -18,6 +21,7 @@ pub(super) struct Table<'t> {
     /// Byte offset of the part of the text from which the places of `entries` count.
     base: usize,
     entries: &'t DeTable<'t>,
+    /// Some stand there twice: looking for them at each key took longer than reading it.
     asked: Vec<&'static str>,
     /// Keys that are given and refused with a reason of their own.
     refused: Vec<&'static str>,
@@ -50,7 +54,7 @@ impl<'t> Table<'t> {
             at,
             base,
             entries,
-            asked: Vec::new(),
+            asked: Vec::with_capacity(ASKED),
             refused: Vec::new(),
             hints: Vec::new(),
             orphans: Vec::new(),
@@ -220,11 +224,7 @@ impl<'t> Table<'t> {
 
     /// Makes `keys` known without reading them.
     pub(super) fn know(&mut self, keys: &[&'static str]) {
-        for key in keys {
-            if !self.asked.contains(key) {
-                self.asked.push(key);
-            }
-        }
+        self.asked.extend_from_slice(keys);
     }
 
     /// Refuses `key` where it is given: known, but nothing that we do.
@@ -270,7 +270,13 @@ impl<'t> Table<'t> {
                     report.error(self.base + key.span().start, "", "");
                     continue;
                 }
-                let (what, hint) = unknown_key(word, self.name, &self.asked);
+                let mut known: Vec<&str> = Vec::new();
+                for key in &self.asked {
+                    if !known.contains(key) {
+                        known.push(key);
+                    }
+                }
+                let (what, hint) = unknown_key(word, self.name, &known);
                 hints.push(hint.clone());
                 report.error(self.base + key.span().start, what, hint);
             }

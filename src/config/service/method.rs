@@ -5,6 +5,7 @@ use crate::config::global::no_host;
 use crate::config::reader::{Table, Value};
 use crate::config::report::{At, Report};
 use crate::model::{Forwarding, Method, Tunnel, TunnelChecksum};
+use core::fmt;
 use std::net::SocketAddr;
 use toml::de::DeValue;
 
@@ -92,7 +93,7 @@ pub(super) fn reachable(
     crosses(key, server.map(|address| address.is_ipv6()), forward, face, report);
     let Some(port) = face.port() else { return };
     let meant = SocketAddr::new(address.ip(), port);
-    keeps_port(key, server.map(|address| address.port()), forward, port, &meant.to_string(), report);
+    keeps_port(key, server.map(|address| address.port()), forward, port, &meant, report);
 }
 
 /// IPVS-43b: only a tunnel goes from one family to the other.
@@ -117,7 +118,7 @@ pub(super) fn keeps_port(
     server: At<u16>,
     forward: Forwarding,
     port: u16,
-    meant: &str,
+    meant: &dyn fmt::Display,
     report: &mut Report<'_>,
 ) {
     let keeps = matches!(forward, Forwarding::Tunnel | Forwarding::DirectRoute);

@@ -29,9 +29,13 @@ pub(super) fn scheduler(table: &mut Table<'_>, report: &mut Report<'_>) -> Optio
 
 /// One that we know, or one that looks like those of the kernel.
 pub(in crate::config) fn name(text: &str) -> Result<Scheduler, Problem> {
+    if SCHEDULERS.contains(&text)
+        && let Ok(name) = Scheduler::try_from(text)
+    {
+        return Ok(name);
+    }
     let what = format!("unknown scheduler \"{}\"", shown(text));
     let hint = match (text.to_ascii_lowercase().as_str(), nearest(text, &SCHEDULERS)) {
-        _ if SCHEDULERS.contains(&text) => String::new(),
         ("none", _) => {
             "A service without a scheduler serves nobody (IPVS-40b); wlc is the default.".to_owned()
         }

@@ -173,7 +173,9 @@ fn address(table: &mut Table<'_>, face: &Face, report: &mut Report<'_>) -> Optio
     let wanted = family.unwrap_or_else(|| face.prefers_ipv6());
     let read = |text: &str| server_address(text, port, wanted);
     let address = table.parsed("address", read, report);
-    table.require("address", format!("address = \"192.168.234.47:{}\"", port.unwrap_or(80)));
+    if !table.has("address") {
+        table.require("address", format!("address = \"192.168.234.47:{}\"", port.unwrap_or(80)));
+    }
     if let Some(At { value: ServerAddress::Ip(_), .. }) = address {
         let hint = "Leave it out: the address says it.";
         table.contradict(&["family"], "an address that is no name", hint, report);
@@ -224,7 +226,7 @@ fn suits(at: usize, server: &Server, face: &Face, report: &mut Report<'_>) {
         ServerAddress::Name { host, port, ipv6 } => {
             crosses("address", At { at, value: *ipv6 }, forward, face, report);
             if let Some(wanted) = face.port() {
-                let meant = format!("{host}:{wanted}");
+                let meant = format_args!("{host}:{wanted}");
                 keeps_port("address", At { at, value: *port }, forward, wanted, &meant, report);
             }
             (*port, *ipv6)

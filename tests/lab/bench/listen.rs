@@ -11,6 +11,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Packet {
     pub at: Duration,
+    /// Ethernet's type of a cable's packet, netlink's protocol of a monitor's.
+    pub protocol: u16,
     pub bytes: Vec<u8>,
 }
 
@@ -65,7 +67,8 @@ pub fn ipvs_commands(packets: &[Packet]) -> Vec<u8> {
     // say so (PACKET_KERNEL), is overwritten on the way to a packet socket: each is "outgoing" there.
     const NLM_F_REQUEST: u16 = 1;
     let mut commands = Vec::new();
-    for packet in packets {
+    let generic = |packet: &&Packet| i32::from(packet.protocol) == libc::NETLINK_GENERIC;
+    for packet in packets.iter().filter(generic) {
         let mut rest = packet.bytes.as_slice();
         // nlmsghdr: length, type, flags, sequence, port; then the generic header: command, version.
         while let Some(head) = rest.get(..20) {
@@ -143,5 +146,6 @@ fn receive(socket: &OwnedFd, bytes: &mut [u8]) -> Option<Packet> {
     }
     let netlink = from.sll_hatype == ARPHRD_NETLINK;
     let kept = if netlink { count } else { count.min(128) };
-    Some(Packet { at, bytes: bytes.get(..kept)?.to_vec() })
+    let protocol = u16::from_be(from.sll_protocol);
+    Some(Packet { at, protocol, bytes: bytes.get(..kept)?.to_vec() })
 }
