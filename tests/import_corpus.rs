@@ -203,7 +203,8 @@ fn reason(what: &str) -> String {
 fn golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("VIPD_BLESS").is_some() {
-        std::fs::write(&path, format!("{text}\n")).unwrap();
+        let end = if text.is_empty() { "" } else { "\n" };
+        std::fs::write(&path, format!("{text}{end}")).unwrap();
         return;
     }
     let old = std::fs::read_to_string(&path).unwrap_or_default();

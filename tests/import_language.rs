@@ -50,7 +50,8 @@ fn comments_begin_at_either_sign_and_end_with_the_line() {
 #[test]
 fn slashes_begin_a_comment_only_where_they_can_be_nothing_else() {
     let (text, told) = read("a / //b {\n// c\nd {// e\n}");
-    assert_eq!((text.as_str(), told.as_str()), ("a /; d {}", "1:5 Corrected, 2:1 Corrected, 3:4 Corrected"));
+    assert_eq!((text.as_str(), told.as_str()), ("a /; d {}", "1:5 Corrected"), "once, with all lines");
+    assert_eq!(read("a {\nb // c\nd // e\n}").1, "2:3 Corrected, 2:3 Corrected, 3:3 Corrected", "more words");
     assert_eq!(statements("a http://b//c\nnotify \"x //y\"\nmisc_path //host/x"), {
         "a http://b//c; notify x //y; misc_path //host/x"
     });

@@ -34,6 +34,8 @@ pub(crate) struct Row {
     pub(crate) place: Place,
     /// Comments above it.
     pub(crate) comments: Vec<String>,
+    /// Comments about keys of its value, which stand above them where the value becomes a table of its own.
+    pub(crate) notes: Vec<(&'static str, String)>,
 }
 
 /// `[name]` or `[[name]]` with its rows.
@@ -61,10 +63,10 @@ impl Table {
 
     /// Adds a row; the value of a key that is there already is replaced (the last line counts in keepalived).
     pub(crate) fn put(&mut self, key: &'static str, value: impl Into<Value>, place: Place) {
-        let row = Row { key, value: value.into(), place, comments: Vec::new() };
+        let value = value.into();
         match self.rows.iter_mut().find(|row| row.key == key) {
-            Some(old) => *old = row,
-            None => self.rows.push(row),
+            Some(old) => (old.value, old.place) = (value, place),
+            None => self.rows.push(Row { key, value, place, comments: Vec::new(), notes: Vec::new() }),
         }
     }
 
@@ -89,6 +91,19 @@ impl Table {
         match self.rows.iter_mut().find(|row| row.key == key) {
             Some(row) => row.comments.extend(comments),
             None => self.comments.extend(comments),
+        }
+    }
+
+    /// As [`Table::comment`], about the key `inner` of the value, where it has one of that name.
+    pub(crate) fn note(&mut self, key: &str, inner: &str, comments: impl IntoIterator<Item = String>) {
+        let row = self.rows.iter_mut().find(|row| row.key == key);
+        let found = row.and_then(|Row { value, notes, .. }| {
+            let Value::Keys(keys) = value else { return None };
+            keys.iter().find(|(name, _)| *name == inner).map(|(name, _)| (*name, notes))
+        });
+        match found {
+            Some((name, notes)) => notes.extend(comments.into_iter().map(|comment| (name, comment))),
+            None => self.comment(key, comments),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The text of a [`Document`].
 
 use super::super::keepalived::Place;
-use super::{Document, Printed, Table, Value};
+use super::{Document, Printed, Row, Table, Value};
 
 /// A row that would be longer is laid out over several lines.
 const COLUMNS: usize = 120;
@@ -12,7 +12,8 @@ impl Document {
     /// no escapes, they become blanks.
     pub(crate) fn to_toml(&self) -> Printed {
         let mut page = Page::default();
-        page.comments(&self.comments, Place::default());
+        let comments: Vec<&str> = self.comments.iter().map(String::as_str).collect();
+        page.comments(&comments, Place::default());
         for table in &self.tables {
             page.table(table);
         }
@@ -29,7 +30,22 @@ struct Item<'d> {
     key: &'static str,
     value: &'d Value,
     place: Place,
-    comments: &'d [String],
+    comments: Vec<&'d str>,
+    notes: &'d [(&'static str, String)],
+}
+
+impl<'d> Item<'d> {
+    fn of(row: &'d Row) -> Self {
+        let Row { key, value, place, comments, notes } = row;
+        let comments = comments.iter().map(String::as_str).collect();
+        Item { key, value, place: *place, comments, notes }
+    }
+
+    /// All that is to be said about it, where it is on one line.
+    fn remarks(&self) -> Vec<&'d str> {
+        let notes = self.notes.iter().map(|(_, note)| note.as_str());
+        self.comments.iter().copied().chain(notes).collect()
+    }
 }
 
 impl Page {
@@ -39,7 +55,7 @@ impl Page {
         self.0.places.push(place);
     }
 
-    fn comments(&mut self, comments: &[String], place: Place) {
+    fn comments(&mut self, comments: &[&str], place: Place) {
         for line in comments.iter().flat_map(|comment| comment.lines()) {
             let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
             self.line(["# ", line.trim()].concat().trim_end(), place);
@@ -47,20 +63,19 @@ impl Page {
     }
 
     fn table(&mut self, table: &Table) {
-        self.header(table.name, table.is_array, table.place, &table.comments);
-        let items = table.rows.iter().map(|row| Item {
-            key: row.key,
-            value: &row.value,
-            place: row.place,
-            comments: &row.comments,
-        });
-        self.rows(table.name, items.collect());
+        let comments: Vec<&str> = table.comments.iter().map(String::as_str).collect();
+        // The tables within it make it, too.
+        let says_something = table.is_array || table.tables.is_empty() || !table.rows.is_empty();
+        if says_something || !comments.is_empty() {
+            self.header(table.name, table.is_array, table.place, &comments);
+        }
+        self.rows(table.name, table.rows.iter().map(Item::of).collect());
         for inner in &table.tables {
             self.table(inner);
         }
     }
 
-    fn header(&mut self, name: &str, is_array: bool, place: Place, comments: &[String]) {
+    fn header(&mut self, name: &str, is_array: bool, place: Place, comments: &[&str]) {
         if !self.0.text.is_empty() {
             self.line("", place);
         }
@@ -79,13 +94,14 @@ impl Page {
             text.push_str(" = ");
             let begin = text.len();
             write(item.value, &mut text);
-            match layout(item.value, columns(&text)) {
+            let has_notes = !item.notes.is_empty() && matches!(item.value, Value::Keys(_));
+            match layout(item.value, if has_notes { usize::MAX } else { columns(&text) }) {
                 Layout::Line => {
-                    self.comments(item.comments, item.place);
+                    self.comments(&item.remarks(), item.place);
                     self.line(&text, item.place);
                 }
                 Layout::Lines(list) => {
-                    self.comments(item.comments, item.place);
+                    self.comments(&item.remarks(), item.place);
                     text.truncate(begin);
                     text.push('[');
                     self.line(&text, item.place);
@@ -101,13 +117,23 @@ impl Page {
             let mut name = [path, "."].concat();
             write_key(item.key, &mut name);
             let is_array = matches!(item.value, Value::List(_));
-            let mut comments = item.comments;
+            let mut comments = if is_array { item.remarks() } else { item.comments };
             for value in list {
                 let Value::Keys(keys) = value else { continue };
-                self.header(&name, is_array, item.place, comments);
-                comments = &[];
+                self.header(&name, is_array, item.place, &comments);
+                comments.clear();
                 let place = item.place;
-                let items = keys.iter().map(|(key, value)| Item { key, value, place, comments: &[] });
+                let about = |key: &str| {
+                    let notes = item.notes.iter().filter(|(of, _)| *of == key && !is_array);
+                    notes.map(|(_, note)| note.as_str()).collect()
+                };
+                let items = keys.iter().map(|(key, value)| Item {
+                    key,
+                    value,
+                    place,
+                    comments: about(key),
+                    notes: &[],
+                });
                 self.rows(&name, items.collect());
             }
         }

@@ -58,9 +58,14 @@ impl fmt::Display for Finding {
     }
 }
 
+/// What, why, and where it is found.
+type Told = (Place, Kind, String, String);
+
 /// Findings while they are gathered.
 pub(crate) struct Findings {
-    list: Vec<(Place, Kind, String, String)>,
+    list: Vec<Told>,
+    /// What is told once for each file, with the other lines in which it is.
+    often: Vec<(Told, Vec<u32>)>,
     max: usize,
     left_out: usize,
     has_errors: bool,
@@ -69,7 +74,14 @@ pub(crate) struct Findings {
 
 impl Findings {
     pub(crate) fn new(max: usize) -> Self {
-        Findings { list: Vec::new(), max, left_out: 0, has_errors: false, is_unreadable: false }
+        Findings {
+            list: Vec::new(),
+            often: Vec::new(),
+            max,
+            left_out: 0,
+            has_errors: false,
+            is_unreadable: false,
+        }
     }
 
     /// `what` without a full stop; `hint` is a sentence, or empty.
@@ -85,6 +97,28 @@ impl Findings {
             self.list.push((place, kind, one_line(what.into()), one_line(hint.into())));
         } else {
             self.left_out += 1;
+        }
+    }
+
+    /// As [`Findings::push`], for what is found again and again: it is told at the first place of each file,
+    /// with the lines of the others.
+    pub(crate) fn often(&mut self, place: Place, kind: Kind, what: impl Into<String>, hint: &str) {
+        let what = one_line(what.into());
+        let same =
+            |((first, _, other, _), _): &&mut (Told, Vec<u32>)| first.file == place.file && *other == what;
+        match self.often.iter_mut().find(same) {
+            Some((_, lines)) => lines.push(place.line),
+            None => {
+                self.has_errors |= kind.level() == Level::Error;
+                self.often.push(((place, kind, what, one_line(hint.to_owned())), Vec::new()));
+            }
+        }
+    }
+
+    /// Puts what is told once among the rest.
+    fn gather(&mut self) {
+        for ((place, kind, what, hint), lines) in core::mem::take(&mut self.often) {
+            self.push(place, kind, what + &also(place.line, lines), hint);
         }
     }
 
@@ -107,6 +141,7 @@ impl Findings {
 
     /// What there is so far, in the order of the files.
     pub(crate) fn so_far(mut self, tree: &Tree) -> Vec<Finding> {
+        self.gather();
         self.list.sort_by_key(|(place, ..)| *place);
         let finding = |(place, kind, what, hint): (Place, Kind, String, String)| {
             let file = tree.files.get(usize::from(place.file)).cloned().unwrap_or_default();
@@ -141,6 +176,7 @@ impl Findings {
             self.push(place, kind, &*diagnostic.what, hint);
         }
         self.left_out += diagnostics.left_out();
+        self.gather();
         // What a virtual server says is read for each of its servers: once is enough.
         self.list.sort();
         self.list.dedup();
@@ -174,6 +210,19 @@ fn translated(hint: &str, of: Place, printed: &Printed, tree: &Tree) -> String {
     match file {
         Some(file) => format!("See {file}:{}{rest}", place.line),
         None => format!("{BEGIN}{}{rest}", place.line),
+    }
+}
+
+/// ` (lines 6, 7 and 12, too)` for the lines of more places than the first.
+fn also(first: u32, mut lines: Vec<u32>) -> String {
+    lines.sort_unstable();
+    lines.dedup();
+    lines.retain(|line| *line != first);
+    let Some((last, others)) = lines.split_last() else { return String::new() };
+    let others: Vec<String> = others.iter().map(u32::to_string).collect();
+    match others.is_empty() {
+        true => format!(" (line {last}, too)"),
+        false => format!(" (lines {} and {last}, too)", others.join(", ")),
     }
 }
 

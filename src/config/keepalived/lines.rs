@@ -29,6 +29,8 @@ pub(super) struct Line {
     pub(super) place: Place,
     /// What the comment says; `None`: there is none.
     pub(super) comment: Option<String>,
+    /// Where `//` begins the comment.
+    pub(super) slashes: Option<Place>,
     /// It ended with `\`, which is taken off: a definition goes on in the next line.
     pub(super) goes_on: bool,
 }
@@ -114,7 +116,8 @@ fn clean(raw: Vec<Char>, line: &mut Line, findings: &mut Findings) {
             }
             ('/', Some('/')) if quote.is_none() && begins_comment(&line.chars) => {
                 let hint = "keepalived reads it as words: use `#`.";
-                findings.push(place, Kind::Corrected, "what stands behind `//` is read as a comment", hint);
+                findings.often(place, Kind::Corrected, "what stands behind `//` is read as a comment", hint);
+                line.slashes = Some(place);
                 line.comment = Some(comment(raw.skip(1)));
                 break;
             }
@@ -239,7 +242,7 @@ pub(super) fn residue(line: &mut Line, signs: &[char]) -> Option<Line> {
     trim(&mut chars);
     let goes_on = line.goes_on;
     line.goes_on = false;
-    Some(Line { chars, place: line.place, comment: line.comment.take(), goes_on })
+    Some(Line { chars, place: line.place, comment: line.comment.take(), goes_on, slashes: None })
 }
 
 /// Calls `handle` for each piece of a line, in order.

@@ -154,6 +154,15 @@ impl Builder {
             Piece::Open(place) => self.begin(place, findings),
             Piece::Close(place) => self.end(place, findings),
         });
+        if let Some(place) = line.slashes
+            && let Some(last) = self.body().last().filter(|last| last.body.is_none())
+            && let last = last.keyword().to_owned()
+            && self.takes_more(&last)
+        {
+            let what = format!("`//` ends the words of `{last}`");
+            let hint = "keepalived takes what stands behind it for more of them: use `#`.";
+            findings.push(place, Kind::Corrected, what, hint);
+        }
         if let (Some(comment), 0) = (&line.comment, self.too_deep) {
             self.comment_behind(comment.clone());
         }
@@ -164,6 +173,11 @@ impl Builder {
             Some(open) => &mut open.body,
             None => &mut self.done,
         }
+    }
+
+    /// Would keepalived take more words behind this one? Lines of lists it does not know by their first word.
+    fn takes_more(&self, last: &str) -> bool {
+        keywords::takes_any_number(last) || (!self.open.is_empty() && !keywords::is_any(last))
     }
 
     /// Of the statement that was read last: the head of the block where it has none yet.

@@ -4,6 +4,7 @@ use super::finding::{Findings, Kind};
 use super::keywords::{self, Body, Context, Keyword, Status};
 use super::tree::Statement;
 use crate::model::{nearest, slips};
+use std::collections::BTreeMap;
 
 /// A statement whose keyword is mapped.
 #[derive(Debug, Clone, Copy)]
@@ -15,9 +16,87 @@ pub(crate) struct Known<'t> {
 }
 
 /// Those statements of a block that are mapped, in order. The others are told in `findings`: unknown, ignored
-/// or unsupported words, old names, braces and arguments that are missing or too many.
-pub(crate) fn known<'t>(context: Context, block: &'t [Statement], findings: &mut Findings) -> Vec<Known<'t>> {
-    block.iter().filter_map(|statement| one(context, statement, findings)).collect()
+/// or unsupported words, old names, braces and arguments that are missing or too many, and what is given
+/// twice where one of them counts.
+pub(crate) fn known<'t>(
+    context: Context,
+    block: impl IntoIterator<Item = &'t Statement>,
+    findings: &mut Findings,
+) -> Vec<Known<'t>> {
+    let known = block.into_iter().filter_map(|statement| one(context, statement, findings)).collect();
+    once(context, known, findings)
+}
+
+/// Of these keepalived takes the first, and complains about the second.
+const FIRST_COUNTS: [&str; 23] = [
+    "notify",
+    "notify_master",
+    "notify_backup",
+    "notify_fault",
+    "notify_stop",
+    "notify_deleted",
+    "notify_master_rx_lower_pri",
+    "notify_up",
+    "notify_down",
+    "quorum_up",
+    "quorum_down",
+    "notify_fifo",
+    "notify_fifo_script",
+    "vrrp_notify_fifo",
+    "vrrp_notify_fifo_script",
+    "lvs_notify_fifo",
+    "lvs_notify_fifo_script",
+    "lvs_sync_daemon",
+    "lvs_sync_daemon_interface",
+    "startup_script",
+    "shutdown_script",
+    "vmac_prefix",
+    "digest",
+];
+
+/// Lines of which each adds to those before.
+fn adds_up(context: Context, name: &str) -> bool {
+    match name {
+        "lvs_timeouts" | "status_code" => true,
+        "key" => context == Context::AUTH_HMAC,
+        "interface" => context == Context::GARP_GROUP,
+        _ => false,
+    }
+}
+
+/// Tells lines that another one of the same keyword makes void. Those behind the first are left out where it
+/// is the first that counts.
+fn once<'t>(context: Context, list: Vec<Known<'t>>, findings: &mut Findings) -> Vec<Known<'t>> {
+    let mut seen: BTreeMap<&str, Known<'t>> = BTreeMap::new();
+    let mut out = Vec::with_capacity(list.len());
+    for known in list {
+        // A command has no words of its own: its text stands behind the keyword.
+        let is_line = known.statement.body.is_none() && !adds_up(context, known.name);
+        let Some(first) = seen.get(known.name).copied().filter(|_| is_line) else {
+            if is_line {
+                seen.insert(known.name, known);
+            }
+            out.push(known);
+            continue;
+        };
+        let first_counts =
+            FIRST_COUNTS.contains(&known.name) || (context == Context::DNS_CHECK && known.name == "name");
+        let (void, counts) = if first_counts { (known, first) } else { (first, known) };
+        let (written, line) = (void.statement.keyword(), counts.statement.place().line);
+        let same = first.statement.rest == known.statement.rest;
+        let (kind, hint) = match (same, first_counts) {
+            (true, _) => (Kind::Ignored, "Once is enough."),
+            (false, true) => (Kind::Changed, "keepalived takes the first one, and so does this."),
+            (false, false) => (Kind::Changed, "keepalived takes the last one, and so does this."),
+        };
+        let what = format!("`{written}` is void: line {line} says it, too");
+        findings.push(void.statement.place(), kind, what, hint);
+        if !first_counts {
+            seen.insert(known.name, known);
+            out.push(known);
+        }
+    }
+    out
 }
 
 fn one<'t>(context: Context, statement: &'t Statement, findings: &mut Findings) -> Option<Known<'t>> {
@@ -29,7 +108,7 @@ fn one<'t>(context: Context, statement: &'t Statement, findings: &mut Findings) 
     let place = statement.place();
     let keyword = match keyword.status {
         Status::Alias(name) => {
-            findings.push(place, Kind::Deprecated, format!("`{written}` is an old name of `{name}`"), "");
+            findings.often(place, Kind::Deprecated, format!("`{written}` is an old name of `{name}`"), "");
             keywords::find(context, name)?
         }
         Status::Mapped | Status::Ignored(_) | Status::Unsupported(_) => keyword,

@@ -145,7 +145,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     Keyword::line("nb_get_retry", NOT_HTTP.or(Context::MISC_CHECK).or(SERVERS), 1, 1),
     Keyword::line("http_protocol", Context::HTTP_GET, 1, 1),
     Keyword::line("enable_sni", Context::HTTP_GET, 0, 1),
-    Keyword::line("sni_name", Context::HTTP_GET, 1, 1),
+    Keyword::line("sni_name", Context::HTTP_GET, 0, 1),
     Keyword::other(
         "fast_recovery",
         Context::HTTP_GET,

@@ -125,6 +125,12 @@ pub(crate) fn is_any(name: &str) -> bool {
     everywhere().any(|keyword| keyword.name == name)
 }
 
+/// Does it take as many words as there are?
+pub(crate) fn takes_any_number(name: &str) -> bool {
+    let is = |keyword: &Keyword| keyword.name == name && keyword.status == Status::Mapped;
+    everywhere().any(|keyword| is(keyword) && keyword.arguments.1 == u8::MAX)
+}
+
 /// Is it a keyword of a context that does not know the other word?
 pub(crate) fn is_where_other_is_not(name: &str, other: &str) -> bool {
     let contexts = |name: &str| {

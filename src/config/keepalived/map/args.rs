@@ -85,6 +85,17 @@ pub(super) fn flag(known: Known<'_>, findings: &mut Findings) -> Option<bool> {
     }
 }
 
+/// A word that is a switch elsewhere, and always on where it stands, whatever follows.
+pub(super) fn always(known: Known<'_>, findings: &mut Findings) -> Option<bool> {
+    if let Some(word) = known.statement.argument(0)
+        && !matches!(word.text.as_str(), "on" | "true" | "yes")
+    {
+        let what = format!("`{} {}` is taken for on", known.name, shown(&word.text));
+        findings.push(word.place, Kind::Changed, what, "keepalived does not look at what follows it here.");
+    }
+    Some(true)
+}
+
 /// What the word begins with, a sign included.
 fn digits(word: &Word, is_digit: fn(u8) -> bool) -> &str {
     let signed = usize::from(word.text.starts_with(['-', '+']));

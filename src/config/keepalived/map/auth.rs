@@ -36,12 +36,14 @@ pub(super) fn pass(
             let what = "`auth_type AH` has no counterpart";
             let hint = "It keeps nobody from replaying adverts: use `auth_hmac` on all routers, or PASS.";
             findings.push(kind.map_or(place, |known| known.statement.place()), Kind::Unsupported, what, hint);
+            without(&inner, findings);
             return None;
         }
         Some(other) => {
             let what = format!("`auth_type` is PASS or AH, not \"{}\"", shown(other));
             let at = kind.map_or(place, |known| known.statement.place());
             findings.push(at, Kind::Invalid, what, "keepalived goes on without a password.");
+            without(&inner, findings);
             return None;
         }
     }
@@ -67,6 +69,14 @@ pub(super) fn pass(
     }
     table.put("auth_pass", text, word.place);
     Some(())
+}
+
+/// Tells of a password whose type leaves it out.
+fn without(block: &Block<'_>, findings: &mut Findings) {
+    if let Some(known) = block.last("auth_pass") {
+        let what = "`auth_pass` is left out with its `auth_type`";
+        findings.push(known.statement.place(), Kind::Ignored, what, "");
+    }
 }
 
 /// Puts `auth_hmac`.

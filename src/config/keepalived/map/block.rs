@@ -22,11 +22,7 @@ impl<'t> Block<'t> {
     /// As [`Block::new`], for statements that were looked at already.
     pub(super) fn of(known: Vec<Known<'t>>, head: &'t Statement) -> Self {
         let mut comments = head.comments.clone();
-        for statement in head.inside() {
-            if !known.iter().any(|known| core::ptr::eq(known.statement, statement)) {
-                gather(statement, &mut comments);
-            }
-        }
+        comments.extend(others(head, &known));
         Block { known, comments }
     }
 
@@ -61,6 +57,17 @@ impl<'t> Block<'t> {
             table.comment(key, comments);
         }
     }
+}
+
+/// Comments of those statements of a block that are not mapped.
+pub(super) fn others(head: &Statement, known: &[Known<'_>]) -> Vec<String> {
+    let is_known =
+        |statement: &Statement| known.iter().any(|known| core::ptr::eq(known.statement, statement));
+    let mut comments = Vec::new();
+    for statement in head.inside().iter().filter(|statement| !is_known(statement)) {
+        gather(statement, &mut comments);
+    }
+    comments
 }
 
 /// Comments of a statement and of those within it.

@@ -2,7 +2,7 @@
 
 use super::args::{self, SECOND};
 use super::front::{End, Host, ip};
-use super::times::{Defaults, Times};
+use super::times::{self, Defaults, Level, Times};
 use super::{command, http, udp};
 use crate::config::document::Value;
 use crate::config::keepalived::finding::{Findings, Kind};
@@ -25,6 +25,8 @@ pub(super) struct Around<'a> {
     pub(super) port: u16,
     /// What the real server says, and its virtual server.
     pub(super) times: &'a Times,
+    /// `delay_loop` of the virtual server alone.
+    pub(super) service_loop: u64,
     /// Keys of `SSL {}` for each SSL_GET.
     pub(super) certificate: &'a [Key],
     /// keepalived's names of `track_file`s with ours.
@@ -39,14 +41,21 @@ pub(super) struct Check {
     /// Down until its first success.
     pub(super) alpha: bool,
     pub(super) place: Place,
-    /// Comments of the block.
-    pub(super) comments: Vec<String>,
+    /// Comments of the block, with the key that they are about.
+    pub(super) comments: Vec<(&'static str, String)>,
+    /// Where that stands which it takes from what stands around it.
+    pub(super) used: Vec<Place>,
 }
 
 pub(super) const USUAL: Defaults = Defaults { retry: 1, delay_before_retry: Some(SECOND) };
 pub(super) const WEB: Defaults = Defaults { retry: 1, delay_before_retry: Some(3 * SECOND) };
 const DNS: Defaults = Defaults { retry: 3, delay_before_retry: None };
 const SCRIPT: Defaults = Defaults { retry: 0, delay_before_retry: Some(SECOND) };
+/// keepalived's greatest weight of a FILE_CHECK, and vipd's.
+const WEIGHT_LIMIT: i64 = i32::MAX as i64;
+const FILE_WEIGHT: i64 = i16::MAX as i64;
+/// Seconds, of which keepalived counts the microseconds in 32 bits.
+const LONGEST_SCRIPT: u32 = u32::MAX / 1_000_000;
 
 /// The checks that a checker becomes: one, or none (told), or several of an SMTP_CHECK with several hosts.
 pub(super) fn checks(known: Known<'_>, around: &Around<'_>, findings: &mut Findings) -> Vec<Check> {
@@ -72,7 +81,7 @@ pub(super) struct Common {
     via: Via,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 struct Via {
     ip: Option<IpAddr>,
     port: Option<u32>,
@@ -135,6 +144,11 @@ impl Via {
 }
 
 impl Common {
+    /// Does keepalived see a connection of the checker's own in it?
+    fn dials(&self) -> bool {
+        self.via != Via::default() || self.times.has_timeout()
+    }
+
     /// Takes what is common of a block; the rest is returned.
     pub(super) fn read<'t>(
         context: Context,
@@ -143,7 +157,9 @@ impl Common {
     ) -> (Common, Vec<Known<'t>>) {
         let mut common = Common::default();
         let mut own = walk::known(context, statement.inside(), findings);
-        own.retain(|known| !common.times.take(*known, findings) && !common.via.take(*known, findings));
+        own.retain(|known| {
+            !common.times.take(*known, Level::Checker, findings) && !common.via.take(*known, findings)
+        });
         (common, own)
     }
 
@@ -159,21 +175,60 @@ impl Common {
     ) -> Check {
         let mut keys = keys;
         let place = known.statement.place();
+        let own: Vec<_> = self.times.given().collect();
         let times = self.times.over(around.times);
+        let used = times.used(defaults, timeout.is_none(), matches!(known.name, "HTTP_GET" | "SSL_GET"));
+        if let Some((name, at)) = own.into_iter().find(|(_, at)| !used.contains(at)) {
+            let what = format!("`{name}` is of no use here");
+            findings.push(at, Kind::Ignored, what, "Nothing is tried again: `retry` is 0.");
+        }
         keys.extend(self.via.keys(around));
         keys.extend(times.keys(place, defaults, timeout, findings));
-        let alpha = times.alpha.unwrap_or(false);
-        Check { value: Value::Keys(keys), alpha, place, comments: comments(known.statement) }
+        let comments = comments(known.statement);
+        Check { value: Value::Keys(keys), alpha: times.is_alpha(), place, comments, used }
     }
 }
 
-/// All comments of a block, in order.
-pub(super) fn comments(statement: &Statement) -> Vec<String> {
-    let mut out = statement.comments.clone();
+/// All comments of a block, in order, with the key that they are about.
+fn comments(statement: &Statement) -> Vec<(&'static str, String)> {
+    let key = key(statement.keyword());
+    let mut out: Vec<_> = statement.comments.iter().map(|comment| (key, comment.clone())).collect();
     for line in statement.inside() {
         out.extend(comments(line));
     }
     out
+}
+
+/// The key of a check that a line becomes.
+fn key(word: &str) -> &'static str {
+    match word {
+        "connect_ip" => "address",
+        "connect_port" => "port",
+        "bindto" => "source",
+        "bind_port" => "source_port",
+        "bind_if" => "interface",
+        "fwmark" => "mark",
+        "path" => "path",
+        "status_code" => "status",
+        "digest" => "digest",
+        "regex" | "regex_no_match" | "regex_options" | "regex_min_offset" | "regex_max_offset" => "regex",
+        "http_protocol" => "version",
+        "enable_sni" | "sni_name" => "sni",
+        "helo_name" => "helo",
+        "type" => "record",
+        "name" => "query",
+        "misc_path" => "command",
+        "misc_timeout" => "timeout",
+        "misc_dynamic" => "dynamic",
+        "user" => "user",
+        "payload" => "payload",
+        "require_reply" => "require_reply",
+        "min_reply_length" => "reply_min",
+        "max_reply_length" => "reply_max",
+        "track_file" => "track",
+        "weight" => "weight",
+        _ => times::key(word).1,
+    }
 }
 
 fn tcp(known: Known<'_>, around: &Around<'_>, findings: &mut Findings) -> Option<Check> {
@@ -183,8 +238,13 @@ fn tcp(known: Known<'_>, around: &Around<'_>, findings: &mut Findings) -> Option
 
 fn ping(known: Known<'_>, around: &Around<'_>, findings: &mut Findings) -> Option<Check> {
     let (mut common, _) = Common::read(Context::PING_CHECK, known.statement, findings);
-    // A ping has no port.
     (common.via.port, common.via.source_port) = (None, None);
+    for line in known.statement.inside() {
+        if matches!(line.keyword(), "connect_port" | "bind_port") {
+            let what = format!("`{}` is left out", line.keyword());
+            findings.push(line.place(), Kind::Ignored, what, "A ping has no port.");
+        }
+    }
     let around = Around { port: around.server.port, ..*around };
     Some(common.check(known, vec![("type", "ping".into())], USUAL, None, &around, findings))
 }
@@ -224,7 +284,7 @@ fn smtp(known: Known<'_>, around: &Around<'_>, findings: &mut Findings) -> Vec<C
             ("helo_name", Some(word)) => helo = word.text.clone(),
             ("host", _) => {
                 let what = "`host` is an old form: several checks, one for each";
-                findings.push(line.statement.place(), Kind::Deprecated, what, "");
+                findings.often(line.statement.place(), Kind::Deprecated, what, "");
                 hosts.push(line);
             }
             _ => {}
@@ -237,19 +297,16 @@ fn smtp(known: Known<'_>, around: &Around<'_>, findings: &mut Findings) -> Vec<C
     if hosts.is_empty() {
         return vec![common.check(known, keys, USUAL, None, around, findings)];
     }
+    // Hosts have connections of their own, which take nothing from that of the checker; it is one more where
+    // anything is said of it.
+    let times = common.times.clone().without_timeout();
     let mut checks = Vec::new();
+    if common.dials() {
+        checks.push(common.check(known, keys.clone(), USUAL, None, around, findings));
+    }
     for host in hosts {
         let (own, _) = Common::read(Context::SMTP_HOST, host.statement, findings);
-        let base = &common.via;
-        let via = Via {
-            ip: own.via.ip.or(base.ip),
-            port: own.via.port.or(base.port),
-            source: own.via.source.or(base.source),
-            source_port: own.via.source_port.or(base.source_port),
-            interface: own.via.interface.or_else(|| base.interface.clone()),
-            mark: own.via.mark.or(base.mark),
-        };
-        let whole = Common { times: own.times.over(&common.times), via };
+        let whole = Common { times: own.times.over(&times), via: own.via };
         let check = whole.check(host, keys.clone(), USUAL, None, around, findings);
         let comments = if checks.is_empty() { comments(known.statement) } else { Vec::new() };
         checks.push(Check { comments, ..check });
@@ -264,8 +321,8 @@ fn script(known: Known<'_>, around: &Around<'_>, findings: &mut Findings) -> Opt
         let words: Vec<&str> = known.statement.arguments().iter().map(|word| word.text.as_str()).collect();
         match known.name {
             "misc_path" => run = command::script(known, None, findings),
-            "misc_dynamic" => dynamic = args::flag(known, findings).unwrap_or(dynamic),
-            "misc_timeout" => timeout = args::micros(known, 0, 1..=u64::from(u32::MAX), findings),
+            "misc_dynamic" => dynamic = args::always(known, findings).unwrap_or(dynamic),
+            "misc_timeout" => timeout = args::count(known, 0, 0..=LONGEST_SCRIPT, findings),
             "user" => user = Some(words.join(":")),
             _ => {}
         }
@@ -280,8 +337,8 @@ fn script(known: Known<'_>, around: &Around<'_>, findings: &mut Findings) -> Opt
     if dynamic {
         keys.push(("dynamic", true.into()));
     }
-    let delay_loop = common.times.clone().over(around.times).delay_loop();
-    let timeout = timeout.unwrap_or(delay_loop);
+    let timeout = timeout.filter(|seconds| *seconds > 0).map(|seconds| u64::from(seconds) * SECOND);
+    let timeout = timeout.unwrap_or(around.service_loop);
     Some(common.check(
         known,
         keys,
@@ -300,8 +357,22 @@ fn file(known: Known<'_>, around: &Around<'_>, findings: &mut Findings) -> Optio
         match (line.name, line.statement.argument(0)) {
             ("track_file", Some(word)) => track = Some(word),
             ("weight", Some(_)) => {
-                weight = args::number(line, 0, -32767..=32767, findings).or(weight);
-                reverse = line.statement.argument(1).is_some_and(|word| word.text == "reverse");
+                let word = line.statement.argument(1).map_or("noreverse", |word| word.text.as_str());
+                if !matches!(word, "reverse" | "noreverse") {
+                    let what = format!("`weight`: \"{}\" is none of its words", shown(word));
+                    findings.push(line.statement.place(), Kind::Invalid, what, "keepalived leaves it out.");
+                    continue;
+                }
+                if let Some(number) = args::number(line, 0, -WEIGHT_LIMIT..=WEIGHT_LIMIT, findings) {
+                    weight = Some(number.clamp(-FILE_WEIGHT, FILE_WEIGHT));
+                    if weight != Some(number) {
+                        let what =
+                            format!("`weight` {number} becomes {}", number.clamp(-FILE_WEIGHT, FILE_WEIGHT));
+                        let hint = format!("vipd takes -{FILE_WEIGHT} to {FILE_WEIGHT}.");
+                        findings.push(line.statement.place(), Kind::Changed, what, hint);
+                    }
+                }
+                reverse = word == "reverse";
             }
             _ => {}
         }
@@ -321,5 +392,5 @@ fn file(known: Known<'_>, around: &Around<'_>, findings: &mut Findings) -> Optio
         keys.push(("reverse", true.into()));
     }
     let comments = comments(known.statement);
-    Some(Check { value: Value::Keys(keys), alpha: false, place, comments })
+    Some(Check { value: Value::Keys(keys), alpha: false, place, comments, used: Vec::new() })
 }

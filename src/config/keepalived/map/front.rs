@@ -133,6 +133,24 @@ impl Front {
         }
     }
 
+    /// Is some of it a mark, so that no address of it could be here or away?
+    pub(super) fn has_mark(&self) -> bool {
+        match self {
+            Front::Address(_) => false,
+            Front::Mark(_) => true,
+            Front::Group(group) => group.has_mark,
+        }
+    }
+
+    /// Is all of it IPv6, or IPv4? `None`: it is of both, or it is its servers that say it.
+    pub(super) fn is_ipv6(&self) -> Option<bool> {
+        match self {
+            Front::Address(address) => Some(address.is_ipv6()),
+            Front::Mark(_) => None,
+            Front::Group(group) => group.is_ipv6,
+        }
+    }
+
     /// Is some of it every port, which is for persistent services only?
     pub(super) fn has_any_port(&self) -> bool {
         match self {

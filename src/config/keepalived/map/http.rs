@@ -11,6 +11,7 @@ use crate::config::keepalived::source::Place;
 use crate::config::keepalived::tree::{Statement, Word};
 use crate::config::keepalived::walk::{self, Known};
 use crate::config::suggest::shown;
+use crate::limits;
 use std::net::IpAddr;
 
 /// Without TLS.
@@ -26,7 +27,7 @@ pub(super) fn https(known: Known<'_>, around: &Around<'_>, findings: &mut Findin
 fn web(known: Known<'_>, tls: bool, around: &Around<'_>, findings: &mut Findings) -> Option<Check> {
     let place = known.statement.place();
     let (common, own) = Common::read(Context::HTTP_GET, known.statement, findings);
-    let (mut version, mut sni, mut sni_name) = ("1.0", false, None);
+    let (mut version, mut sni, mut sni_name) = ("1.0", None, None);
     let mut urls = Vec::new();
     for line in own {
         match (line.name, line.statement.argument(0)) {
@@ -36,8 +37,15 @@ fn web(known: Known<'_>, tls: bool, around: &Around<'_>, findings: &mut Findings
                 let what = format!("`{}` is left out", line.name);
                 findings.push(line.statement.place(), Kind::Ignored, what, "Without TLS no name is sent.");
             }
-            ("enable_sni", _) => sni = args::flag(line, findings).unwrap_or(sni),
-            ("sni_name", Some(word)) => sni_name = Some(word.text.clone()),
+            ("enable_sni", _) => {
+                let at = line.statement.place();
+                sni = args::flag(line, findings).map(|sni| (sni, at)).or(sni);
+            }
+            // It is a switch, too.
+            ("sni_name", name) => {
+                sni_name = name.map(|name| (name.text.clone(), name.place)).or(sni_name);
+                sni = Some((true, line.statement.place()));
+            }
             _ => {}
         }
     }
@@ -47,7 +55,22 @@ fn web(known: Known<'_>, tls: bool, around: &Around<'_>, findings: &mut Findings
         findings.push(place, Kind::Invalid, what, "keepalived leaves it out.");
         return None;
     }
-    let host = common.times.virtualhost.clone().or_else(|| around.times.virtualhost.clone());
+    let sni = match sni {
+        Some((false, at)) if sni_name.is_some() => {
+            let what = "`sni_name` is left out: `enable_sni` below it turns it off";
+            let at = sni_name.as_ref().map_or(at, |(_, at)| *at);
+            findings.push(at, Kind::Changed, what, "keepalived leaves it out, too.");
+            false
+        }
+        sni => sni.is_some_and(|(sni, _)| sni),
+    };
+    let host = common.times.host().or(around.times.host()).cloned();
+    let mut pages = pages;
+    if let Some(more) = urls.get(limits::PAGES_MAX).filter(|_| pages.len() > limits::PAGES_MAX) {
+        let what = format!("more than {} of `url` in a checker", limits::PAGES_MAX);
+        findings.push(more.place(), Kind::Unsupported, what, "Those behind are left out: add a checker.");
+        pages.truncate(limits::PAGES_MAX);
+    }
     let mut keys: Vec<Key> = vec![("type", if tls { "https" } else { "http" }.into())];
     let named = host.iter().chain(pages.iter().filter_map(|page| page.host.as_ref()));
     let sends_name = named.into_iter().any(|host| host.parse::<IpAddr>().is_err());
@@ -67,7 +90,7 @@ fn web(known: Known<'_>, tls: bool, around: &Around<'_>, findings: &mut Findings
     }
     if tls {
         match sni_name.filter(|_| sni) {
-            Some(name) => keys.push(("sni", name.into())),
+            Some((name, _)) => keys.push(("sni", name.into())),
             None if !sni && sends_name => keys.push(("sni", false.into())),
             None => {}
         }
@@ -123,6 +146,9 @@ fn page(url: &Statement, version: &str, findings: &mut Findings) -> Option<Page>
     let mut page =
         Page { path: String::new(), host: None, status: Vec::new(), digest: None, raw, regex: None };
     for line in walk::known(Context::URL, url.inside(), findings) {
+        if line.name.starts_with("regex_") {
+            regex.lines.push(line.statement.place());
+        }
         let Some(word) = line.statement.argument(0) else {
             regex.is_negated |= line.name == "regex_no_match";
             continue;
@@ -133,7 +159,7 @@ fn page(url: &Statement, version: &str, findings: &mut Findings) -> Option<Page>
             "digest" => page.digest = digest(word, findings).or(page.digest),
             "status_code" => {
                 let codes = line.statement.arguments().iter();
-                page.status = codes.filter_map(|word| status(word, findings)).collect();
+                page.status.extend(codes.filter_map(|word| status(word, findings)));
             }
             "regex" => regex.pattern = command::text(line).map(|pattern| (pattern, word.place)),
             "regex_options" => regex.options = line.statement.arguments().to_vec(),
@@ -210,12 +236,29 @@ struct Regex {
     is_negated: bool,
     first: Option<u32>,
     last: Option<u32>,
+    /// Of what is of no use without a pattern.
+    lines: Vec<Place>,
 }
 
 impl Regex {
     /// The value of `regex`: PCRE2's pattern and options as vipd's engine has them.
     fn value(self, findings: &mut Findings) -> Option<Value> {
-        let (written, place) = self.pattern?;
+        let Some((written, place)) = self.pattern else {
+            for place in self.lines {
+                let what = "a word of `regex` without `regex`";
+                findings.push(place, Kind::Ignored, what, "keepalived leaves it out, too.");
+            }
+            return None;
+        };
+        let (mut first, mut last) = (self.first.filter(|first| *first != 0), self.last);
+        if let (Some(from), Some(to)) = (first, last)
+            && from > to
+        {
+            let what =
+                format!("`regex_min_offset` {from} is above `regex_max_offset` {to}: both are left out");
+            findings.push(place, Kind::Changed, what, "keepalived leaves them out, too.");
+            (first, last) = (None, None);
+        }
         let flags = flags(&self.options, findings);
         let ends =
             self.options.iter().any(|word| matches!(word.text.as_str(), "dollar_endonly" | "multiline"));
@@ -231,9 +274,9 @@ impl Regex {
         if self.is_negated {
             keys.push(("not", true.into()));
         }
-        keys.extend(self.first.filter(|first| *first != 0).map(|first| ("first", first.into())));
+        keys.extend(first.map(|first| ("first", first.into())));
         // keepalived's is the last byte where a match may begin, ours the one behind it.
-        keys.extend(self.last.map(|last| ("last", (last + 1).into())));
+        keys.extend(last.map(|last| ("last", (last + 1).into())));
         Some(if keys.len() == 1 { text.into() } else { Value::Keys(keys) })
     }
 }
@@ -288,8 +331,14 @@ fn flags(options: &[Word], findings: &mut Findings) -> String {
 pub(super) fn certificate(root: &[Known<'_>], findings: &mut Findings) -> Vec<Key> {
     let (mut certificate, mut key) = (None, None);
     let mut at = Place::default();
-    for block in super::named(root, "SSL") {
+    let mut blocks = super::named(root, "SSL").peekable();
+    while let Some(block) = blocks.next() {
         at = block.statement.place();
+        if let Some(next) = blocks.peek() {
+            let what = format!("`SSL` is void: line {} says it, too", next.statement.place().line);
+            findings.push(at, Kind::Changed, what, "keepalived takes the last one, and so does this.");
+            continue;
+        }
         for line in walk::known(Context::SSL, block.statement.inside(), findings) {
             let path = line.statement.argument(0).map(|word| word.text.clone());
             match line.name {

@@ -72,8 +72,13 @@ fn timeouts(globals: &[Known<'_>], document: &mut Document, findings: &mut Findi
                     continue;
                 }
             };
-            if let Some(seconds) = number(word, words.next(), 1..=MOST, findings) {
-                rows.push((key, seconds));
+            match number(word, words.next(), 0..=MOST, findings) {
+                Some(0) => {
+                    let what = format!("`lvs_timeouts`: {} 0 is left out", word.text);
+                    findings.push(word.place, Kind::Ignored, what, "To both it means the kernel's own.");
+                }
+                Some(seconds) => rows.push((key, seconds)),
+                None => {}
             }
         }
         let ipvs = table(document, "ipvs", place);
@@ -86,16 +91,17 @@ fn timeouts(globals: &[Known<'_>], document: &mut Document, findings: &mut Findi
 
 /// `lvs_sync_daemon IF [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group IP]`.
 fn sync(globals: &[Known<'_>], names: &Names, document: &mut Document, findings: &mut Findings) {
-    let Some(known) = named(globals, "lvs_sync_daemon").last() else { return };
+    let Some(known) = named(globals, "lvs_sync_daemon").next() else { return };
     let place = known.statement.place();
     let mut words = known.statement.arguments().iter();
     let Some(interface) = words.next() else { return };
     let mut sync = Table::new("ipvs.sync", false, place);
     sync.comments.extend(known.statement.comments.iter().cloned());
     sync.put("interface", interface.text.clone(), interface.place);
-    let mut is_second = true;
+    let mut n = 0;
     while let Some(word) = words.next() {
         let at = word.place;
+        n += 1;
         match word.text.as_str() {
             "inst" => {
                 if let Some(name) = words.next() {
@@ -112,13 +118,18 @@ fn sync(globals: &[Known<'_>], names: &Names, document: &mut Document, findings:
                     sync.put("group", group.to_string(), at);
                 }
             }
-            _ if is_second => instance(word, names, &mut sync, findings),
+            _ if n == 1 => instance(word, names, &mut sync, findings),
+            // IF INSTANCE ID, as it was once.
+            text if n == 2 && text.parse::<u8>().is_ok() => {
+                put(&mut sync, "id", text.parse::<u32>().ok(), at);
+                let what = format!("`lvs_sync_daemon`: {text} is read as id {text}");
+                findings.push(at, Kind::Deprecated, what, "Write `id` before it.");
+            }
             text => {
                 let what = format!("`lvs_sync_daemon`: unknown word \"{}\"", shown(text));
                 findings.push(at, Kind::Invalid, what, "It is left out.");
             }
         }
-        is_second = false;
     }
     table(document, "ipvs", place).tables.push(sync);
 }

@@ -2,8 +2,8 @@
 
 use super::method::{self, Method};
 use super::server::WEIGHT_MAX;
-use super::times::Times;
-use super::{args, command};
+use super::times::{self, Level, Times};
+use super::{args, block, command};
 use crate::config::document::Value;
 use crate::config::keepalived::finding::{Findings, Kind};
 use crate::config::keepalived::keywords::Context;
@@ -22,14 +22,15 @@ pub(super) struct Lines<'t> {
     pub(super) scheduler: Option<(String, Place)>,
     /// vipd's words for the scheduler's flags.
     pub(super) flags: Vec<Value>,
+    /// `flag-1` and its kin, which are those of the last scheduler.
+    numbered: Vec<Known<'t>>,
     pub(super) one_packet: Option<Place>,
     /// Seconds.
     pub(super) persistence: Option<u32>,
-    /// Prefix length, and whether it is one of IPv6.
-    pub(super) granularity: Option<(u8, bool)>,
+    pub(super) granularity: Option<Granularity>,
     pub(super) engine: Option<(String, Place)>,
     pub(super) method: Option<Method>,
-    pub(super) is_ipv6: Option<bool>,
+    pub(super) is_ipv6: Option<(bool, Place)>,
     pub(super) suspend: Option<Place>,
     pub(super) name: Option<String>,
     pub(super) omega: bool,
@@ -38,14 +39,14 @@ pub(super) struct Lines<'t> {
     pub(super) up: Option<Value>,
     pub(super) down: Option<Value>,
     pub(super) sorry: Option<Known<'t>>,
-    pub(super) sorry_inhibit: bool,
-    pub(super) sorry_method: Option<Method>,
+    pub(super) sorry_inhibit: Option<Place>,
+    pub(super) sorry_method: Option<(Method, Place)>,
     pub(super) inhibit: bool,
     pub(super) mail: Option<bool>,
     pub(super) weight: u32,
     pub(super) servers: Vec<Known<'t>>,
-    /// Comments with the key that they are about.
-    pub(super) comments: Vec<(&'static str, Vec<String>)>,
+    /// Comments with the key that they are about, and the key within its value.
+    pub(super) comments: Vec<((&'static str, &'static str), Vec<String>)>,
 }
 
 impl<'t> Lines<'t> {
@@ -56,6 +57,7 @@ impl<'t> Lines<'t> {
             protocol: None,
             scheduler: None,
             flags: Vec::new(),
+            numbered: Vec::new(),
             one_packet: None,
             persistence: None,
             granularity: None,
@@ -70,7 +72,7 @@ impl<'t> Lines<'t> {
             up: None,
             down: None,
             sorry: None,
-            sorry_inhibit: false,
+            sorry_inhibit: None,
             sorry_method: None,
             inhibit: false,
             mail: None,
@@ -78,23 +80,28 @@ impl<'t> Lines<'t> {
             servers: Vec::new(),
             comments: Vec::new(),
         };
-        for line in walk::known(Context::VIRTUAL_SERVER, known.statement.inside(), findings) {
-            let key = lines.take(line, findings);
+        let all = walk::known(Context::VIRTUAL_SERVER, known.statement.inside(), findings);
+        for line in &all {
+            let key = lines.take(*line, findings);
             if let Some(key) = key.filter(|_| !line.statement.comments.is_empty()) {
                 lines.comments.push((key, line.statement.comments.clone()));
             }
+        }
+        lines.comments.push((("", ""), block::others(known.statement, &all)));
+        for flag in core::mem::take(&mut lines.numbered) {
+            lines.numbered_flag(flag, findings);
         }
         lines
     }
 
     /// The key that the line is about; `None`: what becomes of it has comments of its own.
-    fn take(&mut self, line: Known<'t>, findings: &mut Findings) -> Option<&'static str> {
+    fn take(&mut self, line: Known<'t>, findings: &mut Findings) -> Option<(&'static str, &'static str)> {
         let place = line.statement.place();
-        if self.times.take(line, findings) {
-            return Some(if line.name == "alpha" { "start_up" } else { "check" });
+        if self.times.take(line, Level::Service, findings) {
+            return Some(times::key(line.name));
         }
         let word = line.statement.argument(0);
-        Some(match (line.name, word) {
+        let key = match (line.name, word) {
             ("protocol", Some(word)) => {
                 self.protocol = protocol(word, findings).or(self.protocol);
                 "protocol"
@@ -133,7 +140,7 @@ impl<'t> Lines<'t> {
                 "forward"
             }
             ("ip_family", Some(word)) => {
-                self.is_ipv6 = family(word, findings).or(self.is_ipv6);
+                self.is_ipv6 = family(word, findings).map(|ipv6| (ipv6, place)).or(self.is_ipv6);
                 "family"
             }
             ("ha_suspend", _) => {
@@ -171,15 +178,16 @@ impl<'t> Lines<'t> {
                 "sorry"
             }
             ("sorry_server_inhibit", _) => {
-                self.sorry_inhibit = true;
+                self.sorry_inhibit = Some(place);
                 "sorry"
             }
             ("sorry_server_lvs_method", _) => {
-                self.sorry_method = method::method(line, findings).or(self.sorry_method.take());
+                let method = method::method(line, findings).map(|method| (method, place));
+                self.sorry_method = method.or(self.sorry_method.take());
                 "sorry"
             }
             ("inhibit_on_failure", _) => {
-                self.inhibit = args::flag(line, findings).unwrap_or(self.inhibit);
+                self.inhibit = args::always(line, findings).unwrap_or(self.inhibit);
                 "inhibit"
             }
             ("smtp_alert", _) => {
@@ -187,7 +195,7 @@ impl<'t> Lines<'t> {
                 "mail"
             }
             ("weight", _) => {
-                self.weight = args::count(line, 0, 0..=WEIGHT_MAX, findings).unwrap_or(self.weight);
+                self.weight = args::count(line, 0, 1..=WEIGHT_MAX, findings).unwrap_or(self.weight);
                 "weight"
             }
             ("real_server", _) => {
@@ -195,33 +203,38 @@ impl<'t> Lines<'t> {
                 return None;
             }
             _ => return None,
-        })
+        };
+        Some((key, ""))
     }
 
-    /// Flags are those of the scheduler that stands above them (IPVS-65).
-    fn flag(&mut self, line: Known<'_>, findings: &mut Findings) {
-        let place = line.statement.place();
-        let own = self.scheduler.as_ref().map(|(name, _)| name.as_str());
-        let hashes = matches!(own, Some("sh" | "mh"));
-        let word = match line.name {
-            "flag-1" if hashes => "fallback",
-            "flag-2" if hashes => "port",
-            "flag-3" if hashes => "flag-3",
-            "sh-fallback" if own == Some("sh") => "fallback",
-            "mh-fallback" if own == Some("mh") => "fallback",
-            "sh-port" if own == Some("sh") => "port",
-            "mh-port" if own == Some("mh") => "port",
-            "flag-1" | "flag-2" | "flag-3" => {
-                let what = format!("`{}` is left out", line.name);
-                findings.push(place, Kind::Ignored, what, "It means nothing to this scheduler.");
-                return;
+    /// Flags that are named are those of the scheduler that stands above them (IPVS-65).
+    fn flag(&mut self, line: Known<'t>, findings: &mut Findings) {
+        let own = self.scheduler.as_ref().map_or("", |(name, _)| name.as_str());
+        match (line.name, own) {
+            ("flag-1" | "flag-2" | "flag-3", _) => self.numbered.push(line),
+            ("sh-fallback", "sh") | ("mh-fallback", "mh") => self.put_flag("fallback"),
+            ("sh-port", "sh") | ("mh-port", "mh") => self.put_flag("port"),
+            (name, _) => {
+                let what = format!("`{name}` is left out: no scheduler of that name stands above it");
+                findings.push(line.statement.place(), Kind::Changed, what, "keepalived leaves it out, too.");
             }
-            name => {
-                let what = format!("`{name}` is for another scheduler, or stands above it");
-                findings.push(place, Kind::Invalid, what, "keepalived leaves it out.");
-                return;
+        }
+    }
+
+    fn numbered_flag(&mut self, line: Known<'_>, findings: &mut Findings) {
+        let own = self.scheduler.as_ref().map_or("", |(name, _)| name.as_str());
+        match (line.name, own) {
+            ("flag-1", "sh" | "mh") => self.put_flag("fallback"),
+            ("flag-2", "sh" | "mh") => self.put_flag("port"),
+            (name, _) => {
+                let what = format!("`{name}` is left out");
+                let hint = "It means nothing to this scheduler.";
+                findings.push(line.statement.place(), Kind::Ignored, what, hint);
             }
-        };
+        }
+    }
+
+    fn put_flag(&mut self, word: &'static str) {
         if !self.flags.contains(&word.into()) {
             self.flags.push(word.into());
         }
@@ -259,19 +272,30 @@ fn scheduler(word: &Word, findings: &mut Findings) -> Option<(String, Place)> {
     }
 }
 
-/// A netmask, or a prefix length of IPv6.
-fn granularity(word: &Word, findings: &mut Findings) -> Option<(u8, bool)> {
-    let mask = word.text.parse::<Ipv4Addr>().ok();
-    let found = match mask {
-        Some(mask) => values::mask_len(mask).map(|len| (len, false)),
-        None => word.text.parse::<u8>().ok().filter(|len| (1..=128).contains(len)).map(|len| (len, true)),
-    };
-    if found.is_none() {
+/// What `persistence_granularity` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Granularity {
+    /// Bits of a netmask of IPv4.
+    Mask(u8, Place),
+    /// A netmask that is none: it has holes.
+    Holes(Ipv4Addr, Place),
+    /// A number.
+    Len(u8, Place),
+}
+
+fn granularity(word: &Word, findings: &mut Findings) -> Option<Granularity> {
+    let place = word.place;
+    if let Ok(mask) = word.text.parse::<Ipv4Addr>() {
+        let len = values::mask_len(mask).filter(|len| *len > 0);
+        return Some(len.map_or(Granularity::Holes(mask, place), |len| Granularity::Mask(len, place)));
+    }
+    let len = word.text.parse::<u8>().ok().filter(|len| (1..=128).contains(len));
+    if len.is_none() {
         let what = format!("`persistence_granularity`: \"{}\" is no netmask", shown(&word.text));
         let hint = "255.255.255.0 and the like for IPv4, 1 to 128 for IPv6. The line is left out.";
         findings.push(word.place, Kind::Invalid, what, hint);
     }
-    found
+    len.map(|len| Granularity::Len(len, place))
 }
 
 fn family(word: &Word, findings: &mut Findings) -> Option<bool> {

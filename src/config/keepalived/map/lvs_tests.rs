@@ -1,7 +1,17 @@
-//! keepalived's LVS, as TOML.
+//! keepalived's LVS, as TOML. What each part of a file becomes is written out, with what is told of it.
+
+mod checks;
+mod fronts;
+mod globals;
+mod persistence;
+mod probes;
+mod servers;
+mod settings;
+mod web;
 
 use crate::config::keepalived::finding::Kind;
 use crate::config::keepalived::{Loader, Options, Source, import as import_file};
+use crate::config::parse;
 
 struct Memory(&'static str);
 
@@ -29,6 +39,19 @@ fn import(conf: &'static str) -> (String, Vec<(Kind, u32, String)>) {
     let refused: Vec<_> = list.iter().filter(|(kind, ..)| *kind == Kind::Refused).collect();
     assert!(refused.is_empty(), "{refused:?}\n{}", import.text);
     (import.text, list)
+}
+
+/// The file becomes this text, which vipd takes; `told`: `line:column level` of what is said about it.
+#[track_caller]
+fn exact(conf: &'static str, toml: &str, told: &[&str]) {
+    let import = import_file("x", &mut Memory(conf), Options { config_id: "x" });
+    let said = import.findings.iter().map(|finding| &finding.diagnostic);
+    let said: Vec<String> =
+        said.map(|said| format!("{}:{} {}", said.line, said.column, said.level)).collect();
+    assert_eq!(import.text, toml);
+    assert_eq!(said, told, "{:#?}", import.findings);
+    let (config, problems) = parse(&import.text, "vipd.toml");
+    assert!(config.is_some(), "{problems:?}\n{}", import.text);
 }
 
 #[test]
@@ -100,7 +123,6 @@ weight = 2
         (Kind::Corrected, 7),
         (Kind::Changed, 10),
         (Kind::Deprecated, 16),
-        (Kind::Deprecated, 28),
     ];
     assert_eq!(told, wanted, "old names, IP:port in one word, and what `timeout` means");
 }

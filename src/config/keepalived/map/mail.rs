@@ -20,13 +20,18 @@ pub(super) fn map(globals: &[Known<'_>], document: &mut Document, findings: &mut
     let words: Vec<&Word> = lines.flat_map(|line| line.words.iter()).collect();
     let server = last("smtp_server");
     let (Some(server), Some(_)) = (server, words.first()) else {
-        if let Some(known) = server.or(blocks.clone().next().copied()) {
-            let what = "no mails are sent: they need `smtp_server` and `notification_email`";
-            findings.push(known.statement.place(), Kind::Ignored, what, "keepalived sends none either.");
-        }
+        none(
+            globals,
+            "",
+            "They need `smtp_server` and `notification_email`: keepalived sends none either.",
+            findings,
+        );
         return false;
     };
-    let Some(address) = self::server(server, findings) else { return false };
+    let Some(address) = self::server(server, findings) else {
+        none(globals, "smtp_server", "They go with `smtp_server`.", findings);
+        return false;
+    };
     let place = server.statement.place();
     table(document, "mail", place).put("server", address.to_string(), place);
     let from = last("notification_email_from").and_then(|known| known.statement.argument(0));
@@ -62,6 +67,21 @@ pub(super) fn map(globals: &[Known<'_>], document: &mut Document, findings: &mut
         table(document, "mail", place).put("helo", word.text.as_str(), word.place);
     }
     true
+}
+
+/// Tells of all lines that are about mails, where none are sent; but for `told`, of which it is told why.
+fn none(globals: &[Known<'_>], told: &str, hint: &str, findings: &mut Findings) {
+    const WORDS: [&str; 5] = [
+        "notification_email",
+        "notification_email_from",
+        "smtp_server",
+        "smtp_connect_timeout",
+        "smtp_helo_name",
+    ];
+    for known in globals.iter().filter(|known| WORDS.contains(&known.name) && known.name != told) {
+        let what = format!("`{}` is left out: no mails are sent", known.name);
+        findings.push(known.statement.place(), Kind::Ignored, what, hint);
+    }
 }
 
 /// `smtp_server HOST [PORT]`.

@@ -70,39 +70,52 @@ pub(super) fn method(known: Known<'_>, findings: &mut Findings) -> Option<Method
     }
 }
 
+/// `None`: IP in IP. What keepalived takes for wrong is told, and IP in IP to it, too.
 fn tunnel(known: Known<'_>, findings: &mut Findings) -> Option<Value> {
     let mut words = known.statement.arguments().iter().skip(1);
     let (mut kind, mut port, mut checksum) = ("ipip", None, None);
+    let mut wrong = |place: Place, what: String| {
+        let what = format!("`{}`: {what}", known.name);
+        findings.push(place, Kind::Invalid, what, "It becomes IP in IP, as in keepalived.");
+        None
+    };
     while let Some(word) = words.next() {
         match word.text.as_str() {
-            "type" => {}
-            "ipip" => kind = "ipip",
-            "gue" => kind = "gue",
-            "gre" => kind = "gre",
-            "port" => port = words.next().and_then(|port| port.text.parse::<u16>().ok()),
+            "type" => {
+                let named = words.next().map_or("", |kind| kind.text.as_str());
+                match ["ipip", "gue", "gre"].into_iter().find(|kind| *kind == named) {
+                    Some(named) => kind = named,
+                    None => {
+                        return wrong(word.place, format!("\"{}\" is no type of a tunnel", shown(named)));
+                    }
+                }
+            }
+            "port" => {
+                let number = words.next().map_or("", |port| port.text.as_str());
+                match number.parse::<u16>() {
+                    Ok(number) if number > 0 => port = Some(number),
+                    Ok(_) | Err(_) => {
+                        return wrong(word.place, format!("\"{}\" is not a port", shown(number)));
+                    }
+                }
+            }
             "nocsum" => checksum = None,
             "csum" => checksum = Some("full"),
             "remcsum" => checksum = Some("remote"),
-            text => {
-                let what = format!("`{}`: unknown word \"{}\" of a tunnel", known.name, shown(text));
-                findings.push(word.place, Kind::Invalid, what, "keepalived leaves it out.");
-            }
+            text => return wrong(word.place, format!("\"{}\" is no word of a tunnel", shown(text))),
         }
     }
+    let place = known.statement.place();
+    match (kind, port, checksum) {
+        ("gue", None, _) => return wrong(place, "a tunnel of type gue lacks its port".to_owned()),
+        ("ipip" | "gre", Some(_), _) => return wrong(place, format!("a tunnel of type {kind} has no port")),
+        ("ipip", None, Some(_)) => return wrong(place, "IP in IP has no checksum".to_owned()),
+        ("gre", None, Some("remote")) => return wrong(place, "remcsum is for type gue".to_owned()),
+        ("ipip", ..) => return None,
+        _ => {}
+    }
     let mut keys: Vec<(&'static str, Value)> = vec![("type", kind.into())];
-    if kind == "ipip" {
-        return None;
-    }
-    if kind == "gue" {
-        let Some(port) = port else {
-            let what = format!("`{}`: a tunnel of type gue lacks its port", known.name);
-            findings.push(known.statement.place(), Kind::Invalid, what, "It becomes IP in IP.");
-            return None;
-        };
-        keys.push(("port", u32::from(port).into()));
-    }
-    if let Some(checksum) = checksum {
-        keys.push(("checksum", checksum.into()));
-    }
+    keys.extend(port.map(|port| ("port", u32::from(port).into())));
+    keys.extend(checksum.map(|checksum| ("checksum", checksum.into())));
     Some(Value::Keys(keys))
 }

@@ -10,6 +10,7 @@ mod fixed;
 mod front;
 mod global;
 mod group;
+mod hoist;
 mod http;
 mod instance;
 mod ipvs;
@@ -23,6 +24,7 @@ mod route;
 mod server;
 mod server_group;
 mod service;
+mod settings;
 mod times;
 mod track;
 mod udp;
@@ -84,9 +86,10 @@ pub(super) fn document(tree: &Tree, findings: &mut Findings) -> Document {
     let joined = walk::joined(&tree.statements, findings);
     let root = walk::known(Context::ROOT, joined.as_deref().unwrap_or(&tree.statements), findings);
     // Several blocks are one, and a later line wins.
-    let mut globals = Vec::new();
-    for block in named(&root, "global_defs") {
-        globals.extend(walk::known(Context::GLOBAL, block.statement.inside(), findings));
+    let blocks = named(&root, "global_defs");
+    let lines = blocks.clone().flat_map(|block| block.statement.inside());
+    let globals = walk::known(Context::GLOBAL, lines, findings);
+    for block in blocks {
         document.comments.extend(block.statement.comments.iter().cloned());
     }
     let mut names = Names::default();
@@ -146,7 +149,10 @@ fn vrrp(
 }
 
 /// Those of a name, in order.
-fn named<'k, 't>(list: &'k [Known<'t>], name: &'k str) -> impl DoubleEndedIterator<Item = Known<'t>> + 'k {
+fn named<'k, 't>(
+    list: &'k [Known<'t>],
+    name: &'k str,
+) -> impl DoubleEndedIterator<Item = Known<'t>> + Clone + 'k {
     list.iter().copied().filter(move |known| known.name == name)
 }
 

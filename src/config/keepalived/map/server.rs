@@ -3,11 +3,12 @@
 use super::checker::{self, Around, Check, Key};
 use super::front::{End, Front, Host, end};
 use super::method::{self, Method};
-use super::times::Times;
-use super::{args, command};
+use super::times::{self, Level, Times};
+use super::{args, block, command};
 use crate::config::document::{Table, Value};
 use crate::config::keepalived::finding::{Findings, Kind};
 use crate::config::keepalived::keywords::Context;
+use crate::config::keepalived::source::Place;
 use crate::config::keepalived::walk::{self, Known};
 
 /// What a real server is told by its virtual server.
@@ -23,6 +24,14 @@ pub(super) struct Above<'a> {
     pub(super) files: &'a [(String, String)],
     /// Mail about servers that say nothing; `None`: there is no mail at all.
     pub(super) mail: Option<bool>,
+    pub(super) usual: &'a Usual<'a>,
+}
+
+/// What vipd takes of the service where a server says nothing.
+pub(super) struct Usual<'a> {
+    pub(super) method: &'a Method,
+    pub(super) weight: u32,
+    pub(super) is_inhibited: bool,
 }
 
 /// What became of a real server; its checks are put in where they are compared with those of others.
@@ -56,7 +65,9 @@ pub(super) fn server(known: Known<'_>, above: &Above<'_>, findings: &mut Finding
     let (mut upper, mut lower) = (None, None);
     let (mut up, mut down) = (None, None);
     let (mut checkers, mut notes) = (Vec::new(), Vec::new());
-    for line in walk::known(Context::REAL_SERVER, statement.inside(), findings) {
+    let all = walk::known(Context::REAL_SERVER, statement.inside(), findings);
+    for line in &all {
+        let line = *line;
         let key = match line.name {
             "weight" => {
                 weight = args::count(line, 0, 0..=WEIGHT_MAX, findings).unwrap_or(weight);
@@ -80,7 +91,8 @@ pub(super) fn server(known: Known<'_>, above: &Above<'_>, findings: &mut Finding
                 "upper_threshold"
             }
             "lthreshold" => {
-                lower = args::count(line, 0, 0..=WEIGHT_MAX, findings).or(lower);
+                let read = args::count(line, 0, 0..=WEIGHT_MAX, findings);
+                lower = read.map(|read| (read, line.statement.place())).or(lower);
                 "lower_threshold"
             }
             "notify_up" => {
@@ -91,7 +103,7 @@ pub(super) fn server(known: Known<'_>, above: &Above<'_>, findings: &mut Finding
                 down = command::command(line, findings).or(down);
                 "notify"
             }
-            _ if times.take(line, findings) => "check",
+            _ if times.take(line, Level::Server, findings) => times::key(line.name).0,
             _ => {
                 checkers.push(line);
                 continue;
@@ -99,6 +111,7 @@ pub(super) fn server(known: Known<'_>, above: &Above<'_>, findings: &mut Finding
         };
         notes.push((key, line.statement.comments.clone()));
     }
+    notes.push(("", block::others(statement, &all)));
     let method = own_method.unwrap_or_else(|| above.method.clone());
     let written = end.port;
     port(&mut end, &method, above.front, at, findings);
@@ -108,10 +121,10 @@ pub(super) fn server(known: Known<'_>, above: &Above<'_>, findings: &mut Finding
     }
     let bare = above.front.port().is_none();
     table.put("address", end.show(bare), at);
-    table.put_unless("weight", weight, above.weight, place);
+    table.put_unless("weight", weight, above.usual.weight, place);
     thresholds(upper, lower, &mut table, place, findings);
-    method.put(above.method, &mut table, place);
-    table.put_unless("inhibit", inhibit, above.is_inhibited, place);
+    method.put(above.usual.method, &mut table, place);
+    table.put_unless("inhibit", inhibit, above.usual.is_inhibited, place);
     if let Some(mail) = mail {
         table.put_unless("mail", mail, true, place);
     }
@@ -120,11 +133,13 @@ pub(super) fn server(known: Known<'_>, above: &Above<'_>, findings: &mut Finding
     if !commands.is_empty() {
         table.put("notify", Value::Keys(commands), place);
     }
+    let own = times.clone();
     let times = times.over(above.times);
     let around = Around {
         server: &end,
         port: if written == 0 { end.port } else { written },
         times: &times,
+        service_loop: above.times.delay_loop(),
         certificate: above.certificate,
         files: above.files,
     };
@@ -139,6 +154,8 @@ pub(super) fn server(known: Known<'_>, above: &Above<'_>, findings: &mut Finding
             }
         }
     }
+    let used: Vec<Place> = checks.iter().flat_map(|check| check.used.iter().copied()).collect();
+    times::unused(&own, &used, findings);
     for (key, comments) in notes {
         table.comment(key, comments);
     }
@@ -147,13 +164,7 @@ pub(super) fn server(known: Known<'_>, above: &Above<'_>, findings: &mut Finding
 }
 
 /// IPVS-43d: only NAT changes the port; what is not given is that of the front.
-pub(super) fn port(
-    end: &mut End,
-    method: &Method,
-    front: &Front,
-    at: crate::config::keepalived::source::Place,
-    findings: &mut Findings,
-) {
+pub(super) fn port(end: &mut End, method: &Method, front: &Front, at: Place, findings: &mut Findings) {
     let Some(wanted) = front.port() else { return };
     if end.port == 0 {
         end.port = wanted;
@@ -168,16 +179,21 @@ pub(super) fn port(
 
 fn thresholds(
     upper: Option<u32>,
-    lower: Option<u32>,
+    lower: Option<(u32, Place)>,
     table: &mut Table,
-    place: crate::config::keepalived::source::Place,
+    place: Place,
     findings: &mut Findings,
 ) {
-    let (upper, lower) = (upper.unwrap_or(0), lower.unwrap_or(0));
+    let (upper, (lower, at)) = (upper.unwrap_or(0), lower.unwrap_or((0, place)));
     table.put_unless("upper_threshold", upper, 0_u32, place);
     if lower > upper {
         let what = format!("`lthreshold` {lower} is above `uthreshold` {upper}");
-        findings.push(place, Kind::Invalid, what, "The kernel refuses that: `lthreshold` is left out.");
+        findings.push(
+            at,
+            Kind::Invalid,
+            what,
+            "The kernel refuses a server with it: `lthreshold` is left out.",
+        );
     } else {
         table.put_unless("lower_threshold", lower, 0_u32, place);
     }

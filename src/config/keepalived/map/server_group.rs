@@ -16,8 +16,10 @@ pub(super) struct Group {
     /// The one port of all of it.
     pub(super) port: Option<u16>,
     pub(super) has_address: bool,
+    pub(super) has_mark: bool,
     pub(super) has_any_port: bool,
-    pub(super) is_ipv6: bool,
+    /// `None`: it is of both families.
+    pub(super) is_ipv6: Option<bool>,
 }
 
 /// All groups, in order.
@@ -95,8 +97,9 @@ fn group(
         name: name.text.clone(),
         port,
         has_address: first.is_some(),
+        has_mark: !members.marks.is_empty(),
         has_any_port: members.addresses.iter().any(|address| address.port() == 0),
-        is_ipv6,
+        is_ipv6: members.addresses.iter().all(|address| address.is_ipv6() == is_ipv6).then_some(is_ipv6),
     };
     Some((table, group))
 }

@@ -1,17 +1,17 @@
 //! `virtual_server` → `[[service]]`.
 
-use super::checker::{Check, Key};
-use super::front::{self, End, Front, Host};
-use super::lines::Lines;
+use super::checker::Key;
+use super::front::{self, Front, Host};
+use super::lines::{Granularity, Lines};
 use super::method::Method;
 use super::names::{Names, Sort};
-use super::server::{self, Above, Server, WEIGHT_MAX};
-use super::{args, http, named, server_group};
-use crate::config::document::{Document, Table, Value, span};
+use super::server::{self, Above, Server, Usual};
+use super::settings::{self, About};
+use super::{args, hoist, http, named, server_group, times};
+use crate::config::document::{Document, Table, Value};
 use crate::config::keepalived::finding::{Findings, Kind};
 use crate::config::keepalived::source::Place;
 use crate::config::keepalived::walk::Known;
-use crate::limits;
 
 /// What all services need to know.
 struct Scope {
@@ -38,29 +38,25 @@ pub(super) fn map(
     let has_mail = document.tables.iter().any(|table| table.name == "mail");
     let mail = has_mail.then(|| alerts(globals, findings));
     let scope = Scope { groups, certificate, files, mail };
-    let mut services: Vec<(String, Front, &'static str, Place)> = Vec::new();
+    let mut services: Vec<Found<'_>> = Vec::new();
     for known in named(root, "virtual_server") {
-        let Some((table, front, protocol)) = service(known, &scope, findings) else { continue };
-        let place = known.statement.place();
-        let mut table = table;
-        if let Some((.., first)) =
-            services.iter().find(|(_, other, same, _)| *other == front && *same == protocol)
+        let Some(found) = find(known, &scope, findings) else { continue };
+        match services.iter_mut().find(|first| first.front == found.front && first.protocol == found.protocol)
         {
-            let what = format!("a virtual_server for the same is in line {} already", first.line);
-            let hint = "keepalived puts the servers of both into one service: put them under one \
-                        virtual_server. This one is left out.";
-            findings.push(place, Kind::Unsupported, what, hint);
-            continue;
+            Some(first) => first.more.push(found),
+            None => services.push(found),
         }
-        let mut name = match table.get("name") {
-            Some(Value::Text(name)) => name.clone(),
-            _ => front.name(protocol),
-        };
-        if services.iter().any(|(other, ..)| *other == name) {
-            name = format!("{name} {}", front.name(protocol));
+    }
+    let mut seen: Vec<String> = Vec::new();
+    for found in services {
+        let Some(mut table) = service(&found, &scope, findings) else { continue };
+        let own = found.front.name(found.protocol);
+        let mut name = found.lines.name.clone().unwrap_or_else(|| own.clone());
+        if seen.contains(&name) {
+            name = format!("{name} {own}");
         }
-        table.put("name", name.clone(), place);
-        services.push((name, front, protocol, place));
+        table.put("name", name.clone(), table.place);
+        seen.push(name);
         document.tables.push(table);
     }
     whole_timeout(document, findings);
@@ -97,64 +93,106 @@ fn alerts(globals: &[Known<'_>], findings: &mut Findings) -> (bool, bool) {
     own.or(all).map_or((false, true), |wanted| (wanted, wanted))
 }
 
+/// A virtual_server, and those further below that are for the same.
+struct Found<'t> {
+    known: Known<'t>,
+    lines: Lines<'t>,
+    front: Front,
+    protocol: &'static str,
+    more: Vec<Found<'t>>,
+}
+
 /// `None` is told: keepalived leaves it out.
-fn service(known: Known<'_>, scope: &Scope, findings: &mut Findings) -> Option<(Table, Front, &'static str)> {
-    let statement = known.statement;
-    let place = statement.place();
-    let at = statement.argument(0).map_or(place, |word| word.place);
+fn find<'t>(known: Known<'t>, scope: &Scope, findings: &mut Findings) -> Option<Found<'t>> {
     let lines = Lines::read(known, findings);
-    let front = front::front(statement, &scope.groups, findings)?;
+    let place = known.statement.place();
+    let Some(front) = front::front(known.statement, &scope.groups, findings) else {
+        for server in &lines.servers {
+            let what = "`real_server` is left out with its virtual_server";
+            findings.push(server.statement.place(), Kind::Ignored, what, "Its address is wrong.");
+        }
+        return None;
+    };
+    if lines.servers.is_empty() {
+        let what = "`virtual_server` without a real server";
+        findings.push(place, Kind::Invalid, what, "keepalived leaves it out.");
+        return None;
+    }
     let protocol = protocol(&lines, &front, place, findings);
+    Some(Found { known, lines, front, protocol, more: Vec::new() })
+}
+
+/// `None` is told: keepalived leaves it out.
+fn service(found: &Found<'_>, scope: &Scope, findings: &mut Findings) -> Option<Table> {
+    let Found { known, lines, front, protocol, more } = found;
+    let place = known.statement.place();
     let method = lines.method.clone().unwrap_or(Method::NAT);
-    let servers = servers(&lines, &front, &method, scope, findings);
+    let mut is_ipv6 = family(front, lines, findings);
+    let usual = Usual { method: &method, weight: lines.weight, is_inhibited: lines.inhibit };
+    let mut servers = Vec::new();
+    for found in core::iter::once(found).chain(more) {
+        self::servers(found, &usual, &mut is_ipv6, scope, &mut servers, findings);
+    }
     if servers.is_empty() {
         let what = "`virtual_server` without a real server";
         findings.push(place, Kind::Invalid, what, "keepalived leaves it out.");
         return None;
     }
     let mut table = Table::new("service", true, place);
-    table.comments.extend(statement.comments.iter().cloned());
-    if let Some(name) = &lines.name {
-        table.put("name", name.clone(), place);
-    } else {
-        table.put("name", front.name(protocol), place);
-    }
-    front.put(&mut table, at);
-    if matches!(front, Front::Mark(_)) && is_ipv6(&lines, &servers) {
+    table.comments.extend(known.statement.comments.iter().cloned());
+    // Its place is the first; its value is known when all services are.
+    table.put("name", front.name(protocol), place);
+    front.put(&mut table, known.statement.argument(0).map_or(place, |word| word.place));
+    if matches!(front, Front::Mark(_)) && is_ipv6 == Some(true) {
         table.put("family", "ipv6", place);
     }
     if front.has_address() {
-        table.put_unless("protocol", protocol, "tcp", place);
+        table.put_unless("protocol", *protocol, "tcp", place);
     }
-    scheduling(&lines, &front, protocol, &mut table, place, findings);
-    persistence(&lines, &front, protocol, &mut table, place, findings);
-    method.put(&Method::NAT, &mut table, place);
-    sorry(&lines, &front, &method, &mut table, findings);
-    quorum(&lines, &servers, &mut table, place, findings);
-    if let Some(at) = lines.suspend {
-        if front.has_address() {
-            table.put("suspend", true, at);
-        } else {
-            let hint = "A mark has no address that could be here or away: keepalived leaves it out.";
-            findings.push(at, Kind::Invalid, "`ha_suspend` with a mark", hint);
-        }
+    let mail = scope.mail.map(|(services, _)| services);
+    let about = About { front, protocol, is_ipv6, method: &method, place };
+    settings::put(lines, &servers, mail, &about, &mut table, findings);
+    for further in more {
+        lost(further, &about, &servers, mail, &table, findings);
     }
-    let commands = [("quorum_up", lines.up.clone()), ("quorum_down", lines.down.clone())];
-    let commands: Vec<Key> = commands.into_iter().filter_map(|(key, run)| Some((key, run?))).collect();
-    if !commands.is_empty() {
-        table.put("notify", Value::Keys(commands), place);
+    hoist::put_checks(servers, &mut table, findings);
+    for ((key, inner), comments) in
+        core::iter::once(found).chain(more).flat_map(|found| &found.lines.comments)
+    {
+        table.note(key, inner, comments.iter().cloned());
     }
-    table.put_unless("notify_stop", lines.omega, false, place);
-    if let Some((services, _)) = scope.mail {
-        table.put_unless("mail", lines.mail.unwrap_or(services), true, place);
+    Some(table)
+}
+
+/// What a second virtual_server for the same says of the service, which has the settings of the first: the
+/// kernel knows one service only.
+fn lost(
+    found: &Found<'_>,
+    first: &About<'_>,
+    servers: &[Server],
+    mail: Option<bool>,
+    table: &Table,
+    findings: &mut Findings,
+) {
+    let place = found.known.statement.place();
+    let what =
+        format!("its servers go to the virtual_server of line {}, which is for the same", first.place.line);
+    findings.push(place, Kind::Changed, what, "keepalived puts the servers of both into one service, too.");
+    let method = found.lines.method.clone().unwrap_or(Method::NAT);
+    let about = About { method: &method, place, ..*first };
+    let mut own = Table::new("service", true, place);
+    settings::put(&found.lines, servers, mail, &about, &mut own, &mut Findings::new(0));
+    for row in own.rows.iter().filter(|row| table.get(row.key) != Some(&row.value)) {
+        let (kind, hint) = match row.key {
+            // Its servers have them, each for itself.
+            "forward" | "tunnel" | "weight" | "inhibit" => continue,
+            "scheduler" | "scheduler_flags" | "persistence" | "one_packet" => {
+                (Kind::Changed, "The settings of the first count, as in keepalived.")
+            }
+            _ => (Kind::Unsupported, "Put all servers under one virtual_server, and it there."),
+        };
+        findings.push(row.place, kind, format!("its `{}` is left out", row.key), hint);
     }
-    table.put_unless("weight", lines.weight, 1_u32, place);
-    table.put_unless("inhibit", lines.inhibit, false, place);
-    put_checks(servers, &mut table, place, findings);
-    for (key, comments) in lines.comments {
-        table.comment(key, comments);
-    }
-    Some((table, front, protocol))
 }
 
 /// Trap 2: UDP where nothing is said.
@@ -177,33 +215,61 @@ fn protocol(lines: &Lines<'_>, front: &Front, place: Place, findings: &mut Findi
     }
 }
 
-/// Marks have no family of their own: theirs is that of the servers.
-fn is_ipv6(lines: &Lines<'_>, servers: &[Server]) -> bool {
-    let prefix = lines.granularity.map(|(_, ipv6)| ipv6);
-    let of_servers = || servers.first().is_some_and(|server| server.end.is_ipv6());
-    lines.is_ipv6.or(prefix).unwrap_or_else(of_servers)
+/// The family of a service, as far as it is known before its servers are.
+fn family(front: &Front, lines: &Lines<'_>, findings: &mut Findings) -> Option<bool> {
+    let own = front.is_ipv6();
+    if let (Some((wanted, at)), Some(own)) = (lines.is_ipv6, own)
+        && wanted != own
+    {
+        let what = "`ip_family` is not that of the address";
+        findings.push(at, Kind::Invalid, what, "keepalived leaves it out.");
+    }
+    let granularity = || match lines.granularity? {
+        Granularity::Mask(..) | Granularity::Holes(..) => Some(false),
+        Granularity::Len(..) => Some(true),
+    };
+    own.or(lines.is_ipv6.map(|(ipv6, _)| ipv6)).or_else(granularity)
 }
 
+/// Adds the servers of a virtual_server. Marks have no family of their own: theirs is that of the servers.
 fn servers(
-    lines: &Lines<'_>,
-    front: &Front,
-    method: &Method,
+    found: &Found<'_>,
+    usual: &Usual<'_>,
+    is_ipv6: &mut Option<bool>,
     scope: &Scope,
+    servers: &mut Vec<Server>,
     findings: &mut Findings,
-) -> Vec<Server> {
+) {
+    let Found { lines, front, .. } = found;
+    let method = lines.method.clone().unwrap_or(Method::NAT);
     let above = Above {
         front,
-        method,
+        method: &method,
         times: &lines.times,
         weight: lines.weight,
         is_inhibited: lines.inhibit,
         certificate: &scope.certificate,
         files: &scope.files,
         mail: scope.mail.map(|(_, servers)| servers),
+        usual,
     };
-    let mut servers: Vec<Server> = Vec::new();
+    let is_first = servers.is_empty();
+    let mut used = Vec::new();
     for known in &lines.servers {
         let Some(server) = server::server(*known, &above, findings) else { continue };
+        used.extend(server.checks.iter().flat_map(|check| check.used.iter().copied()));
+        let place = known.statement.place();
+        if let (Host::Ip(ip), Some(wanted)) = (&server.end.host, *is_ipv6)
+            && ip.is_ipv6() != wanted
+            && server.method.forward != "tunnel"
+        {
+            let what = format!("`real_server` {ip} is of another family than the service");
+            findings.push(place, Kind::Invalid, what, "keepalived leaves it out.");
+            continue;
+        }
+        if matches!(front, Front::Mark(_)) && is_ipv6.is_none() {
+            *is_ipv6 = Some(server.end.is_ipv6());
+        }
         let port = |server: &Server| {
             // Where packets keep their ports, the kernel knows servers by their addresses.
             if server.method.keeps_port() && front.port().is_none() { 0 } else { server.end.port }
@@ -215,190 +281,17 @@ fn servers(
                 server.end.show(true),
                 first.table.place.line
             );
-            let hint = "keepalived leaves the second one out, and so does this; a larger share is a larger \
-                        weight.";
-            findings.push(known.statement.place(), Kind::Changed, what, hint);
+            let hint = match is_first {
+                true => {
+                    "keepalived leaves the second one out, and so does this; a larger share is a larger \
+                     weight."
+                }
+                false => "The kernel has it once. keepalived checks it for both; here the first one counts.",
+            };
+            findings.push(place, Kind::Changed, what, hint);
             continue;
         }
         servers.push(server);
     }
-    servers
-}
-
-fn scheduling(
-    lines: &Lines<'_>,
-    front: &Front,
-    protocol: &str,
-    table: &mut Table,
-    place: Place,
-    findings: &mut Findings,
-) {
-    match &lines.scheduler {
-        Some((name, at)) => table.put_unless("scheduler", name.clone(), "wlc", *at),
-        None => {
-            let what = "no `lb_algo` that is known: wlc is taken";
-            findings.push(place, Kind::Changed, what, "keepalived takes it, too.");
-        }
-    }
-    if !lines.flags.is_empty() {
-        table.put("scheduler_flags", lines.flags.clone(), place);
-    }
-    if let Some(at) = lines.one_packet {
-        if front.has_address() && protocol != "udp" {
-            let hint = "One packet at a time is for UDP and marks: keepalived leaves it out.";
-            findings.push(at, Kind::Invalid, format!("`ops` with protocol {protocol}"), hint);
-        } else {
-            table.put("one_packet", true, at);
-        }
-    }
-}
-
-fn persistence(
-    lines: &Lines<'_>,
-    front: &Front,
-    protocol: &str,
-    table: &mut Table,
-    place: Place,
-    findings: &mut Findings,
-) {
-    const DEFAULT: u32 = 360;
-    let engine = lines.engine.as_ref().filter(|(_, at)| {
-        let fits = !front.has_address() || protocol == "udp";
-        if !fits {
-            let what = format!("`persistence_engine` with protocol {protocol}");
-            findings.push(*at, Kind::Invalid, what, "The kernel reads SIP from UDP only: it is left out.");
-        }
-        fits
-    });
-    let forced = front.has_any_port() && lines.persistence.is_none() && lines.granularity.is_none();
-    if forced {
-        let what = "port 0, which is every port, needs `persistence_timeout`: 360 is taken";
-        findings.push(place, Kind::Changed, what, "keepalived takes it, too.");
-    }
-    let timeout = match (lines.persistence, lines.granularity) {
-        (Some(seconds), _) => seconds,
-        (None, Some(_)) => DEFAULT,
-        (None, None) if forced || engine.is_some() => DEFAULT,
-        (None, None) => return,
-    };
-    let text = || Value::from(span(u64::from(timeout) * args::SECOND));
-    let prefix = lines.granularity.filter(|(len, ipv6)| *len != if *ipv6 { 128 } else { 32 });
-    if prefix.is_none() && engine.is_none() {
-        table.put("persistence", text(), place);
-        return;
-    }
-    let mut keys: Vec<Key> = vec![("timeout", text())];
-    keys.extend(prefix.map(|(len, _)| ("prefix", u32::from(len).into())));
-    keys.extend(engine.map(|(engine, _)| ("engine", engine.clone().into())));
-    table.put("persistence", Value::Keys(keys), place);
-}
-
-fn sorry(lines: &Lines<'_>, front: &Front, method: &Method, table: &mut Table, findings: &mut Findings) {
-    let Some(known) = lines.sorry else { return };
-    let Some(address) = front::socket(known.statement.arguments(), findings) else { return };
-    let at = known.statement.place();
-    let own = lines.sorry_method.as_ref().unwrap_or(method);
-    let mut end = End { host: Host::Ip(address.ip()), port: address.port() };
-    server::port(&mut end, own, front, at, findings);
-    let text = end.show(front.port().is_none());
-    let mut keys: Vec<Key> = own.keys(method);
-    if lines.sorry_inhibit {
-        keys.push(("inhibit", true.into()));
-    }
-    if keys.is_empty() {
-        table.put("sorry", text, at);
-    } else {
-        keys.insert(0, ("address", text.into()));
-        table.put("sorry", Value::Keys(keys), at);
-    }
-}
-
-/// What could never be reached is lowered, as keepalived does.
-fn quorum(lines: &Lines<'_>, servers: &[Server], table: &mut Table, place: Place, findings: &mut Findings) {
-    let all: u64 = servers.iter().map(|server| u64::from(server.weight)).sum();
-    let all = u32::try_from(all).unwrap_or(u32::MAX).clamp(1, WEIGHT_MAX);
-    let (mut quorum, at) = lines.quorum.unwrap_or((1, place));
-    if quorum > all {
-        let what = format!("`quorum` {quorum} is more than all servers weigh: {all} is taken");
-        findings.push(at, Kind::Changed, what, "keepalived takes it, too.");
-        quorum = all;
-    }
-    table.put_unless("quorum", quorum, 1_u32, at);
-    let (mut hysteresis, at) = lines.hysteresis.unwrap_or((0, place));
-    if hysteresis >= quorum {
-        let what = format!("`hysteresis` {hysteresis} is not below the quorum: {} is taken", quorum - 1);
-        findings.push(at, Kind::Changed, what, "keepalived takes it, too.");
-        hysteresis = quorum - 1;
-    }
-    table.put_unless("hysteresis", hysteresis, 0_u32, at);
-}
-
-/// Adds the servers. What most of them have as their checks stands at the service, once.
-fn put_checks(servers: Vec<Server>, table: &mut Table, place: Place, findings: &mut Findings) {
-    fn values(checks: &[Check]) -> impl Iterator<Item = &Value> {
-        checks.iter().map(|check| &check.value)
-    }
-    let count =
-        |of: &Server| servers.iter().filter(|other| values(&other.checks).eq(values(&of.checks))).count();
-    let mut usual: Option<(usize, &Server)> = None;
-    for server in servers.iter().filter(|server| !server.checks.is_empty()) {
-        let count = count(server);
-        if usual.is_none_or(|(most, _)| count > most) {
-            usual = Some((count, server));
-        }
-    }
-    let without = servers.iter().filter(|server| server.checks.is_empty()).count();
-    let usual = usual.filter(|(count, _)| (*count > 1 || servers.len() == 1) && *count >= without);
-    let common: Vec<Value> =
-        usual.map(|(_, server)| values(&server.checks).cloned().collect()).unwrap_or_default();
-    let mut checked = servers.iter().filter(|server| !server.checks.is_empty()).peekable();
-    let starts_up = checked.peek().is_none() || checked.any(|server| server.starts_up);
-    table.put_unless("start_up", starts_up, true, place);
-    if let Some((_, first)) = usual {
-        let mut comments: Vec<String> = Vec::new();
-        for check in
-            servers.iter().filter(|server| values(&server.checks).eq(&common)).flat_map(|s| &s.checks)
-        {
-            comments.extend(check.comments.iter().cloned());
-        }
-        let mut seen = std::collections::BTreeSet::new();
-        comments.retain(|comment| seen.insert(comment.clone()));
-        put(&first.checks, comments, table, findings);
-    }
-    for server in servers {
-        let mut own = server.table;
-        if !server.checks.is_empty() {
-            own.put_unless("start_up", server.starts_up, starts_up, own.place);
-        }
-        if !values(&server.checks).eq(&common) {
-            if server.checks.is_empty() {
-                own.put("check", false, own.place);
-            } else {
-                let comments = server.checks.iter().flat_map(|check| check.comments.clone()).collect();
-                put(&server.checks, comments, &mut own, findings);
-            }
-        }
-        table.tables.push(own);
-    }
-}
-
-/// `check`, or `checks` where there are several.
-fn put(checks: &[Check], comments: Vec<String>, table: &mut Table, findings: &mut Findings) {
-    let Some(first) = checks.first() else { return };
-    if let Some(more) = checks.get(limits::CHECKS_MAX) {
-        let what = format!("more than {} checks of a server", limits::CHECKS_MAX);
-        findings.push(more.place, Kind::Unsupported, what, "Those behind are left out.");
-    }
-    let key = match checks {
-        [only] => {
-            table.put("check", only.value.clone(), first.place);
-            "check"
-        }
-        _ => {
-            let list = checks.iter().take(limits::CHECKS_MAX).map(|check| check.value.clone());
-            table.put("checks", Value::List(list.collect()), first.place);
-            "checks"
-        }
-    };
-    table.comment(key, comments);
+    times::unused(&lines.times, &used, findings);
 }

@@ -8,7 +8,7 @@ use crate::config::keepalived::finding::{Findings, Kind};
 use crate::config::keepalived::source::Place;
 use crate::config::keepalived::walk::Known;
 
-/// What is given at one level; times in microseconds.
+/// What is given at one level, and where; times in microseconds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Times {
     delay_loop: Option<(u64, Place)>,
@@ -16,8 +16,33 @@ pub(super) struct Times {
     retry: Option<(u32, Place)>,
     delay_before_retry: Option<(u64, Place)>,
     warmup: Option<(u64, Place)>,
-    pub(super) alpha: Option<bool>,
-    pub(super) virtualhost: Option<String>,
+    alpha: Option<(bool, Place)>,
+    virtualhost: Option<(String, Place)>,
+}
+
+/// Where they are given. keepalived reads the same words in other ways at each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    /// In a virtual_server.
+    Service,
+    /// In a real_server.
+    Server,
+    /// In a checker.
+    Checker,
+}
+
+/// The key of a service or a server that one of these words becomes, and the key within its value.
+pub(super) fn key(word: &str) -> (&'static str, &'static str) {
+    match word {
+        "alpha" => ("start_up", ""),
+        "delay_loop" => ("check", "interval"),
+        "connect_timeout" => ("check", "timeout"),
+        "retry" | "nb_get_retry" => ("check", "fall"),
+        "delay_before_retry" => ("check", "retry_interval"),
+        "warmup" => ("check", "warmup"),
+        "virtualhost" => ("check", "virtual_host"),
+        _ => ("check", ""),
+    }
 }
 
 /// keepalived's defaults that differ per checker (spec trap 3).
@@ -35,7 +60,7 @@ const LONGEST: u64 = u32::MAX as u64;
 
 impl Times {
     /// Takes a word that is one of these; `false`: it is none.
-    pub(super) fn take(&mut self, known: Known<'_>, findings: &mut Findings) -> bool {
+    pub(super) fn take(&mut self, known: Known<'_>, level: Level, findings: &mut Findings) -> bool {
         let place = known.statement.place();
         let mut time = |least, to: &mut Option<(u64, Place)>| {
             if let Some(micros) = args::micros(known, 0, least..=LONGEST, findings) {
@@ -52,12 +77,21 @@ impl Times {
                     let what = "`nb_get_retry` is a word of HTTP_GET and SSL_GET, read as `retry`";
                     findings.push(place, Kind::Corrected, what, "keepalived leaves the line out.");
                 }
-                if let Some(retry) = args::count(known, 0, 0..=u32::MAX, findings) {
+                let least = u32::from(level != Level::Checker);
+                if let Some(retry) = args::count(known, 0, least..=u32::MAX, findings) {
                     self.retry = Some((retry, place));
                 }
             }
-            "alpha" => self.alpha = args::flag(known, findings).or(self.alpha),
-            "virtualhost" => self.virtualhost = known.statement.argument(0).map(|host| host.text.clone()),
+            "alpha" => {
+                let alpha = match level {
+                    Level::Service => args::always(known, findings),
+                    Level::Server | Level::Checker => args::flag(known, findings),
+                };
+                self.alpha = alpha.map(|alpha| (alpha, place)).or(self.alpha);
+            }
+            "virtualhost" => {
+                self.virtualhost = known.statement.argument(0).map(|host| (host.text.clone(), place));
+            }
             _ => return false,
         }
         true
@@ -74,6 +108,58 @@ impl Times {
             alpha: self.alpha.or(base.alpha),
             virtualhost: self.virtualhost.or_else(|| base.virtualhost.clone()),
         }
+    }
+
+    /// Down until the first success?
+    pub(super) fn is_alpha(&self) -> bool {
+        self.alpha.is_some_and(|(alpha, _)| alpha)
+    }
+
+    /// The host that requests name.
+    pub(super) fn host(&self) -> Option<&String> {
+        self.virtualhost.as_ref().map(|(host, _)| host)
+    }
+
+    /// Is `connect_timeout` given?
+    pub(super) fn has_timeout(&self) -> bool {
+        self.connect_timeout.is_some()
+    }
+
+    /// The same but for `connect_timeout`.
+    pub(super) fn without_timeout(self) -> Times {
+        Times { connect_timeout: None, ..self }
+    }
+
+    /// What is given, with where.
+    pub(super) fn given(&self) -> impl Iterator<Item = (&'static str, Place)> {
+        let of = |name, at: Option<Place>| at.map(|at| (name, at));
+        [
+            of("delay_loop", self.delay_loop.map(|(_, at)| at)),
+            of("connect_timeout", self.connect_timeout.map(|(_, at)| at)),
+            of("retry", self.retry.map(|(_, at)| at)),
+            of("delay_before_retry", self.delay_before_retry.map(|(_, at)| at)),
+            of("warmup", self.warmup.map(|(_, at)| at)),
+            of("alpha", self.alpha.map(|(_, at)| at)),
+            of("virtualhost", self.virtualhost.as_ref().map(|(_, at)| *at)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Where that stands which a checker takes of these.
+    pub(super) fn used(&self, defaults: Defaults, dials: bool, web: bool) -> Vec<Place> {
+        let tries_again = self.retries(defaults) > 0;
+        let is_used = |name: &str| match name {
+            "connect_timeout" => dials,
+            "delay_before_retry" => tries_again,
+            "virtualhost" => web,
+            _ => true,
+        };
+        self.given().filter(|(name, _)| is_used(name)).map(|(_, at)| at).collect()
+    }
+
+    fn retries(&self, defaults: Defaults) -> u32 {
+        self.retry.map_or(defaults.retry, |(retry, _)| retry)
     }
 
     /// `delay_loop` as it counts.
@@ -103,8 +189,7 @@ impl Times {
         let micros = timeout.unwrap_or(micros);
         let timeout = within("connect_timeout", micros, SECOND / 100..=3600 * SECOND, at, findings);
         put("timeout", timeout, CONNECT_TIMEOUT);
-        let retry = self.retry.map_or(defaults.retry, |(retry, _)| retry);
-        let fall = retry.saturating_add(1).min(u32::from(u16::MAX));
+        let fall = self.retries(defaults).saturating_add(1).min(u32::from(u16::MAX));
         if fall != 2 {
             keys.push(("fall", fall.into()));
         }
@@ -124,6 +209,15 @@ impl Times {
             put("warmup", micros.min(DAY), interval.min(2 * SECOND));
         }
         keys
+    }
+}
+
+/// Tells of those of a server or a service that no check takes.
+pub(super) fn unused(times: &Times, used: &[Place], findings: &mut Findings) {
+    for (name, at) in times.given().filter(|(_, at)| !used.contains(at)) {
+        let what = format!("`{name}` is of no use here");
+        let hint = "Every checker below has its own, or takes none; or there is none.";
+        findings.push(at, Kind::Ignored, what, hint);
     }
 }
 

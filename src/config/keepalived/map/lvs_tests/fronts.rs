@@ -1,0 +1,376 @@
+//! What clients connect to: addresses, marks and groups of both.
+
+use super::exact;
+
+/// Ranges by their last number, whole ends and prefixes; ports are the group's.
+#[test]
+fn group_of_addresses() {
+    exact(
+        "virtual_server_group web {
+    10.0.0.1 80
+    10.0.1.1-20 80
+    10.0.2.1-10.0.2.3 80
+    10.0.3.0/30 80
+}
+virtual_server group web {
+    lvs_sched rr
+    protocol TCP
+    real_server 192.168.1.11 80 {
+    }
+}
+",
+        r#"[[server_group]]
+name = "web"
+addresses = ["10.0.0.1:80", "10.0.1.1-20:80", "10.0.2.1-10.0.2.3:80", "10.0.3.0/30:80"]
+
+[[service]]
+name = "web"
+group = "web"
+scheduler = "rr"
+
+[[service.server]]
+address = "192.168.1.11:80"
+"#,
+        &[],
+    );
+}
+
+/// Several ports: a server behind NAT has the client's where it names none.
+#[test]
+fn group_of_both_ports() {
+    exact(
+        "virtual_server_group web {
+    10.0.0.1 80 # plain
+    10.0.0.1 443
+}
+virtual_server group web {
+    lvs_sched rr
+    protocol TCP
+    real_server 192.168.1.11 {
+    }
+}
+",
+        r#"# plain
+[[server_group]]
+name = "web"
+addresses = ["10.0.0.1:80", "10.0.0.1:443"]
+
+[[service]]
+name = "web"
+group = "web"
+scheduler = "rr"
+
+[[service.server]]
+address = "192.168.1.11"
+"#,
+        &[],
+    );
+}
+
+/// Marks have the family that they say.
+#[test]
+fn group_of_marks() {
+    exact(
+        "virtual_server_group six {
+    fwmark 7 inet6
+    fwmark 8 inet6
+}
+virtual_server group six {
+    lvs_sched rr
+    real_server fd00::11 80 {
+    }
+}
+",
+        r#"[[server_group]]
+name = "six"
+fwmarks = [7, 8]
+family = "ipv6"
+
+[[service]]
+name = "six"
+group = "six"
+scheduler = "rr"
+
+[[service.server]]
+address = "[fd00::11]:80"
+"#,
+        &[],
+    );
+}
+
+/// The last 16 bits, in hexadecimal.
+#[test]
+fn group_of_ipv6_range() {
+    exact(
+        "virtual_server_group six {
+    2001:db8::1-ff 443
+}
+virtual_server group six {
+    lvs_sched rr
+    protocol TCP
+    real_server fd00::11 443 {
+    }
+}
+",
+        r#"[[server_group]]
+name = "six"
+addresses = ["[2001:db8::1-ff]:443"]
+
+[[service]]
+name = "six"
+group = "six"
+scheduler = "rr"
+
+[[service.server]]
+address = "[fd00::11]:443"
+"#,
+        &[],
+    );
+}
+
+/// ha_suspend is not for marks.
+#[test]
+fn group_with_an_address_and_a_mark() {
+    exact(
+        "virtual_server_group both {
+    10.0.0.1 80
+    fwmark 3
+}
+virtual_server group both {
+    lvs_sched rr
+    ha_suspend
+    protocol TCP
+    real_server 192.168.1.11 80 {
+    }
+}
+",
+        r#"[[server_group]]
+name = "both"
+addresses = ["10.0.0.1:80"]
+fwmarks = [3]
+
+[[service]]
+name = "both"
+group = "both"
+scheduler = "rr"
+
+[[service.server]]
+address = "192.168.1.11:80"
+"#,
+        &["7:5 error"],
+    );
+}
+
+/// A protocol means nothing; ports of servers that keep the packet's are for checks alone.
+#[test]
+fn fwmark() {
+    exact(
+        "virtual_server fwmark 5 {
+    lvs_sched rr
+    lvs_method DR
+    protocol TCP
+    real_server 192.168.1.11 80 {
+        TCP_CHECK {
+            connect_timeout 3
+        }
+    }
+    real_server 192.168.1.12 80 {
+        TCP_CHECK {
+            connect_timeout 3
+        }
+    }
+}
+",
+        r#"[[service]]
+name = "fwmark-5"
+fwmark = 5
+scheduler = "rr"
+forward = "direct"
+check = { type = "tcp", interval = "1m", timeout = "3s" }
+
+[[service.server]]
+address = "192.168.1.11:80"
+
+[[service.server]]
+address = "192.168.1.12:80"
+"#,
+        &["4:14 note"],
+    );
+}
+
+/// Family by the servers, or by ip_family.
+#[test]
+fn fwmark_of_ipv6() {
+    exact(
+        "virtual_server fwmark 5 {
+    lvs_sched rr
+    real_server fd00::11 80 {
+    }
+}
+virtual_server fwmark 6 {
+    ip_family inet6
+    lvs_sched rr
+    lvs_method TUN
+    real_server 192.168.1.11 {
+    }
+}
+",
+        r#"[[service]]
+name = "fwmark-5"
+fwmark = 5
+family = "ipv6"
+scheduler = "rr"
+
+[[service.server]]
+address = "[fd00::11]:80"
+
+[[service]]
+name = "fwmark-6"
+fwmark = 6
+family = "ipv6"
+scheduler = "rr"
+forward = "tunnel"
+
+[[service.server]]
+address = "192.168.1.11"
+"#,
+        &[],
+    );
+}
+
+/// Port 0 forces persistence.
+#[test]
+fn every_port() {
+    exact(
+        "virtual_server 10.0.0.1 0 {
+    lvs_sched rr
+    protocol TCP
+    real_server 192.168.1.11 80 {
+    }
+}
+",
+        r#"[[service]]
+name = "10.0.0.1:0"
+address = "10.0.0.1:0"
+scheduler = "rr"
+persistence = "6m"
+
+[[service.server]]
+address = "192.168.1.11:80"
+"#,
+        &["1:1 warning"],
+    );
+}
+
+/// Trap 2.
+#[test]
+fn no_protocol_is_udp() {
+    exact(
+        "virtual_server 10.0.0.1 53 {
+    lvs_sched rr
+    real_server 192.168.1.11 53 {
+    }
+}
+",
+        r#"[[service]]
+name = "10.0.0.1:53/udp"
+address = "10.0.0.1:53"
+protocol = "udp"
+scheduler = "rr"
+
+[[service.server]]
+address = "192.168.1.11:53"
+"#,
+        &["1:1 warning"],
+    );
+}
+
+/// Only a tunnel goes from one family to the other: the rest is left out.
+#[test]
+fn another_family() {
+    exact(
+        "virtual_server 10.0.0.1 80 {
+    lvs_sched rr
+    protocol TCP
+    sorry_server fd00::1 80
+    real_server 192.168.1.11 80 {
+    }
+    real_server fd00::11 80 {
+    }
+}
+",
+        r#"[[service]]
+name = "10.0.0.1:80"
+address = "10.0.0.1:80"
+scheduler = "rr"
+
+[[service.server]]
+address = "192.168.1.11:80"
+"#,
+        &["4:5 error", "7:5 error"],
+    );
+}
+
+/// One service in the kernel: the servers of both, the settings of the first.
+#[test]
+fn the_same_front_twice() {
+    exact(
+        "virtual_server 10.0.0.1 80 {
+    delay_loop 5
+    lvs_sched rr
+    protocol TCP
+    real_server 192.168.1.11 80 {
+        TCP_CHECK {
+        }
+    }
+}
+virtual_server 10.0.0.1 80 {
+    delay_loop 5
+    lvs_sched wrr
+    lvs_method DR
+    quorum 2
+    protocol TCP
+    real_server 192.168.1.12 80 {
+        weight 5
+        TCP_CHECK {
+        }
+    }
+    real_server 192.168.1.11 80 {
+        TCP_CHECK {
+        }
+    }
+}
+",
+        r#"[[service]]
+name = "10.0.0.1:80"
+address = "10.0.0.1:80"
+scheduler = "rr"
+check = { type = "tcp", interval = "5s" }
+
+[[service.server]]
+address = "192.168.1.11:80"
+
+[[service.server]]
+address = "192.168.1.12:80"
+weight = 5
+forward = "direct"
+"#,
+        &["10:1 warning", "12:15 warning", "14:5 error", "21:5 warning"],
+    );
+}
+
+/// A front that cannot be takes its servers with it, and says so.
+#[test]
+fn left_out() {
+    exact(
+        "virtual_server 10.0.0.300 80 {
+    lvs_sched rr
+    protocol TCP
+    real_server 192.168.1.11 80 {
+    }
+}
+",
+        "",
+        &["0:0 warning", "1:16 error", "4:5 note"],
+    );
+}
