@@ -10,11 +10,15 @@ use std::time::Duration;
 /// Start of keepalived, its election, and its first probes; on an emulated machine.
 const SETTLED: Duration = Duration::from_secs(30);
 
-/// The article's files, as they were meant: keepalived knows neither `//` nor `vrrp _mcast_group4`.
+/// The article's files, as they were meant: keepalived knows neither `//` nor `vrrp _mcast_group4`, and no
+/// colon before a port.
 fn article(text: &str) -> String {
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or("").trim_end());
     let text = lines.collect::<Vec<_>>().join("\n") + "\n";
-    text.replace("vrrp _mcast_group4", "vrrp_mcast_group4").replace("delay_loop 6", "delay_loop 1")
+    text.replace("vrrp _mcast_group4", "vrrp_mcast_group4")
+        .replace("sorry_server 127.0.0.1:80", "sorry_server 127.0.0.1 80")
+        .replace("delay_loop 6", "delay_loop 1")
+        .replace("delay_before_retry 3", "delay_before_retry 1")
 }
 
 const INSTANCE: &str = "vrrp_instance VI_1 {\n interface ens37\n virtual_router_id 50\n priority 150\n \
@@ -153,7 +157,10 @@ fn life(lab: &mut Lab, wanted: Option<&[Vec<String>; 4]>) -> Outcome<[Vec<String
             None => Ok(table),
         };
         if wanted.is_none() {
-            std::thread::sleep(if n == 0 { SETTLED / 3 } else { SETTLED / 4 });
+            match n.checked_sub(1) {
+                None => std::thread::sleep(SETTLED / 3),
+                Some(before) => until_changed(lab, &seen[before])?,
+            }
         }
         (seen[n], _) = stage.until(name, SETTLED, || becomes(saved(lab)?))?;
     }
@@ -163,18 +170,31 @@ fn life(lab: &mut Lab, wanted: Option<&[Vec<String>; 4]>) -> Outcome<[Vec<String
     Ok(seen)
 }
 
-/// `ipvsadm -Sn`, sorted, once it is the same for a while.
+/// Waits until the table is another one; not for ever, because where nothing is probed nothing changes.
+fn until_changed(lab: &Lab, before: &[String]) -> Outcome {
+    for _ in 0..SETTLED.as_millis() / 2 / 500 {
+        if table(lab)? != before {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    Ok(())
+}
+
+/// `ipvsadm -Sn`, sorted.
+fn table(lab: &Lab) -> Outcome<Vec<String>> {
+    let text = lab.a.host.output("ipvsadm", &["-Sn"])?;
+    let mut rows: Vec<String> = text.lines().map(|row| row.trim_end().to_owned()).collect();
+    rows.sort();
+    Ok(rows)
+}
+
+/// The table once it is the same for a while.
 fn saved(lab: &Lab) -> Outcome<Vec<String>> {
-    let read = || -> Outcome<Vec<String>> {
-        let mut rows: Vec<String> =
-            lab.a.host.output("ipvsadm", &["-Sn"])?.lines().map(|row| row.trim_end().to_owned()).collect();
-        rows.sort();
-        Ok(rows)
-    };
     for _ in 0..20 {
-        let before = read()?;
+        let before = table(lab)?;
         std::thread::sleep(Duration::from_millis(1500));
-        if read()? == before {
+        if table(lab)? == before {
             return Ok(before);
         }
     }
