@@ -108,6 +108,8 @@ pub const IPVS_COMPARED_PER_TURN: usize = 4096;
 /// Destinations kept in mind of one service in the kernel's table: ours, and as many that somebody else put
 /// there. More: found when those are gone.
 pub const IPVS_ENTRIES_MAX: usize = 2 * SERVERS_MAX;
+/// Servers of changed services that one turn of a reload takes over; the rest waits for the next turn.
+pub const RELOADED_PER_TURN: usize = 64;
 /// IPVS commands on their way to the kernel at one time.
 pub const IPVS_WINDOW: usize = 64;
 /// Entries of IPVS that one question by socket options can bring (1.7 MB). More: they cannot be read.

@@ -39,6 +39,18 @@ impl Origin {
     }
 }
 
+/// A service that is another one now, or new.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// Its place.
+    pub(super) at: usize,
+    pub(super) config: Shared<model::Service>,
+    /// Its place before; `None`: it is new.
+    pub(super) from: Option<usize>,
+    /// As in [`Origin::Changed`].
+    pub(super) servers: Vec<Option<usize>>,
+}
+
 /// The origin of each service of another configuration. What lies in its place costs no search, and what is
 /// [`Shared`] with the old one no comparison. `is_touched`: what the service at this place leans on has
 /// changed, so that it is not the same whatever it says.

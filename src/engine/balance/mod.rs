@@ -17,6 +17,7 @@ mod checker;
 mod clocks;
 mod destination;
 mod heirs;
+mod merge;
 mod names;
 mod outside;
 mod presence;
@@ -42,6 +43,7 @@ pub use self::asked::AskedCheck;
 pub(super) use self::verdict::script_result;
 
 use self::checker::Due;
+use self::heirs::Change;
 use self::names::Names;
 use self::presence::Presence;
 use self::probes::Probes;
@@ -55,6 +57,7 @@ use super::{
 };
 use crate::model::{Check, CheckKind, Config, Daemon, DaemonRole, Reason, ServiceKey, cut};
 use crate::time::{Duration, Instant};
+use std::collections::VecDeque;
 
 /// The table that cannot be emptied by then stays as it is.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -76,6 +79,8 @@ enum Phase {
 pub(super) struct Balancer {
     /// In the order of the configuration.
     services: Vec<Service>,
+    /// What of the last reload has still to be done, in their order.
+    changes: VecDeque<Change>,
     probes: Probes,
     files: Files,
     /// Who uses which file: by index in `Config::tracks`.
@@ -95,6 +100,7 @@ impl Balancer {
     pub(super) fn new(config: &Config, now: Instant, seed: u32) -> Self {
         let mut balancer = Balancer {
             services: Vec::new(),
+            changes: VecDeque::new(),
             probes: Probes::new(seed),
             files: Files::default(),
             file_users: Users::default(),
@@ -168,9 +174,8 @@ impl Balancer {
     pub(super) fn tick(&mut self, now: Instant, cx: &mut Ctx<'_>) {
         match self.phase {
             Phase::Running => {
-                self.table.run(now, cx);
-                self.look_names_up(now, cx);
-                self.start_probes(now, cx);
+                self.go_on(now, cx);
+                self.do_what_is_due(now, cx);
             }
             Phase::Leaving { .. } => {
                 self.table.run(now, cx);
@@ -180,9 +185,16 @@ impl Balancer {
         }
     }
 
+    fn do_what_is_due(&mut self, now: Instant, cx: &mut Ctx<'_>) {
+        self.table.run(now, cx);
+        self.look_names_up(now, cx);
+        self.start_probes(now, cx);
+    }
+
     /// When `tick` has something to do.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         match self.phase {
+            Phase::Running if !self.changes.is_empty() => Some(Instant::ZERO),
             Phase::Running => {
                 let checks = earlier(self.probes.next_deadline(), self.names.next_deadline());
                 earlier(checks, self.table.next_deadline())
@@ -246,6 +258,7 @@ impl Balancer {
         match self.phase {
             Phase::New => self.phase = Phase::Left,
             Phase::Running => {
+                self.changes.clear();
                 self.stop_probes(cx);
                 self.tell_stop(now, cx);
                 self.phase = Phase::Leaving { give_up_at: now + SHUTDOWN_TIMEOUT };

@@ -110,6 +110,11 @@ impl Names {
         }
     }
 
+    /// Is there none?
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.len() == self.holes.len()
+    }
+
     fn get(&self, number: u32) -> Option<&Name> {
         self.slots.get(number as usize)?.as_ref()
     }

@@ -204,6 +204,9 @@ impl Reconciler {
 
     /// After a change of the configuration: what was refused is tried at once.
     pub(in crate::engine::balance) fn retry_all_now(&mut self, now: Instant) {
+        if self.retry_at.is_none() {
+            return;
+        }
         for row in self.rows.iter_mut().flatten().filter(|row| row.retry_at.is_some()) {
             row.failures = 0;
             row.retry_at = Some(now);

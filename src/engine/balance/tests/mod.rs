@@ -205,7 +205,7 @@ impl Bed {
             }
             if requests.is_empty() {
                 // The rest of a long comparison is due at once.
-                if self.balancer.table.has_more() {
+                if self.balancer.table.has_more() || !self.balancer.changes.is_empty() {
                     self.call(|b, now, cx| b.tick(now, cx));
                     continue;
                 }

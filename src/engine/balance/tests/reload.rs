@@ -47,6 +47,62 @@ fn services_that_say_the_same_are_shared_wherever_they_stand() {
     assert!(read.services.iter().all(|service| bed.balancer.services.iter().any(|s| s.config.is(service))));
 }
 
+/// Law 1: a turn takes over 64 servers. In between each service is wholly as it was or as it will be, and
+/// whatever happens, another reload too, finds all in order.
+#[test]
+fn many_changes_are_taken_over_some_at_a_time() {
+    let mut config = s1();
+    config.services =
+        (1..=100).map(|i| service(&format!("s{i}"), &format!("10.0.0.{i}:80")).into()).collect();
+    let mut bed = Bed::started(&config);
+    bed.go(2.0);
+    let change = |config: &mut Config, weight| {
+        config.services.iter_mut().for_each(|service| service.servers[1].weight = weight);
+    };
+    let has = |bed: &Bed, weight| {
+        bed.balancer.services.iter().map(|s| s.config.servers[1].weight).filter(|w| *w == weight).count()
+    };
+    change(&mut config, 7);
+    bed.reload(&config);
+    assert_eq!(has(&bed, 7), 32, "two servers each");
+    assert_eq!(bed.balancer.next_deadline(), Some(Instant::ZERO), "the rest follows at once");
+    let of = |bed: &Bed, address: &str| {
+        let is_it = |id: &&ProbeId| bed.balancer.probe_spec(**id).unwrap().address.to_string() == address;
+        *bed.probes.iter().find(is_it).unwrap()
+    };
+    bed.probe(of(&bed, A), failed("refused"));
+    bed.probe(of(&bed, B), Outcome::Passed);
+    bed.set_draining(99, 0, true);
+    let ups = |bed: &Bed| {
+        let count = |n: usize| bed.snapshot().services.iter().filter(|s| s.servers[n].up).count();
+        [count(0), count(1)]
+    };
+    assert_eq!(ups(&bed), [0, 100], "all alike, those of before and those of after");
+    bed.call(|b, now, cx| b.tick(now, cx));
+    assert_eq!(has(&bed, 7), 64);
+    // The next one comes before this one is through.
+    change(&mut config, 8);
+    config.services[99].servers.reverse();
+    bed.reload(&config);
+    assert_eq!((has(&bed, 7), has(&bed, 8)), (32, 32));
+    bed.settle();
+    assert_eq!((has(&bed, 8), ups(&bed)), (99, [1, 99]));
+    let last = &bed.snapshot().services[99].servers;
+    assert_eq!((last[1].draining, last[0].draining), (true, false), "known by its address");
+    let weights: Vec<u32> =
+        bed.kernel.table.values().flat_map(|(_, d)| d.values().map(|d| d.weight)).collect();
+    assert_eq!(weights.iter().filter(|weight| **weight == 8).count(), 100);
+    assert!(weights.iter().all(|weight| [0, 8].contains(weight)), "{weights:?}");
+    bed.log();
+    bed.reload(&config);
+    assert_eq!(bed.log(), [""; 0], "nothing is left to do");
+    change(&mut config, 9);
+    bed.reload(&config);
+    bed.call(|b, now, cx| b.shutdown(now, cx));
+    bed.settle();
+    assert!(bed.kernel.table.is_empty() && bed.balancer.is_shut_down());
+}
+
 #[test]
 fn verdicts_and_counters_stay_and_new_parameters_count() {
     let mut bed = Bed::started(&s1());
@@ -240,6 +296,9 @@ fn a_service_that_comes_back_during_a_reading_is_not_taken_for_missing() {
     let done = told.pop().unwrap();
     config.services.iter_mut().skip(1).for_each(|s| s.servers[0].weight = 7);
     bed.reload(&config);
+    while !bed.balancer.changes.is_empty() {
+        bed.call(|b, now, cx| b.tick(now, cx));
+    }
     let waiting = bed.drain();
     assert_eq!(waiting.len(), crate::limits::IPVS_WINDOW, "no more commands for now");
     let first = config.services.remove(0);

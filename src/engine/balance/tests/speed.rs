@@ -26,7 +26,7 @@ fn settle(bed: &mut Bed) -> (Wall, Wall, usize) {
     };
     loop {
         let requests = bed.drain();
-        if requests.is_empty() && !bed.balancer.table.has_more() {
+        if requests.is_empty() && !bed.balancer.table.has_more() && bed.balancer.changes.is_empty() {
             return (worst, all, commands);
         }
         call(bed, None);
