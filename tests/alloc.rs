@@ -22,6 +22,8 @@ thread_local! {
     /// Allocations of this thread while it is `true` in `WATCHING`.
     static COUNT: Cell<u64> = const { Cell::new(0) };
     static WATCHING: Cell<bool> = const { Cell::new(false) };
+    /// Bytes that this thread has, as far as it asked for them itself.
+    static HELD: Cell<isize> = const { Cell::new(0) };
 }
 
 struct Counting;
@@ -30,15 +32,18 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        hold(layout.size() as isize);
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
+        hold(size as isize - layout.size() as isize);
         unsafe { System.realloc(old, layout, size) }
     }
 
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        hold(-(layout.size() as isize));
         unsafe { System.dealloc(old, layout) }
     }
 }
@@ -47,6 +52,10 @@ fn count() {
     if WATCHING.with(Cell::get) {
         COUNT.with(|c| c.set(c.get() + 1));
     }
+}
+
+fn hold(bytes: isize) {
+    HELD.with(|held| held.set(held.get() + bytes));
 }
 
 #[global_allocator]
@@ -392,6 +401,37 @@ fn steady_state_allocates_nothing() {
 }
 
 /// The counter counts; else the test above could not fail.
+/// What one server more costs: in the configuration and in the engine, together, before it is in the kernel's
+/// table. A box of 32 MB may have thousands.
+#[test]
+fn a_server_is_light() {
+    let weigh = |check: &str, services: usize| {
+        let mut text = String::new();
+        for i in 0..services {
+            text +=
+                &format!("[[service]]\nname = \"s{i}\"\naddress = \"10.0.{}.{}:80\"\n", i / 250, i % 250 + 1);
+            text += &format!("forward = \"nat\"\n{check}");
+            for j in 1..=8 {
+                text += &format!("[[service.server]]\naddress = \"10.8.{i}.{j}:80\"\n");
+            }
+        }
+        let before = HELD.with(Cell::get);
+        let config = vipd::config::parse(&text, "f").0.unwrap();
+        let engine = Engine::new(&config, "gw", 7, Instant::ZERO);
+        drop(config);
+        let held = HELD.with(Cell::get) - before;
+        drop(engine);
+        held
+    };
+    for (check, most) in
+        [("", 420), ("check = { type = \"tcp\" }\n", 680), ("check = { type = \"http\" }\n", 710)]
+    {
+        let each = (weigh(check, 200) - weigh(check, 100)) / 800;
+        println!("{each} bytes a server with {check:?}");
+        assert!(each <= most, "{each} bytes a server with {check:?}, at most {most}");
+    }
+}
+
 #[test]
 fn allocator_counts() {
     let (text, n) = allocations(|| std::hint::black_box(String::from("one")));

@@ -104,7 +104,7 @@ fn s1_field_by_field() {
     };
     let server = |address: &str, weight| Server {
         weight,
-        checks: vec![check.clone()],
+        checks: vec![check.clone()].into(),
         ..Server::new(address.parse().unwrap(), Forwarding::DirectRoute)
     };
     assert_eq!(service.servers, [server("192.168.234.47:80", 1), server("192.168.234.57:80", 2)]);
@@ -172,7 +172,7 @@ fn defaults() {
     let check = Check::new(CheckKind::Http(Box::new(HttpCheck::new(HttpPage::new("/")))));
     assert_eq!((check.interval, check.timeout), (Duration::from_secs(10), Duration::from_secs(5)));
     assert_eq!((check.retry_interval, check.rise, check.fall), (Duration::from_secs(1), 1, 2));
-    assert_eq!(service.servers[1].checks, [check]);
+    assert_eq!(*service.servers[1].checks, [check]);
     assert_eq!(config.ipvs, Ipvs { watch_interval: Duration::from_secs(10), ..Ipvs::default() });
 }
 

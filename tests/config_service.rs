@@ -25,9 +25,9 @@ fn at(address: &str) -> SocketAddr {
     address.parse().unwrap()
 }
 
-fn program(argv: &[&str], user: Option<&str>) -> Command {
+fn program(argv: &[&str], user: Option<&str>) -> Box<Command> {
     let user = user.map(str::to_owned);
-    Command { user, ..texts::command(argv) }
+    Box::new(Command { user, ..texts::command(argv) })
 }
 
 /// The one check of a server behind `10.0.0.1:80`.
@@ -36,7 +36,8 @@ fn check(text: &str) -> Check {
         "[[track]]\nname = \"load\"\ntype = \"file\"\npath = \"/run/load\"\nweight = -3\nreverse = true\n";
     let tracks = if text.contains("track = ") { tracks } else { "" };
     let server = "address = \"10.0.0.1:80\"\n[[service.server]]\naddress = \"192.168.1.11:80\"\n";
-    let mut checks = service(tracks, &format!("{server}check = {{ {text} }}")).servers.remove(0).checks;
+    let mut checks =
+        service(tracks, &format!("{server}check = {{ {text} }}")).servers.remove(0).checks.to_vec();
     assert_eq!(checks.len(), 1, "{text}");
     checks.remove(0)
 }
@@ -88,7 +89,7 @@ fn every_key_of_a_service() {
         method: gue,
         inhibit: true,
         start_up: false,
-        checks: vec![Check::new(CheckKind::Ping), Check::new(CheckKind::Tcp)],
+        checks: vec![Check::new(CheckKind::Ping), Check::new(CheckKind::Tcp)].into(),
         any_check: true,
         ..Server::new(at(address), Forwarding::Tunnel)
     };
@@ -166,7 +167,8 @@ fn every_key_of_a_server() {
             weight: 2,
             upper_threshold: 100,
             lower_threshold: 100,
-            checks: vec![Check::new(CheckKind::Tcp), Check::new(CheckKind::Smtp(SmtpCheck::default()))],
+            checks: vec![Check::new(CheckKind::Tcp), Check::new(CheckKind::Smtp(SmtpCheck::default()))]
+                .into(),
             mail: Some(false),
             up: Some(program(&["/etc/up"], None)),
             down: Some(program(&["/etc/down", "a b"], None)),

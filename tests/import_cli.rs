@@ -203,7 +203,7 @@ fn the_article_becomes_s1_and_s2() {
                 if name == "s1-router-27" {
                     service.sorry = None;
                 }
-                for check in service.servers.iter_mut().flat_map(|server| &mut server.checks) {
+                for check in service.servers.iter_mut().flat_map(|server| server.checks.iter_mut()) {
                     let CheckKind::Http(http) = &mut check.kind else { panic!("{check:?}") };
                     http.version = HttpVersion::Http11;
                 }

@@ -276,6 +276,9 @@ fn assemble(
         report.warning_of_file("there is nothing to do", hint);
     }
     let value = |read: At<_>| read.value;
+    let mut taken: Vec<_> =
+        services.into_iter().filter_map(|draft| draft.service).map(Shared::from).collect();
+    taken.shrink_to_fit(); // it lies where the drafts have been, and they were large
     Config {
         global,
         mail,
@@ -287,7 +290,7 @@ fn assemble(
         static_rules: fixed.rules.into_iter().map(|rule| rule.value).collect(),
         fifos,
         realtime,
-        services: services.into_iter().filter_map(|draft| draft.service).map(Shared::from).collect(),
+        services: taken,
         ipvs: ipvs.ipvs,
     }
 }

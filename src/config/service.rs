@@ -20,7 +20,7 @@ use super::report::{At, Report};
 use super::{server_group, track, values};
 use crate::model::{
     Check, CheckKind, Forwarding, Front, Method, Name, Scheduler, Server, ServerAddress, Service, ServiceKey,
-    Sorry,
+    Shared, Sorry,
 };
 use front::Wants;
 
@@ -60,7 +60,7 @@ struct Defaults {
     inhibit: bool,
     start_up: bool,
     method: Method,
-    checks: Vec<Check>,
+    checks: Shared<Vec<Check>>,
     any_check: bool,
 }
 
@@ -93,8 +93,9 @@ pub(super) fn service(mut table: Table<'_>, scope: &Scope<'_>, report: &mut Repo
     let sorry = table.get("sorry").and_then(|value| sorry::sorry(value, &face, method, report));
     let (mut quorum_up, mut quorum_down) = (None, None);
     if let Some(mut notify) = server::notify(&mut table, "a service's notify", report) {
-        quorum_up = command::optional(&mut notify, "quorum_up", Terms::of(scope.owner), report);
-        quorum_down = command::optional(&mut notify, "quorum_down", Terms::of(scope.owner), report);
+        let terms = Terms::of(scope.owner);
+        quorum_up = command::optional(&mut notify, "quorum_up", terms, report).map(Box::new);
+        quorum_down = command::optional(&mut notify, "quorum_down", terms, report).map(Box::new);
         notify.finish(report);
     }
     let defaults = defaults(&mut table, method, scope, report);
@@ -111,6 +112,8 @@ pub(super) fn service(mut table: Table<'_>, scope: &Scope<'_>, report: &mut Repo
             .map(|read| At { at: read.at, value: "a persistence engine" }),
     );
     draft.mails = mails;
+    let mut servers: Vec<Server> = servers.into_iter().map(|server| server.value).collect();
+    servers.shrink_to_fit();
     let service = draft.name.as_ref().zip(front).map(|(name, front): (&At<Name>, Front)| Service {
         scheduler: scheduler.map_or_else(default_scheduler, |scheduler| scheduler.value),
         scheduler_flags: flags,
@@ -124,7 +127,7 @@ pub(super) fn service(mut table: Table<'_>, scope: &Scope<'_>, report: &mut Repo
         mail: mail.map(|mail| mail.value),
         quorum_up,
         quorum_down,
-        servers: servers.into_iter().map(|server| server.value).collect(),
+        servers,
         ..Service::new(name.value.clone(), protocol, front)
     });
     Draft { service, ..draft }
@@ -158,7 +161,7 @@ impl Draft {
         if face.keys.iter().any(ServiceKey::is_ipv6) {
             newer.push(At { at: face.at, value: "an IPv6 service" });
         }
-        let checks = servers.iter().flat_map(|server| &server.value.checks);
+        let checks = servers.iter().flat_map(|server| server.value.checks.iter());
         let tracks = checks.filter_map(|check| match &check.kind {
             CheckKind::File(file) => Some(file.track),
             CheckKind::Tcp
@@ -184,7 +187,7 @@ fn defaults(table: &mut Table<'_>, method: Method, scope: &Scope<'_>, report: &m
         inhibit: table.flag("inhibit", false, report),
         start_up: table.flag("start_up", true, report),
         method,
-        checks: checks(table, scope, report).unwrap_or_default(),
+        checks: checks(table, scope, report).unwrap_or_default().into(),
         any_check: server::any_check(table, false, report),
     }
 }

@@ -70,7 +70,7 @@ impl<'a> Object<'a> {
             Object::Service(service) => (&service.quorum_up, &service.quorum_down),
             Object::Server(_, server) => (&server.up, &server.down),
         };
-        Commands::Balance { up: up.as_ref(), down: down.as_ref() }
+        Commands::Balance { up: up.as_deref(), down: down.as_deref() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A balanced service as the user asked for it.
 
-use super::{Command, IfName, Name};
+use super::{Command, IfName, Name, Shared};
 use crate::limits;
 use crate::time::Duration;
 use std::net::{IpAddr, SocketAddr};
@@ -105,9 +105,9 @@ pub struct Service {
     /// Mail about the quorum; `None`: where `[mail]` is configured.
     pub mail: Option<bool>,
     /// Run when the quorum is gained.
-    pub quorum_up: Option<Command>,
+    pub quorum_up: Option<Box<Command>>,
     /// Run when the quorum is lost.
-    pub quorum_down: Option<Command>,
+    pub quorum_down: Option<Box<Command>>,
     /// Servers in the order of the file; addresses are unique.
     pub servers: Vec<Server>,
 }
@@ -201,16 +201,16 @@ pub struct Server {
     /// Without a verdict of its checks: in the table (keepalived's way, the default), or only after the first
     /// success (`alpha`).
     pub start_up: bool,
-    /// How its health is found out; empty: always taken as up.
-    pub checks: Vec<Check>,
+    /// How its health is found out; empty: always taken as up. Servers mostly have those of the service.
+    pub checks: Shared<Vec<Check>>,
     /// One passing check is enough; otherwise all must pass.
     pub any_check: bool,
     /// Mail about it; `None`: where `[mail]` is configured.
     pub mail: Option<bool>,
     /// Run when it goes up.
-    pub up: Option<Command>,
+    pub up: Option<Box<Command>>,
     /// Run when it goes down.
-    pub down: Option<Command>,
+    pub down: Option<Box<Command>>,
 }
 
 impl Server {
@@ -224,7 +224,7 @@ impl Server {
             lower_threshold: 0,
             inhibit: false,
             start_up: true,
-            checks: Vec::new(),
+            checks: Shared::default(),
             any_check: false,
             mail: None,
             up: None,

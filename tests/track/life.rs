@@ -38,7 +38,7 @@ fn a_file_that_only_a_check_uses_is_used() {
     service.servers = ["10.0.0.11:80", "10.0.0.12:80"]
         .map(|address| {
             let server = Server::new(address.parse().unwrap(), Forwarding::Masquerade);
-            Server { checks: vec![check.clone()], ..server }
+            Server { checks: vec![check.clone()].into(), ..server }
         })
         .into();
     c.services = vec![service.into()];

@@ -11,7 +11,7 @@ use crate::config::report::{At, Problem, Report};
 use crate::config::suggest::shown;
 use crate::config::values;
 use crate::limits;
-use crate::model::{Forwarding, Server, ServerAddress};
+use crate::model::{Forwarding, Server, ServerAddress, Shared};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -90,11 +90,11 @@ fn server(
     mails.extend(mail.filter(|mail| mail.value).map(|mail| mail.at));
     let (mut up, mut down) = (None, None);
     if let Some(mut notify) = notify(&mut table, "a server's notify", report) {
-        up = command::optional(&mut notify, "up", Terms::of(scope.owner), report);
-        down = command::optional(&mut notify, "down", Terms::of(scope.owner), report);
+        up = command::optional(&mut notify, "up", Terms::of(scope.owner), report).map(Box::new);
+        down = command::optional(&mut notify, "down", Terms::of(scope.owner), report).map(Box::new);
         notify.finish(report);
     }
-    let checks = checks.unwrap_or_else(|| defaults.checks.clone());
+    let checks = checks.map_or_else(|| defaults.checks.clone(), Shared::from);
     if table.has("require") && any_check && checks.len() < 2 {
         let what = "`require` has no effect with less than two checks";
         report.warning(table.key_at("require"), what, "");

@@ -40,7 +40,7 @@ pub(super) fn assign(
                 list.extend(numbers.map(|n| n.map(|number| Assigned { number, is_new: false })));
                 continue;
             }
-            for check in &server.checks {
+            for check in server.checks.iter() {
                 list.push(Key::new(&server.address, check).map(|key| {
                     let known = known.get_or_insert_with(|| probes.by_hash());
                     let same = || probes.find(known, &key, |place| key_at(old, place));
@@ -155,6 +155,7 @@ impl Balancer {
         assigned: &mut impl Iterator<Item = Option<Assigned>>,
     ) {
         let before = core::mem::take(&mut server.links);
+        server.links.reserve_exact(config.checks.len());
         for (index, check) in config.checks.iter().enumerate() {
             let assigned = assigned.next().flatten();
             let was = old.and_then(|old| old.checks.get(index)).zip(before.get(index));

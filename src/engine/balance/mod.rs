@@ -38,6 +38,7 @@ mod tests;
 mod users;
 mod verdict;
 mod whole;
+mod why;
 
 pub use self::asked::AskedCheck;
 pub(super) use self::verdict::script_result;

@@ -6,6 +6,7 @@
 
 use super::checker::{Checker, place};
 use super::users::{Place, Users};
+use super::why::Why;
 use crate::engine::{Action, Outcome, ProbeId, RunId, RunOwner};
 use crate::model::{Check, CheckKind, IfName, Reason, ServerAddress};
 use crate::time::{Duration, Instant};
@@ -110,7 +111,7 @@ pub(super) struct Probe {
     /// The weight that a script has told with its last success.
     pub(super) dynamic: Option<u8>,
     /// Why the last one failed; empty after a success.
-    pub(super) reason: Reason,
+    pub(super) reason: Why,
     /// How many passed.
     pub(super) passed: u32,
     /// How many failed.
@@ -131,7 +132,7 @@ impl Probe {
             armed_at: None,
             lost_at: None,
             dynamic: None,
-            reason: Reason::new(),
+            reason: Why::default(),
             passed: 0,
             failed: 0,
             probed_at: None,
@@ -147,16 +148,12 @@ impl Probe {
                 self.passed = self.passed.saturating_add(1);
                 self.probe_time = Some(took);
                 self.probed_at = Some(now);
-                let news = !self.reason.is_empty();
-                self.reason.clear();
-                news
+                self.reason.set(&Reason::new())
             }
             Outcome::Failed(reason) => {
                 self.failed = self.failed.saturating_add(1);
                 self.probed_at = Some(now);
-                let news = self.reason != reason;
-                self.reason = reason;
-                news
+                self.reason.set(&reason)
             }
             Outcome::NotRun(_) => false,
         }

@@ -2,6 +2,7 @@
 
 use super::names::Names;
 use super::probes::{Probe, Probes};
+use super::why::Why;
 use crate::limits;
 use crate::model::status::CheckStatus;
 use crate::model::{self, CheckKind, FileCheck, Name, Reason, ServerAddress, Track, TrackKind, cut};
@@ -46,7 +47,7 @@ pub(super) struct Server {
     /// Since when it is up, or down.
     pub(super) since: Instant,
     /// Why the first check that fails does, or why there is nothing to check; empty otherwise.
-    pub(super) reason: Reason,
+    pub(super) reason: Why,
 }
 
 /// What the checks of a server come to.
@@ -89,7 +90,7 @@ impl Server {
             active: false,
             told: false,
             since: now,
-            reason: Reason::new(),
+            reason: Why::default(),
         }
     }
 
@@ -168,7 +169,7 @@ impl Server {
             up: Some(up),
             known: verdict.is_some(),
             weight: told.map_or(0, |told| i64::from(told) - i64::from(config.weight)),
-            reason: probe.reason.clone(),
+            reason: probe.reason.get(),
         }
     }
 

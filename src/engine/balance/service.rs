@@ -91,7 +91,8 @@ impl Service {
         if is_flipped {
             server.since = now;
         }
-        (server.up, server.weight, server.reason) = (up, weight, reason);
+        (server.up, server.weight) = (up, weight);
+        server.reason.set(&reason);
         // One that comes up again does so by the check that brought it down.
         server.deciding = deciding.filter(|_| !up).unwrap_or(server.deciding);
         Judged { is_flipped, is_other }

@@ -73,7 +73,7 @@ impl Balancer {
             known: server.is_known(config, &self.probes, &self.files),
             installed,
             since: age(now, server.since),
-            reason: server.reason.clone(),
+            reason: server.reason.get(),
             passed: probes().fold(0, |sum, probe| sum.saturating_add(probe.passed)),
             failed: probes().fold(0, |sum, probe| sum.saturating_add(probe.failed)),
             probed: probes().filter_map(|probe| probe.probed_at).max().map(|at| age(now, at)),

@@ -125,7 +125,7 @@ pub(super) fn tell_server(now: Instant, service: &Service, index: usize, changed
     if server.up {
         cx.note(now, Level::Note, "server", name, format_args!("{address} is up"));
     } else {
-        let text = format_args!("{address} is down: {}", server.reason);
+        let text = format_args!("{address} is down: {}", &*server.reason);
         cx.note(now, Level::Warning, "server", name, text);
     }
     one.tell_programs(now, if server.up { Fate::Up } else { Fate::Down }, cx);
@@ -134,7 +134,7 @@ pub(super) fn tell_server(now: Instant, service: &Service, index: usize, changed
     let Some(check) = checks.get(server.deciding).or(checks.first()).filter(|_| changed) else { return };
     let words = CheckWords { kind: &check.kind, up: server.up, reason: &server.reason };
     let end = if server.reason.is_empty() { "" } else { "\n" };
-    one.mail(now, server.up, format_args!("=> {words} <=\n{}{end}", server.reason), cx);
+    one.mail(now, server.up, format_args!("=> {words} <=\n{}{end}", &*server.reason), cx);
 }
 
 /// Tells that a server that is up is lost although it did not fail.

@@ -338,7 +338,7 @@ fn trackers(config: &Config, seed: u32, now: Instant) -> Vec<Tracker> {
     let has_files = config.tracks.iter().any(|track| matches!(track.kind, TrackKind::File { .. }));
     // There may be thousands of checks, and nothing to be found among them.
     for service in config.services.iter().filter(|_| has_files) {
-        for check in service.servers.iter().flat_map(|server| &server.checks) {
+        for check in service.servers.iter().flat_map(|server| server.checks.iter()) {
             if let CheckKind::File(file) = &check.kind
                 && let Some(names) = used_by.get_mut(file.track)
                 && names.last() != Some(&service.name)

@@ -21,7 +21,7 @@ fn file(weight: i16, reverse: bool) -> Check {
 /// Scenario S1, the first server with these checks, the second with none.
 fn with(checks: Vec<Check>) -> Config {
     let mut config = s1();
-    config.services[0].servers[0].checks = checks;
+    config.services[0].servers[0].checks = checks.into();
     config.services[0].servers[1].checks.clear();
     let track = |name: &str, kind| Track { name: Name::try_from(name).unwrap(), kind };
     let path = |text: &str| TrackKind::File { path: text.into() };

@@ -382,7 +382,7 @@ fn http() -> Check {
 
 fn server(address: &str, weight: u32) -> Server {
     let address = address.parse().unwrap();
-    Server { weight, checks: vec![http()], ..Server::new(address, Forwarding::DirectRoute) }
+    Server { weight, checks: vec![http()].into(), ..Server::new(address, Forwarding::DirectRoute) }
 }
 
 /// The service of scenario S1 on another address.

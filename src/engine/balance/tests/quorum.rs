@@ -7,7 +7,7 @@ fn three(quorum: u32, hysteresis: u32) -> Config {
     let mut config = s1();
     let service = &mut config.services[0];
     service.servers = vec![server(A, 1), server(B, 1), server("192.168.234.67:80", 1)];
-    service.servers.iter_mut().flat_map(|s| &mut s.checks).for_each(|c| (c.fall, c.rise) = (1, 1));
+    service.servers.iter_mut().flat_map(|s| s.checks.iter_mut()).for_each(|c| (c.fall, c.rise) = (1, 1));
     (service.quorum, service.hysteresis) = (quorum, hysteresis);
     config
 }

@@ -381,7 +381,7 @@ fn random_server(dice: &mut Dice, n: u32, start_up: bool) -> Server {
     server.checks.extend(kinds.into_iter().map(Check::new));
     server.checks.rotate_left(dice.below(3) as usize);
     server.checks.truncate([0, 1, 1, 1, 1, 2, 2, 3][dice.below(8) as usize]);
-    for check in &mut server.checks {
+    for check in server.checks.iter_mut() {
         (check.fall, check.rise) = (1 + dice.below(2) as u16, 1 + dice.below(2) as u16);
     }
     server

@@ -89,7 +89,7 @@ fn services_by_address_mark_and_ipv6_are_told_in_keepalived_s_words() {
 #[test]
 fn a_mail_names_the_check_that_decided() {
     let mut service = one(Front::Address("10.0.0.1:80".parse().unwrap()), "10.0.0.11:80");
-    service.servers[0].checks = vec![http(), Check::new(CheckKind::Tcp)];
+    service.servers[0].checks = vec![http(), Check::new(CheckKind::Tcp)].into();
     service.servers[0].checks[1].fall = 1;
     let mut bed = started(&Config { services: vec![service.into()], ..s1() });
     bed.go(2.1);

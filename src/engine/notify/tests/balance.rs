@@ -14,12 +14,12 @@ fn balanced(called: &str, servers: usize) -> Service {
     let server = |number| {
         let mut server = Server::new("10.0.0.0:80".parse().unwrap(), Forwarding::Masquerade);
         server.address = address(number);
-        (server.up, server.down) = (Some(command("/up")), Some(command("/down")));
+        (server.up, server.down) = (Some(command("/up").into()), Some(command("/down").into()));
         server
     };
     Service {
-        quorum_up: Some(command("/quorum-up")),
-        quorum_down: Some(command("/quorum-down")),
+        quorum_up: Some(command("/quorum-up").into()),
+        quorum_down: Some(command("/quorum-down").into()),
         servers: (0..servers).map(server).collect(),
         ..Service::new(name(called), Protocol::Tcp, front)
     }
@@ -86,7 +86,7 @@ fn a_server_without_a_program_has_no_queue() {
     let mut bed = farm(3);
     let (_, without) = bed.config.services[0].servers.split_at_mut(1);
     without.iter_mut().for_each(|server| (server.up, server.down) = (None, None));
-    bed.config.services[0].servers[2].down = Some(command("/down"));
+    bed.config.services[0].servers[2].down = Some(command("/down").into());
     for at in 0..3 {
         bed.fate(Some(at), Fate::Up);
     }
@@ -153,7 +153,7 @@ fn a_reload_tells_those_that_wait_to_the_new_programs_and_lets_others_end() {
     }
     let mut new = bed.config.clone();
     new.services[0].servers.truncate(1);
-    new.services[0].servers[0].up = Some(command("/mended"));
+    new.services[0].servers[0].up = Some(command("/mended").into());
     let old = core::mem::replace(&mut bed.config, new.clone());
     assert_eq!(bed.reload(new.clone(), &[]), NOTHING);
     assert_eq!(bed.end(OK), ["run /mended"]);
