@@ -24,6 +24,7 @@ use crate::limits;
 use crate::model::status::{InstanceState, RunStatus};
 use crate::model::{Config, FifoKind, Instance, Level, Name, Notify, Server, Service, SyncGroup, Text, cut};
 use crate::time::{Duration, Instant};
+use core::cell::OnceCell;
 use core::fmt;
 use std::collections::BTreeMap;
 
@@ -189,10 +190,13 @@ impl Notifier {
             notify.map(Commands::Vrrp)
         };
         self.vrrp.reconfigure(vrrp);
-        // There may be thousands of queues, and of services.
-        let services: BTreeMap<&Name, &Service> = config.services.iter().map(|s| (&s.name, &**s)).collect();
+        // There may be thousands of queues, and of services; mostly there is no queue.
+        let services = OnceCell::new();
+        let by_name = || -> BTreeMap<&Name, &Service> {
+            config.services.iter().map(|service| (&service.name, &**service)).collect()
+        };
         self.balance.reconfigure(|key| {
-            let service = services.get(key.name())?;
+            let service = services.get_or_init(by_name).get(key.name())?;
             let object = match key {
                 Key::Service(_) => Object::Service(service),
                 Key::Server(_, address) => {
