@@ -166,6 +166,7 @@ impl Daemon {
         raise_descriptor_limit();
         log::info!("vipd {} starts with {}", env!("CARGO_PKG_VERSION"), self.options.config.display());
         self.hooks = config.global.clone();
+        config.services.iter().for_each(|service| self.errands.learn(service));
         self.errands.configure(clock::now(), &config);
         let script = self.hooks.start_script.as_ref();
         let wish = script.and_then(|script| self.errands.run_hook(script, &mut self.signals, clock::now));

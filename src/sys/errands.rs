@@ -8,7 +8,7 @@ use super::runner::{Ended, GRACE, Owner, Runner};
 use super::signals::{Signals, Wish};
 use super::watch::Watch;
 use crate::engine::{Engine, Event, ProbeId, RunId};
-use crate::model::{Command, Config, FifoKind};
+use crate::model::{Command, Config, FifoKind, Service};
 use crate::time::{Duration, Instant};
 use std::io;
 
@@ -34,6 +34,11 @@ impl Errands {
             watch: Watch::default(),
             realtime: realtime::Applied::default(),
         })
+    }
+
+    /// Keeps in mind as whom the programs of a service run; before `configure`, for each.
+    pub(super) fn learn(&mut self, service: &Service) {
+        self.runner.learn(service);
     }
 
     /// Takes a configuration over, before the engine does.

@@ -5,7 +5,7 @@
 
 use super::file::read_small;
 use crate::limits;
-use crate::model::{Command, Config, Fifo, Notify, TrackKind};
+use crate::model::{CheckKind, Command, Config, Fifo, Notify, Service, TrackKind};
 use nix::unistd::{Gid, Uid, geteuid, getgid, getuid};
 use std::ffi::CString;
 use std::fs::Metadata;
@@ -32,6 +32,8 @@ pub(super) struct Account {
 pub(super) struct Accounts {
     users: Vec<User>,
     groups: Vec<(String, u32)>,
+    /// Users and groups whom services name, for the next `configure`.
+    learned: (Vec<String>, Vec<String>),
 }
 
 #[derive(Debug, Clone)]
@@ -47,11 +49,22 @@ struct User {
 pub(super) struct NoAccount(pub(super) String);
 
 impl Accounts {
-    /// Reads those that `config` names. Commands of the configuration before it may still have to run (its
-    /// objects are told that they are gone), so what is known already stays known.
+    /// Keeps those in mind whom the programs of a service name, until `configure` reads them. There may be
+    /// thousands of services, and adverts in between (law 1).
+    pub(super) fn learn(&mut self, service: &Service) {
+        for command in of_service(service) {
+            remember(&mut self.learned.0, command.user.as_ref());
+            remember(&mut self.learned.1, command.group.as_ref());
+        }
+    }
+
+    /// Reads those that `config` names, its services aside, and those that were learned. Commands of the
+    /// configuration before it may still have to run (its objects are told that they are gone), so what is
+    /// known already stays known.
     pub(super) fn configure(&mut self, config: &Config) {
-        let mut users: Vec<String> = self.users.iter().map(|user| user.name.clone()).collect();
-        let mut groups: Vec<String> = self.groups.iter().map(|(name, _)| name.clone()).collect();
+        let (mut users, mut groups) = core::mem::take(&mut self.learned);
+        self.users.iter().for_each(|user| remember(&mut users, Some(&user.name)));
+        self.groups.iter().for_each(|(name, _)| remember(&mut groups, Some(name)));
         let named = commands(config).map(|(_, c)| (&c.user, &c.group));
         for (user, group) in named.chain(fifos(config).map(|f| (&f.user, &f.group))) {
             remember(&mut users, user.as_ref());
@@ -142,7 +155,26 @@ fn text(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Every program of a configuration, and where it stands there.
+/// Every program of a service, of its servers and of their checks.
+fn of_service(service: &Service) -> impl Iterator<Item = &Command> {
+    let servers = service.servers.iter().flat_map(|server| {
+        let checks = server.checks.iter().filter_map(|check| match &check.kind {
+            CheckKind::Script(script) => Some(&script.command),
+            CheckKind::Tcp
+            | CheckKind::Http(_)
+            | CheckKind::Smtp(_)
+            | CheckKind::Ping
+            | CheckKind::Dns(_)
+            | CheckKind::Udp(_)
+            | CheckKind::File(_) => None,
+        });
+        [&server.up, &server.down].into_iter().filter_map(|command| command.as_deref()).chain(checks)
+    });
+    let own = [&service.quorum_up, &service.quorum_down];
+    own.into_iter().filter_map(|command| command.as_deref()).chain(servers)
+}
+
+/// Every program of a configuration but those of services, and where it stands there.
 fn commands(config: &Config) -> impl Iterator<Item = (String, &Command)> {
     let global = [("start_script", &config.global.start_script), ("stop_script", &config.global.stop_script)];
     let global = global.into_iter().filter_map(|(key, c)| Some((format!("[global] {key}"), c.as_ref()?)));
@@ -248,6 +280,7 @@ fn is_sticky(found: &Metadata) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Check, Forwarding, Front, Protocol, ScriptCheck, Server};
     use crate::time::Duration;
     use std::os::unix::fs::PermissionsExt;
 
@@ -272,6 +305,34 @@ mod tests {
         assert_eq!(accounts.find(Some("0"), None).unwrap().home.to_str(), Ok("HOME=/root"));
         let bare = accounts.find(Some("1234"), Some("77")).unwrap();
         assert_eq!((bare.uid.as_raw(), bare.gid.as_raw()), (1234, 77), "a container without the file");
+    }
+
+    /// `script_user` may be for checks of servers alone.
+    #[test]
+    fn whom_services_name_is_known_too() {
+        let front = Front::Address("10.0.0.1:80".parse().unwrap());
+        let mut service = Service::new("web".try_into().unwrap(), Protocol::Tcp, front);
+        let command = |user: &str| Command {
+            argv: vec!["/x".into()],
+            user: Some(user.into()),
+            group: Some("root".into()),
+            timeout: Duration::from_secs(1),
+        };
+        let script = ScriptCheck { command: command("root"), dynamic: false };
+        let mut server = Server::new("192.0.2.1:80".parse().unwrap(), Forwarding::Masquerade);
+        server.checks = vec![Check::new(CheckKind::Script(script))].into();
+        server.up = Some(command("a").into());
+        server.down = Some(command("b").into());
+        service.quorum_up = Some(command("c").into());
+        service.quorum_down = Some(command("d").into());
+        service.servers.push(server);
+        let mut accounts = Accounts::default();
+        accounts.learn(&service);
+        assert_eq!(accounts.learned.0, ["c", "d", "a", "b", "root"]);
+        accounts.configure(&Config::default());
+        assert_eq!(accounts.find(Some("root"), Some("root")).unwrap().uid.as_raw(), 0);
+        accounts.configure(&Config::default());
+        assert!(accounts.find(Some("root"), None).is_ok(), "what is known stays known");
     }
 
     #[test]

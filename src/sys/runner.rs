@@ -15,7 +15,7 @@ use super::poll::PollSet;
 use super::programs::{Account, Accounts, NoAccount};
 use crate::engine::{ProbeId, RunId, RunOutcome, RunOwner, RunSpec};
 use crate::limits;
-use crate::model::{Command, Config, FifoKind, Reason, cut};
+use crate::model::{Command, Config, FifoKind, Reason, Service, cut};
 use crate::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -171,7 +171,12 @@ impl Runner {
         })
     }
 
-    /// Reads the users and groups that the programs of a configuration run as.
+    /// Keeps in mind as whom the programs of a service run, for the next `configure`.
+    pub fn learn(&mut self, service: &Service) {
+        self.accounts.learn(service);
+    }
+
+    /// Reads the users and groups that the programs of a configuration run as; its services were learned.
     pub fn configure(&mut self, config: &Config) {
         self.accounts.configure(config);
     }

@@ -44,6 +44,7 @@ impl Daemon {
             let mut hint = 0;
             for at in 0..config.services.len() {
                 hint = self.engine.share(config, at, hint);
+                config.services.get(at).into_iter().for_each(|service| self.errands.learn(service));
                 self.breathe();
             }
         }
