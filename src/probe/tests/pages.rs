@@ -2,7 +2,7 @@
 //! cut.
 
 use super::*;
-use crate::limits::{HEADER_MAX, JOB_MAX};
+use crate::limits::{BODY_MAX, HEADER_MAX, JOB_MAX};
 use crate::wire::http::{HttpVersion, emit_request};
 use crate::wire::job::{Body, emit_http};
 
@@ -188,4 +188,74 @@ fn b108_headers_at_the_limit_in_every_piece() {
     assert_eq!(reply(&many), "malformed reply: too many headers");
     let blank = b"\n".repeat(HEADER_MAX + 1);
     assert_eq!(reply(&blank), "header larger than 16 KiB");
+}
+
+/// Says `begin`, and then `piece` for ever.
+struct Endless {
+    begin: Vec<u8>,
+    piece: &'static [u8],
+    count: usize,
+}
+
+impl Line for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stop> {
+        assert!(self.count < 16 * BODY_MAX, "it reads for ever");
+        if self.begin.is_empty() {
+            self.begin = self.piece.repeat(1000);
+        }
+        let len = buffer.len().min(self.begin.len());
+        buffer[..len].copy_from_slice(&self.begin[..len]);
+        self.begin.drain(..len);
+        self.count += len;
+        Ok(len)
+    }
+
+    fn write(&mut self, _: &[u8]) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn hurry(&mut self, _: Duration) {}
+}
+
+/// B-113, B-114, HC-2: also framing and trailers are bytes that are read.
+#[test]
+fn b114_pages_without_end_are_bounded() {
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (begin, piece, most) in [
+        ("HTTP/1.1 200 OK\r\n\r\n".to_owned(), &b"x"[..], BODY_MAX),
+        (format!("{CHUNKED}7fffffff\r\n"), b"x", BODY_MAX),
+        (CHUNKED.to_owned(), b"1\r\nx\r\n", 2 * BODY_MAX),
+        (CHUNKED.to_owned(), b"1;extension=of-it\r\nx\r\n", 2 * BODY_MAX),
+        (format!("{CHUNKED}0\r\n"), b"Trailer: x\r\n", 2 * BODY_MAX),
+        (CHUNKED.to_owned(), b"1", HEADER_MAX),
+    ] {
+        let mut job = [0; JOB_MAX];
+        let ask = |room: &mut [u8]| emit_request(HttpVersion::Http11, "h", "/", core::iter::empty(), room);
+        let body = Body { digest: Some(HELLO), ..Body::default() };
+        let len = emit_http(&mut job, TIMEOUT, ask, None, &body, [(200, 200)].into_iter()).unwrap();
+        let mut line = Endless { begin: begin.clone().into(), piece, count: 0 };
+        let mut course = Course { clock: MEANS.clock, start: Instant::ZERO, steps: [0; STEPS], bytes: 0 };
+        let ending = hold(&Job::parse(&job[..len]).unwrap(), &mut line, &MEANS, &mut course);
+        assert_eq!(ending.reason, "page larger than 1 MiB", "{begin:?}");
+        assert!(line.count <= most + 2 * HEADER_MAX, "{} bytes were read after {begin:?}", line.count);
+    }
+}
+
+#[test]
+fn b114_a_page_at_the_limit_is_judged() {
+    use md5::{Digest, Md5};
+    for (len, words) in [(BODY_MAX, "200"), (BODY_MAX + 1, "page larger than 1 MiB")] {
+        let body = vec![b'x'; len];
+        let reply = [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &body].concat();
+        let digest = Some(Md5::digest(&body).into());
+        let mut job = [0; JOB_MAX];
+        let ask = |room: &mut [u8]| emit_request(HttpVersion::Http11, "h", "/", core::iter::empty(), room);
+        let body = Body { digest, ..Body::default() };
+        let len = emit_http(&mut job, TIMEOUT, ask, None, &body, [(200, 200)].into_iter()).unwrap();
+        let mut script = Script::new(vec![reply], Stop::Closed);
+        let mut course = Course { clock: MEANS.clock, start: Instant::ZERO, steps: [0; STEPS], bytes: 0 };
+        let ending = hold(&Job::parse(&job[..len]).unwrap(), &mut script, &MEANS, &mut course);
+        let told = if ending.verdict == Verdict::Passed { "200" } else { ending.reason.as_str() };
+        assert_eq!(told, words);
+    }
 }

@@ -105,6 +105,7 @@ const BY_RIGHTS: &[Deed] = &[
     ("signal another process", || call!(SYS_kill, parent(), NONE)),
     ("read another's memory", read_parent),
     ("open another's memory", open_parent),
+    ("use what it was not given", || (3..64 as libc::c_long).any(|fd| call!(SYS_fcntl, fd, libc::F_GETFD))),
     ("have a capability", has_capability),
     ("make a raw socket", || {
         call!(SYS_socket, libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP as libc::c_long)
@@ -154,10 +155,15 @@ const FOR_EVER: &[Deed] = &[
 /// Which of `deeds` succeed, after `prepare`, in a process of its own, and the user that it was in the end.
 fn done(deeds: &[Deed], prepare: impl FnOnce()) -> (Vec<&'static str>, String) {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    done_to(std::process::id(), deeds, prepare)
+}
+
+/// As `done`, to another process than the parent.
+fn done_to(whom: u32, deeds: &[Deed], prepare: impl FnOnce()) -> (Vec<&'static str>, String) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     PORT.store(listener.local_addr().unwrap().port().to_be(), Relaxed);
-    PARENT.store(std::process::id() as i32, Relaxed);
-    let memory = format!("/proc/{}/mem\0", std::process::id());
+    PARENT.store(whom as i32, Relaxed);
+    let memory = format!("/proc/{whom}/mem\0");
     MEMORY.lock().unwrap_or_else(PoisonError::into_inner)[..memory.len()].copy_from_slice(memory.as_bytes());
     let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
     let (mut told, tells) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -325,3 +331,149 @@ const FOR_EVER_OF_LOOKUPS: &[Deed] = &[("write a file", || {
         file >= 0 && libc::syscall(libc::SYS_write, file, path, 1 as libc::c_long) == 1
     }
 })];
+
+/// What a daemon that is not root has: its user, and the two capabilities of its trade.
+fn become_user_with_rights() {
+    // CAP_NET_ADMIN is 12, CAP_NET_RAW 13 (linux/capability.h).
+    let rights = 1 << 12 | 1 << 13;
+    let (uid, gid) = (Uid::from_raw(1000), Gid::from_raw(1000));
+    // SAFETY: prctl with numbers only.
+    let kept = unsafe { prctl(libc::PR_SET_KEEPCAPS, 1) };
+    let changed = setresgid(gid, gid, gid).and_then(|()| setresuid(uid, uid, uid));
+    let changed = changed.and_then(|()| set_capabilities(&[rights, rights, 0, 0, 0, 0]));
+    // As exec leaves it, and a change of user does not.
+    let changed = changed.and_then(|()| nix::sys::prctl::set_dumpable(true));
+    if kept != 0 || changed.is_err() {
+        // SAFETY: ends the child; the parent sees that nothing was told.
+        unsafe { libc::_exit(1) }
+    }
+}
+
+/// There is no change of user that would take the capabilities away.
+#[test]
+fn a_daemon_that_is_not_root_hands_no_capability_on() {
+    if !is_root() {
+        return;
+    }
+    let names = ["have a capability", "make a raw socket", "become root again"];
+    let deeds: Vec<Deed> = BY_RIGHTS.iter().filter(|(name, _)| names.contains(name)).copied().collect();
+    let (can, user) = done(&deeds, become_user_with_rights);
+    assert_eq!(can, names[..2], "else it would prove nothing");
+    assert_eq!(user, "1000\t1000\t1000\t1000");
+    let (can, _) = done(&deeds, || {
+        become_user_with_rights();
+        without_seccomp();
+        confine();
+    });
+    assert!(can.is_empty(), "law 6: a worker can {can:?}");
+    let (can, _) = done(&deeds, || {
+        become_user_with_rights();
+        let _ = confine_lookup();
+    });
+    assert!(can.is_empty(), "law 6: a lookup can {can:?}");
+}
+
+/// A process that waits until it is ended; `prepare` is its beginning. And our end of a socket of which it
+/// has the other one.
+fn waiting(prepare: impl FnOnce()) -> (nix::unistd::Pid, std::os::unix::net::UnixStream) {
+    let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (fd, our_fd) = (theirs.as_raw_fd(), ours.as_raw_fd());
+    // SAFETY: the child makes plain system calls.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            // SAFETY: plain system calls; 0 and 1 are what confinement leaves. The child never returns.
+            unsafe {
+                libc::dup2(fd, 0);
+                libc::dup2(fd, 1);
+                // Else it would keep itself waiting.
+                libc::close(our_fd);
+                prepare();
+                libc::write(1, c"x".as_ptr().cast(), 1);
+                let mut byte = 0_u8;
+                libc::read(0, (&raw mut byte).cast(), 1);
+                libc::_exit(0)
+            }
+        }
+        ForkResult::Parent { child } => {
+            drop(theirs);
+            ours.read_exact(&mut [0]).unwrap();
+            (child, ours)
+        }
+    }
+}
+
+/// Workers are of one user. Without a filter that user alone would not keep one from reading the other, whose
+/// conversation may be with another's servers.
+#[test]
+fn a_confined_process_cannot_look_into_another_one() {
+    if !is_root() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let names = ["read another's memory", "open another's memory", "trace another process"];
+    let deeds: Vec<Deed> = BY_RIGHTS.iter().filter(|(name, _)| names.contains(name)).copied().collect();
+    for (begin, want) in [(nothing as fn(), "65534"), (become_user_with_rights, "1000")] {
+        let confined = || {
+            begin();
+            without_seccomp();
+            confine();
+        };
+        let (worker, end) = waiting(confined);
+        let (can, user) = done_to(worker.as_raw() as u32, &deeds, confined);
+        assert!(can.is_empty(), "law 6: it can {can:?}");
+        assert_eq!(user, [want; 4].join("\t"), "they are of one user");
+        drop(end);
+        assert_eq!(waitpid(worker, None).unwrap(), WaitStatus::Exited(worker, 0));
+    }
+}
+
+fn nothing() {}
+
+/// Else it would prove nothing.
+#[test]
+fn processes_of_one_user_can_look_into_each_other() {
+    if !is_root() {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let names = ["read another's memory", "open another's memory", "trace another process"];
+    let deeds: Vec<Deed> = BY_RIGHTS.iter().filter(|(name, _)| names.contains(name)).copied().collect();
+    let become_user = || {
+        become_user_with_rights();
+        let _ = no_capabilities();
+    };
+    let (other, end) = waiting(become_user);
+    let (can, _) = done_to(other.as_raw() as u32, &deeds, become_user);
+    assert_eq!(can, names);
+    drop(end);
+    assert_eq!(waitpid(other, None).unwrap(), WaitStatus::Exited(other, 0));
+}
+
+/// The loop is killed, and has no time to end its workers.
+#[test]
+fn a_confined_process_does_not_outlive_its_parent() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // The worker holds our end of the socket as well, so that only its death can end it.
+    let (parent, mut end) = waiting(|| {
+        // SAFETY: the copy makes plain system calls and never returns.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            confine();
+            // SAFETY: the text has two bytes. It writes until it is ended, or nobody reads any more.
+            unsafe {
+                while libc::write(1, c"x".as_ptr().cast(), 1) == 1 {}
+                libc::_exit(0)
+            }
+        }
+    });
+    end.read_exact(&mut [0; 10]).unwrap();
+    // SAFETY: a process that this test has started.
+    unsafe { libc::kill(parent.as_raw(), libc::SIGKILL) };
+    waitpid(parent, None).unwrap();
+    end.set_read_timeout(Some(core::time::Duration::from_secs(5))).unwrap();
+    let start = std::time::Instant::now();
+    let mut buffer = [0; 4096];
+    while end.read(&mut buffer).expect("it is at work still") > 0 {
+        assert!(start.elapsed() < core::time::Duration::from_secs(5), "law 6: it outlives the loop");
+    }
+}
