@@ -4,11 +4,11 @@
 //! handshake is checked, with no regard to the rest of the certificate, which may be old or odd.
 
 use super::certificates;
-use crate::model::{Reason, cut};
+use crate::model::Reason;
 use crate::time::Duration;
 use crate::wire::x509::Certificate;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -26,29 +26,21 @@ pub(super) fn anyone(provider: &CryptoProvider) -> Arc<dyn ServerCertVerifier> {
 }
 
 /// Believes whom the file speaks for: a chain to one of its certificates, or one of them itself, with the
-/// right name and not out of date.
+/// right name and not out of date. Nothing is asked about revocations: a router has no lists of them, and
+/// the code for them, which rustls's own verifier brings, would only be weight.
 ///
 /// # Errors
 /// Where the file has no certificate.
 pub(super) fn checked(
-    provider: &Arc<CryptoProvider>,
+    provider: &CryptoProvider,
     pem: &[u8],
     path: &str,
 ) -> Result<Arc<dyn ServerCertVerifier>, Reason> {
     let known = certificates(pem, path)?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(known.iter().cloned());
-    let chain = match roots.is_empty() {
-        false => Some(
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-                .build()
-                .map_err(|error| cut(format_args!("{path}: {error}")))?,
-        ),
-        // Of old ones a server's own can still be known.
-        true => None,
-    };
     let algorithms = provider.signature_verification_algorithms;
-    Ok(Arc::new(Trust { algorithms, checked: Some(Checked { chain, known }) }))
+    Ok(Arc::new(Trust { algorithms, checked: Some(Checked { roots, known }) }))
 }
 
 #[derive(Debug)]
@@ -59,7 +51,8 @@ struct Trust {
 
 #[derive(Debug)]
 struct Checked {
-    chain: Option<Arc<WebPkiServerVerifier>>,
+    /// What can be an authority; none in a file of old certificates, of which a server's own is still known.
+    roots: RootCertStore,
     known: Vec<CertificateDer<'static>>,
 }
 
@@ -69,7 +62,7 @@ impl ServerCertVerifier for Trust {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         match &self.checked {
@@ -77,10 +70,14 @@ impl ServerCertVerifier for Trust {
             Some(Checked { known, .. }) if known.contains(end_entity) => {
                 verify_known(end_entity, server_name, now)
             }
-            Some(Checked { chain: Some(chain), .. }) => {
-                chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            Some(Checked { roots, .. }) if roots.is_empty() => Err(CertificateError::UnknownIssuer.into()),
+            Some(Checked { roots, .. }) => {
+                let cert = ParsedCertificate::try_from(end_entity)?;
+                let algorithms = self.algorithms.all;
+                verify_server_cert_signed_by_trust_anchor(&cert, roots, intermediates, now, algorithms)?;
+                verify_server_name(&cert, server_name)?;
+                Ok(ServerCertVerified::assertion())
             }
-            Some(Checked { chain: None, .. }) => Err(CertificateError::UnknownIssuer.into()),
         }
     }
 
