@@ -132,6 +132,30 @@ fn what_is_lost_is_code_1_and_strict_writes_nothing() {
     assert!(check.err.starts_with(lines[0]), "the same words: {}", check.err);
 }
 
+/// Who gets the TOML alone sees what differs in it, and from which line it comes.
+#[test]
+fn what_is_told_stands_beside_what_the_line_became() {
+    let folder = Folder::new("beside");
+    folder.write("part.inc", "no_such_word 5\n");
+    let text = GOOD.replace("  @left priority 200\n", "  include part.inc\n  priority 300\n  state MASTER\n");
+    folder.write("k.conf", &(text + "bfd_instance far {\n}\n"));
+    let said = folder.vipd("import k.conf");
+    let comments: Vec<&str> = said.out.lines().filter_map(|line| line.strip_prefix("# ")).collect();
+    let comments = comments.join(" ");
+    let mut told = 0;
+    for line in said.err.lines().filter(|line| line.contains(": warning: ") || line.contains(": error: ")) {
+        let (place, what) = line.split_once(": warning: ").or(line.split_once(": error: ")).unwrap();
+        let (file, line) = place.rsplit_once(':').unwrap().0.rsplit_once(':').unwrap();
+        let place = if file == "k.conf" { format!("line {line}") } else { format!("{file}:{line}") };
+        assert!(comments.contains(&format!("{place}: {what}")), "{line}: {what}\n{}", said.out);
+        told += 1;
+    }
+    assert!(told >= 3, "{}", said.err);
+    let table = said.out.find("[[vrrp]]").unwrap();
+    assert!(said.out.find("bfd_instance").unwrap() < table && table < said.out.len());
+    assert_eq!(config(&said.out).instances.len(), 1, "comments and nothing else");
+}
+
 #[test]
 fn what_is_no_keepalived_conf_is_code_2() {
     let folder = Folder::new("none");

@@ -47,6 +47,8 @@ pub(crate) struct Table {
     pub(crate) is_array: bool,
     /// Where it came from.
     pub(crate) place: Place,
+    /// What else became a part of it.
+    pub(crate) more: Vec<Place>,
     /// Comments above it.
     pub(crate) comments: Vec<String>,
     /// Its rows.
@@ -58,7 +60,15 @@ pub(crate) struct Table {
 impl Table {
     /// An empty table.
     pub(crate) fn new(name: &'static str, is_array: bool, place: Place) -> Self {
-        Table { name, is_array, place, comments: Vec::new(), rows: Vec::new(), tables: Vec::new() }
+        Table {
+            name,
+            is_array,
+            place,
+            more: Vec::new(),
+            comments: Vec::new(),
+            rows: Vec::new(),
+            tables: Vec::new(),
+        }
     }
 
     /// Adds a row; the value of a key that is there already is replaced (the last line counts in keepalived).

@@ -148,7 +148,8 @@ impl Definitions {
                 let unknown = !self.known.contains_key(&found.name);
                 if unknown && found.has_braces && !found.name.starts_with('_') {
                     let what = format!("`${{{}}}` is not defined", found.name);
-                    findings.push(place, Kind::Invalid, what, "keepalived takes it as it stands.");
+                    let hint = "keepalived takes it as it stands, and so does this.";
+                    findings.push(place, Kind::Changed, what, hint);
                 }
                 // Its braces are no blocks, whatever keepalived makes of them.
                 for known in line.chars.iter_mut().skip(at + 1).take(found.length - 1) {

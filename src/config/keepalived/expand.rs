@@ -375,8 +375,8 @@ impl<'e> Expander<'e> {
             findings.push(place, kind, format!("no file is called `{missing}`"), "Nothing is included.");
         }
         let mut sources = Vec::new();
-        for (path, is_wild) in found.paths {
-            sources.extend(self.load(path, is_wild, variant, place, findings));
+        for path in found.paths {
+            sources.extend(self.load(path, variant, place, findings));
         }
         // The last one in is read first.
         while let Some((path, bytes)) = sources.pop() {
@@ -388,7 +388,6 @@ impl<'e> Expander<'e> {
     fn load(
         &mut self,
         path: String,
-        is_wild: bool,
         variant: char,
         place: Place,
         findings: &mut Findings,
@@ -407,9 +406,13 @@ impl<'e> Expander<'e> {
         let source = match self.loader.read(&path) {
             Ok(source) => source,
             Err(why) => {
-                // A directory that a wildcard met is passed over, as keepalived does.
-                let kind = if is_wild && variant == ' ' { Kind::Changed } else { Kind::Invalid };
-                findings.push(place, kind, format!("`{path}` cannot be read: {why}"), "It is not included.");
+                let (kind, hint) = match variant {
+                    ' ' => {
+                        (Kind::Changed, "keepalived goes on without it, and so does this: is it elsewhere?")
+                    }
+                    _ => (Kind::Invalid, "It is not included."),
+                };
+                findings.push(place, kind, format!("`{path}` cannot be read: {why}"), hint);
                 return None;
             }
         };

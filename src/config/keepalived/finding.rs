@@ -61,6 +61,13 @@ impl fmt::Display for Finding {
 /// What, why, and where it is found.
 type Told = (Place, Kind, String, String);
 
+/// What changes the meaning of a line.
+pub(crate) struct Remark<'f> {
+    pub(crate) place: Place,
+    pub(crate) what: &'f str,
+    pub(crate) hint: &'f str,
+}
+
 /// Findings while they are gathered.
 pub(crate) struct Findings {
     list: Vec<Told>,
@@ -120,6 +127,17 @@ impl Findings {
         for ((place, kind, what, hint), lines) in core::mem::take(&mut self.often) {
             self.push(place, kind, what + &also(place.line, lines), hint);
         }
+    }
+
+    /// Those so far that are more than notes, in the order of the files. What is told once is among them
+    /// where it changes a meaning, as a slip that was put right again and again does not.
+    pub(crate) fn remarks(&self) -> Vec<Remark<'_>> {
+        let told = self.list.iter().filter(|(_, kind, ..)| kind.level() != Level::Note);
+        let often = self.often.iter().map(|(told, _)| told).filter(|(_, kind, ..)| *kind == Kind::Changed);
+        let mut told: Vec<&Told> = told.chain(often).collect();
+        told.sort();
+        told.dedup();
+        told.iter().map(|(place, _, what, hint)| Remark { place: *place, what, hint }).collect()
     }
 
     /// What was found so far, in order.

@@ -6,8 +6,8 @@ use crate::limits;
 /// What a pattern stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Found {
-    /// Paths, each with whether a wildcard led to it; sorted within each alternative.
-    pub(super) paths: Vec<(String, bool)>,
+    /// Paths, sorted within each alternative.
+    pub(super) paths: Vec<String>,
     /// Alternatives that nothing fits.
     pub(super) missing: Vec<String>,
     /// There was more than is looked at.
@@ -20,7 +20,7 @@ pub(super) fn find(pattern: &str, loader: &mut dyn Loader) -> Found {
     let mut lists = 0;
     for alternative in alternatives(pattern, &mut found.is_cut) {
         if !has_wildcard(&alternative) {
-            found.paths.push((unescaped(&alternative), false));
+            found.paths.push(unescaped(&alternative));
             continue;
         }
         let mut paths = vec![String::new()];
@@ -31,7 +31,7 @@ pub(super) fn find(pattern: &str, loader: &mut dyn Loader) -> Found {
         if paths.is_empty() {
             found.missing.push(alternative);
         }
-        found.paths.extend(paths.into_iter().map(|path| (path, true)));
+        found.paths.extend(paths);
         found.is_cut |= found.paths.len() > limits::IMPORT_NAMES_MAX;
         found.paths.truncate(limits::IMPORT_NAMES_MAX);
     }

@@ -8,9 +8,9 @@
 //! `source` reads files through a [`Loader`], so that everything can be tried from memory; `lines`, `expand`
 //! and `glob` are keepalived's language; `tree` gives blocks with their places and comments. `keywords` lists
 //! every word of keepalived with its context and what becomes of it; `walk` compares statements with it, and
-//! `map` sees only what is known there. `map` builds a `Document`, which remembers where
-//! each of its rows came from: what `config::parse` says about the text is told of the line in
-//! keepalived.conf.
+//! `map` sees only what is known there. `map` builds a `Document`, which remembers where each of its rows
+//! came from: `remark` puts beside them what is told of their lines, and what `config::parse` says about the
+//! text is told of the line in keepalived.conf.
 
 mod define;
 mod expand;
@@ -19,6 +19,7 @@ mod glob;
 mod keywords;
 mod lines;
 mod map;
+mod remark;
 mod repeat;
 mod sniff;
 mod source;
@@ -79,8 +80,9 @@ pub fn import_file(
     let mut findings = Findings::new(limits::IMPORT_FINDINGS_MAX);
     let tree: Tree = tree::read(file, loader, options, &mut findings);
     breathe();
-    let document = map::document(&tree, &mut findings);
+    let mut document = map::document(&tree, &mut findings);
     breathe();
+    remark::put(&findings.remarks(), &tree, &mut document);
     let printed = document.to_toml();
     breathe();
     findings.finish(&tree, printed, key_file, breathe)

@@ -91,7 +91,7 @@ fn address(
             }
             _ => {
                 let what = format!("\"{}\" is no option of an address", shown(&word.text));
-                findings.push(word.place, Kind::Invalid, what, "keepalived leaves it out.");
+                findings.push(word.place, Kind::Changed, what, "keepalived leaves it out, and so does this.");
             }
         }
     }

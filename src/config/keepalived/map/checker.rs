@@ -51,6 +51,8 @@ pub(super) const USUAL: Defaults = Defaults { retry: 1, delay_before_retry: Some
 pub(super) const WEB: Defaults = Defaults { retry: 1, delay_before_retry: Some(3 * SECOND) };
 const DNS: Defaults = Defaults { retry: 3, delay_before_retry: None };
 const SCRIPT: Defaults = Defaults { retry: 0, delay_before_retry: Some(SECOND) };
+/// Where mail goes of which no port is known.
+const SMTP_PORT: u32 = 25;
 /// keepalived's greatest weight of a FILE_CHECK, and vipd's.
 const WEIGHT_LIMIT: i64 = i32::MAX as i64;
 const FILE_WEIGHT: i64 = i16::MAX as i64;
@@ -291,9 +293,8 @@ fn smtp(known: Known<'_>, around: &Around<'_>, findings: &mut Findings) -> Vec<C
         }
     }
     keys.push(("helo", helo.into()));
-    if around.port == 0 && common.via.port.is_none() {
-        common.via.port = Some(25);
-    }
+    let dials = common.dials();
+    common.via.port = common.via.port.or((around.port == 0).then_some(SMTP_PORT));
     if hosts.is_empty() {
         return vec![common.check(known, keys, USUAL, None, around, findings)];
     }
@@ -301,11 +302,12 @@ fn smtp(known: Known<'_>, around: &Around<'_>, findings: &mut Findings) -> Vec<C
     // anything is said of it.
     let times = common.times.clone().without_timeout();
     let mut checks = Vec::new();
-    if common.dials() {
+    if dials {
         checks.push(common.check(known, keys.clone(), USUAL, None, around, findings));
     }
     for host in hosts {
-        let (own, _) = Common::read(Context::SMTP_HOST, host.statement, findings);
+        let (mut own, _) = Common::read(Context::SMTP_HOST, host.statement, findings);
+        own.via.port = own.via.port.or((around.port == 0).then_some(SMTP_PORT));
         let whole = Common { times: own.times.over(&times), via: own.via };
         let check = whole.check(host, keys.clone(), USUAL, None, around, findings);
         let comments = if checks.is_empty() { comments(known.statement) } else { Vec::new() };

@@ -77,9 +77,9 @@ fn web(known: Known<'_>, tls: bool, around: &Around<'_>, findings: &mut Findings
     match <[Page; 1]>::try_from(pages) {
         Ok([page]) => keys.extend(page.keys(host.as_ref())),
         Err(pages) => {
-            let what = format!("each probe asks for all {} pages", pages.len());
+            let what = "each probe asks for all pages of a checker";
             let hint = "keepalived asks for one of them at a time, each after delay_loop.";
-            findings.push(place, Kind::Changed, what, hint);
+            findings.often(place, Kind::Changed, what, hint);
             keys.extend(host.map(|host| ("virtual_host", host.into())));
             let list = pages.into_iter().map(|page| Value::Keys(page.keys(None)));
             keys.push(("pages", Value::List(list.collect())));

@@ -96,8 +96,12 @@ name = "10.0.0.100:80"
 address = "10.0.0.100:80"
 scheduler = "wrr"
 forward = "direct"
+# line 7: "127.0.0.1:80" is read as 127.0.0.1 80. keepalived wants a space between address and
+# port, and leaves it out as it stands.
 sorry = "127.0.0.1:80"
 
+# line 10: `timeout` is for the whole probe; keepalived gives connect_timeout to each of its
+# steps. A server that trickles its answer is found out, too.
 [service.check]
 type = "http"
 path = "/"

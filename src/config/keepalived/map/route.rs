@@ -131,7 +131,8 @@ fn route(line: &Statement, findings: &mut Findings) -> Option<Keys> {
             _ if to.is_none() => to = Some(word),
             _ => {
                 let what = format!("\"{}\" is no option of a route", shown(text));
-                findings.push(word.place, Kind::Invalid, what, "keepalived leaves the line out.");
+                let hint = "keepalived leaves the line out, and so does this.";
+                findings.push(word.place, Kind::Changed, what, hint);
                 return None;
             }
         }

@@ -108,15 +108,22 @@ fn group(
 fn member(line: &Statement, members: &mut Members, findings: &mut Findings) {
     let place = line.place();
     let word = line.keyword();
+    let most = if word == "fwmark" { 2 } else { 1 };
+    if let Some(extra) = line.argument(most) {
+        let what = "more words than an entry of a group takes";
+        findings.push(extra.place, Kind::Changed, what, "keepalived ignores them, and so does this.");
+    }
     if word == "fwmark" {
+        let family = line.argument(1).map(|family| family.text.as_str());
+        if let Some(family) = family.filter(|family| !matches!(*family, "inet" | "inet6")) {
+            let what = format!("\"{}\" is neither inet nor inet6", shown(family));
+            findings.push(place, Kind::Invalid, what, "keepalived leaves the line out.");
+            return;
+        }
         match line.argument(0).and_then(|mark| mark.text.parse::<u32>().ok()) {
             Some(mark) if mark > 0 && !members.marks.contains(&mark) => {
                 members.marks.push(mark);
-                match line.argument(1).map(|family| family.text.as_str()) {
-                    Some("inet6") => members.families.push(true),
-                    Some("inet") => members.families.push(false),
-                    Some(_) | None => {}
-                }
+                members.families.extend(family.map(|family| family == "inet6"));
             }
             Some(mark) if mark > 0 => {
                 findings.push(place, Kind::Changed, format!("mark {mark} is given twice"), "Once is enough.");
@@ -125,6 +132,17 @@ fn member(line: &Statement, members: &mut Members, findings: &mut Findings) {
                 let what = "`fwmark` wants a number above 0";
                 findings.push(place, Kind::Invalid, what, "keepalived leaves the line out.");
             }
+        }
+        return;
+    }
+    // IP:port in one word.
+    if let (Ok(SocketAddr::V4(both)), None) = (word.parse::<SocketAddr>(), line.argument(0)) {
+        let what = format!("\"{}\" is read as {} {}", shown(word), both.ip(), both.port());
+        let hint = "keepalived wants a space between address and port, and leaves it out as it stands.";
+        findings.push(place, Kind::Corrected, what, hint);
+        if !members.addresses.contains(&both.into()) {
+            members.addresses.push(both.into());
+            members.texts.push(both.to_string().into());
         }
         return;
     }

@@ -153,6 +153,7 @@ fn service(found: &Found<'_>, scope: &Scope, findings: &mut Findings) -> Option<
     let about = About { front, protocol, is_ipv6, method: &method, place };
     settings::put(lines, &servers, mail, &about, &mut table, findings);
     for further in more {
+        table.more.push(further.known.statement.place());
         lost(further, &about, &servers, mail, &table, findings);
     }
     hoist::put_checks(servers, &mut table, findings);

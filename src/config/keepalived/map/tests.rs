@@ -33,7 +33,18 @@ fn map(text: &str) -> (String, Vec<Kind>) {
     let told: Vec<String> = import.findings.iter().map(ToString::to_string).collect();
     let (config, diagnostics) = parse(&import.text, "vipd.toml");
     assert!(config.is_some(), "{}\n{told:#?}\n{diagnostics:?}", import.text);
-    (import.text, import.findings.iter().map(|finding| finding.kind).collect())
+    // What is told of a line stands beside it, last of all comments: `lvs_tests` look at that.
+    let mut is_told = false;
+    let mut text = String::new();
+    for line in import.text.lines() {
+        is_told = line.starts_with('#') && (is_told || line.starts_with("# line "));
+        let is_leading = line.is_empty() && text.is_empty();
+        if !is_told && !is_leading {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    (text, import.findings.iter().map(|finding| finding.kind).collect())
 }
 
 /// As [`map`], for an instance with these lines and an address.

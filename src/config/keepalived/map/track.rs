@@ -77,7 +77,7 @@ impl Tracks {
         let reverse = read(known.statement, &mut table, findings);
         if !["command", "process", "path"].iter().any(|key| table.get(key).is_some()) {
             let what = format!("\"{}\" does not say what is looked at", shown(&word.text));
-            findings.push(word.place, Kind::Invalid, what, "keepalived leaves it out.");
+            findings.push(word.place, Kind::Changed, what, "keepalived leaves it out, and so does this.");
             return None;
         }
         self.defined.insert((sort, word.text.clone()), Defined { reverse, place: word.place });
@@ -159,8 +159,13 @@ impl Tracks {
 }
 
 fn unknown(line: &Statement, sort: Sort, names: &Names, findings: &mut Findings) {
-    // Its name is known where its definition was left out.
-    let known: Vec<&str> = names.all(sort).filter(|name| *name != line.keyword()).collect();
+    // Its name is known where its definition was left out, which is told there.
+    if names.find(sort, line.keyword()).is_some() {
+        let what = format!("\"{}\" is left out with its definition", shown(line.keyword()));
+        findings.push(line.place(), Kind::Changed, what, "keepalived leaves the line out, too.");
+        return;
+    }
+    let known: Vec<&str> = names.all(sort).collect();
     let hint = match nearest(line.keyword(), &known) {
         Some(near) => format!("Did you mean \"{near}\"? keepalived leaves the line out."),
         None => "keepalived leaves the line out.".to_owned(),

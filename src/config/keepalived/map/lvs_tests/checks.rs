@@ -164,6 +164,8 @@ scheduler = "rr"
 [[service.server]]
 address = "192.168.1.11:80"
 
+# line 9: `timeout` is for the whole probe; keepalived gives connect_timeout to each of its steps.
+# A server that trickles its answer is found out, too.
 [service.server.check]
 type = "http"
 path = "/"
@@ -260,6 +262,8 @@ scheduler = "rr"
 
 # the first
 # by HTTP
+# line 7: `timeout` is for the whole probe; keepalived gives connect_timeout to each of its steps.
+# A server that trickles its answer is found out, too.
 [service.check]
 type = "http"
 # the shop

@@ -149,6 +149,8 @@ name = "both"
 addresses = ["10.0.0.1:80"]
 fwmarks = [3]
 
+# line 7: `ha_suspend` with a mark. A mark has no address that could be here or away: keepalived
+# leaves it out.
 [[service]]
 name = "both"
 group = "both"
@@ -158,6 +160,44 @@ scheduler = "rr"
 address = "192.168.1.11:80"
 "#,
         &["7:5 error"],
+    );
+}
+
+/// Each is told.
+#[test]
+fn group_lines_that_cannot_be() {
+    exact(
+        "virtual_server_group web {
+    10.0.0.1:80
+    10.0.0.2 80 more
+    10.0.0.300 80
+    fwmark 7 inet7
+}
+virtual_server group web {
+    lvs_sched rr
+    protocol TCP
+    real_server 192.168.1.11 80 {
+    }
+}
+",
+        r#"# line 2: "10.0.0.1:80" is read as 10.0.0.1 80. keepalived wants a space between address and port,
+# and leaves it out as it stands.
+# line 3: more words than an entry of a group takes. keepalived ignores them, and so does this.
+# line 4: "10.0.0.300" is not an IP address. 300 is more than 255.
+# line 5: "inet7" is neither inet nor inet6. keepalived leaves the line out.
+[[server_group]]
+name = "web"
+addresses = ["10.0.0.1:80", "10.0.0.2:80"]
+
+[[service]]
+name = "web"
+group = "web"
+scheduler = "rr"
+
+[[service.server]]
+address = "192.168.1.11:80"
+"#,
+        &["2:5 warning", "3:17 warning", "4:5 error", "5:5 error"],
     );
 }
 
@@ -249,7 +289,9 @@ fn every_port() {
     }
 }
 ",
-        r#"[[service]]
+        r#"# line 1: port 0, which is every port, needs `persistence_timeout`: 360 is taken. keepalived takes
+# it, too.
+[[service]]
 name = "10.0.0.1:0"
 address = "10.0.0.1:0"
 scheduler = "rr"
@@ -272,7 +314,9 @@ fn no_protocol_is_udp() {
     }
 }
 ",
-        r#"[[service]]
+        r#"# line 1: no `protocol`: keepalived takes UDP then, and so does this. Write protocol TCP where
+# that is meant.
+[[service]]
 name = "10.0.0.1:53/udp"
 address = "10.0.0.1:53"
 protocol = "udp"
@@ -299,7 +343,9 @@ fn another_family() {
     }
 }
 ",
-        r#"[[service]]
+        r#"# line 4: `sorry_server` fd00::1 is of another family than the service. keepalived leaves it out.
+# line 7: `real_server` fd00::11 is of another family than the service. keepalived leaves it out.
+[[service]]
 name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"
@@ -341,7 +387,13 @@ virtual_server 10.0.0.1 80 {
     }
 }
 ",
-        r#"[[service]]
+        r#"# line 10: its servers go to the virtual_server of line 1, which is for the same. keepalived puts
+# the servers of both into one service, too.
+# line 12: its `scheduler` is left out. The settings of the first count, as in keepalived.
+# line 14: its `quorum` is left out. Put all servers under one virtual_server, and it there.
+# line 21: real server 192.168.1.11:80 is in line 5 already. The kernel has it once. keepalived
+# checks it for both; here the first one counts.
+[[service]]
 name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"
@@ -370,7 +422,8 @@ fn left_out() {
     }
 }
 ",
-        "",
+        r#"# line 1: "10.0.0.300" is not an address. 300 is more than 255. keepalived leaves it out.
+"#,
         &["0:0 warning", "1:16 error", "4:5 note"],
     );
 }

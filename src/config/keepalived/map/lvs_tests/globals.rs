@@ -52,7 +52,10 @@ vrrp_instance VI_1 {
     }
 }
 ",
-        r#"[[vrrp]]
+        r#"# line 3: `lvs_sync_daemon` is void: line 2 says it, too. keepalived takes the first one, and so
+# does this.
+
+[[vrrp]]
 name = "VI_1"
 interface = "eth0"
 vrid = 51
@@ -93,7 +96,9 @@ fn flushes() {
     lvs_flush_on_stop VS
 }
 ",
-        "",
+        "# line 2: `lvs_flush`: entries of others stay in the kernel's table. vipd takes away what an
+# earlier run left and what is its own, and nothing of others; `ipvsadm -C` does that.
+",
         &["0:0 warning", "2:5 warning", "3:5 note"],
     );
 }

@@ -153,7 +153,9 @@ virtual_server 10.0.0.5 80 {
     }
 }
 ",
-        r#"[[service]]
+        r#"# line 3: `persistence_granularity` 255.0.255.0 is no prefix. The kernel takes it; vipd has the
+# first bits of an address only: each client stands for itself.
+[[service]]
 name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"
@@ -162,6 +164,8 @@ persistence = "6m"
 [[service.server]]
 address = "192.168.1.11:80"
 
+# line 10: `persistence_granularity` 24 is read as a prefix of 24 bits. keepalived takes it for
+# the netmask 0.0.0.24: write a netmask.
 [[service]]
 name = "10.0.0.2:80"
 address = "10.0.0.2:80"
@@ -171,6 +175,7 @@ persistence = { timeout = "6m", prefix = 24 }
 [[service.server]]
 address = "192.168.1.11:80"
 
+# line 17: `persistence_granularity` wants a number for IPv6, 1 to 128. keepalived leaves it out.
 [[service]]
 name = "[2001:db8::1]:80"
 address = "[2001:db8::1]:80"
@@ -179,6 +184,8 @@ scheduler = "rr"
 [[service.server]]
 address = "[fd00::11]:80"
 
+# line 25: `persistence_engine` is left out: it is of UDP, not of tcp. The kernel's engine reads
+# SIP from UDP only, and takes no packet of any other.
 [[service]]
 name = "10.0.0.4:80"
 address = "10.0.0.4:80"
@@ -188,6 +195,8 @@ persistence = "1m"
 [[service.server]]
 address = "192.168.1.11:80"
 
+# line 32: `persistence_engine` is left out: the service is not persistent. Add
+# `persistence_timeout`, where it is meant to be.
 [[service]]
 name = "10.0.0.5:80/udp"
 address = "10.0.0.5:80"

@@ -21,6 +21,8 @@ fn smtp() {
 name = "10.0.0.1:25"
 address = "10.0.0.1:25"
 scheduler = "rr"
+# line 6: `timeout` is for the whole probe; keepalived gives connect_timeout to each of its steps.
+# A server that trickles its answer is found out, too.
 check = { type = "smtp", helo = "smtpchecker.keepalived.org", timeout = "4s" }
 
 [[service.server]]
@@ -59,6 +61,8 @@ fn smtp_hosts() {
 name = "10.0.0.1:25"
 address = "10.0.0.1:25"
 scheduler = "rr"
+# line 6: `timeout` is for the whole probe; keepalived gives connect_timeout to each of its steps.
+# A server that trickles its answer is found out, too.
 checks = [
     { type = "smtp", helo = "lb.example", timeout = "6s", fall = 3 },
     { type = "smtp", helo = "lb.example", address = "192.168.2.1", port = 2525, timeout = "3s", fall = 3 },
@@ -96,6 +100,7 @@ name = "10.0.0.1:53/udp"
 address = "10.0.0.1:53"
 protocol = "udp"
 scheduler = "rr"
+# line 9: `name` is void: line 8 says it, too. keepalived takes the first one, and so does this.
 checks = [
     { type = "dns", query = "example.org", record = "TXT", fall = 4, retry_interval = "10s" },
     { type = "dns", record = "SOA", fall = 4, retry_interval = "10s" },
@@ -171,6 +176,8 @@ name = "10.0.0.1:53/udp"
 address = "10.0.0.1:53"
 protocol = "udp"
 scheduler = "rr"
+# line 6: UDP_CHECK without `payload`: vipd sends an empty datagram, keepalived random bytes. Give
+# a payload that the server answers.
 check = { type = "udp", timeout = "3s" }
 
 [[service.server]]
@@ -336,8 +343,11 @@ path = "/run/load"
 name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"
+# line 17: `weight`: "dynamic" is none of its words. keepalived leaves it out.
 check = { type = "file", track = "load" }
 
+# line 10: no track_file is called "none". keepalived leaves the FILE_CHECK out.
+# line 12: FILE_CHECK without a track_file. keepalived leaves it out.
 [[service.server]]
 address = "192.168.1.11:80"
 "#,
@@ -368,6 +378,8 @@ address = "10.0.0.1:80"
 scheduler = "rr"
 check = { type = "tcp" }
 
+# line 6: `BFD_CHECK` has no counterpart. vipd speaks no BFD; a PING_CHECK with a short delay_loop
+# notices a dead host, too.
 [[service.server]]
 address = "192.168.1.11:80"
 "#,

@@ -97,21 +97,28 @@ address = "10.0.0.1:80"
 scheduler = "rr"
 forward = "tunnel"
 
+# line 6: `lvs_method`: a tunnel of type gue lacks its port. It becomes IP in IP, as in
+# keepalived.
 [[service.server]]
 address = "192.168.1.11:80"
 
+# line 9: `lvs_method`: a tunnel of type gre has no port. It becomes IP in IP, as in keepalived.
 [[service.server]]
 address = "192.168.1.12:80"
 
+# line 12: `lvs_method`: remcsum is for type gue. It becomes IP in IP, as in keepalived.
 [[service.server]]
 address = "192.168.1.13:80"
 
+# line 15: `lvs_method`: IP in IP has no checksum. It becomes IP in IP, as in keepalived.
 [[service.server]]
 address = "192.168.1.14:80"
 
+# line 18: `lvs_method`: "vxlan" is no type of a tunnel. It becomes IP in IP, as in keepalived.
 [[service.server]]
 address = "192.168.1.15:80"
 
+# line 21: `lvs_method`: "gue" is no word of a tunnel. It becomes IP in IP, as in keepalived.
 [[service.server]]
 address = "192.168.1.16:80"
 "#,
@@ -180,7 +187,10 @@ fn always_on() {
     }
 }
 ",
-        r#"[[service]]
+        r#"# line 3: `inhibit_on_failure off` is taken for on. keepalived does not look at what follows it
+# here.
+# line 4: `alpha no` is taken for on. keepalived does not look at what follows it here.
+[[service]]
 name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"
@@ -221,6 +231,8 @@ name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"
 
+# line 9: `notify_up`: "$A" is for a shell, and there is none. keepalived hands it over as an
+# argument, and so does vipd: write ["/bin/sh", "-c", "..."].
 [[service.server]]
 address = "192.168.1.11:8080"
 weight = 7
@@ -229,6 +241,8 @@ lower_threshold = 50
 inhibit = true
 notify = { up = { run = ["/etc/up.sh", "$A"], user = "root" }, down = "/etc/down.sh" }
 
+# line 14: `lthreshold` 5 is above `uthreshold` 0. The kernel refuses a server with it:
+# `lthreshold` is left out.
 [[service.server]]
 address = "192.168.1.12:80"
 weight = 0
@@ -351,6 +365,8 @@ address = "10.0.0.1:80"
 scheduler = "rr"
 forward = "direct"
 
+# line 5: port 8080 becomes 80, that of the virtual server. Only NAT changes the port of a packet.
+# keepalived does the same, and its checks go on to the port as it is written.
 [[service.server]]
 address = "192.168.1.11:80"
 check = { type = "tcp", port = 8080, interval = "1m" }
@@ -376,7 +392,9 @@ fn servers_twice() {
     }
 }
 ",
-        r#"[[service]]
+        r#"# line 6: real server 192.168.1.11:80 is in line 4 already. keepalived leaves the second one out,
+# and so does this; a larger share is a larger weight.
+[[service]]
 name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"

@@ -96,7 +96,11 @@ fn flags_of_another_scheduler() {
     }
 }
 ",
-        r#"[[service]]
+        r#"# line 2: `mh-port` is left out: no scheduler of that name stands above it. keepalived leaves it
+# out, too.
+# line 4: `mh-fallback` is left out: no scheduler of that name stands above it. keepalived leaves
+# it out, too.
+[[service]]
 name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "sh"
@@ -171,7 +175,9 @@ fn one_packet_of_tcp() {
     }
 }
 ",
-        r#"[[service]]
+        r#"# line 3: `ops` with protocol tcp. One packet at a time is for UDP and marks: keepalived leaves it
+# out.
+[[service]]
 name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"
@@ -193,7 +199,8 @@ fn no_scheduler() {
     }
 }
 ",
-        r#"[[service]]
+        r#"# line 1: no `lb_algo` that is known: wlc is taken. keepalived takes it, too.
+[[service]]
 name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 
@@ -219,7 +226,11 @@ fn given_twice() {
     }
 }
 ",
-        r#"[[service]]
+        r#"# line 2: `lvs_sched` is void: line 3 says it, too. keepalived takes the last one, and so does
+# this.
+# line 5: `quorum_up` is void: line 4 says it, too. keepalived takes the first one, and so does
+# this.
+[[service]]
 name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "wrr"
@@ -286,7 +297,9 @@ fn quorum_out_of_reach() {
     }
 }
 ",
-        r#"[[service]]
+        r#"# line 3: `quorum` 9 is more than all servers weigh: 1 is taken. keepalived takes it, too.
+# line 4: `hysteresis` 9 is not below the quorum: 0 is taken. keepalived takes it, too.
+[[service]]
 name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"
@@ -373,7 +386,11 @@ virtual_server 10.0.0.2 80 {
     }
 }
 ",
-        r#"[[service]]
+        r#"# line 3: `sorry_server_inhibit` without `sorry_server`. keepalived leaves it out, and so does
+# this.
+# line 4: `sorry_server_lvs_method` without `sorry_server`. keepalived leaves it out, and so does
+# this.
+[[service]]
 name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"
@@ -381,6 +398,8 @@ scheduler = "rr"
 [[service.server]]
 address = "192.168.1.11:80"
 
+# line 11: `sorry_server_inhibit` above its `sorry_server` is taken. keepalived leaves it out
+# there.
 [[service]]
 name = "10.0.0.2:80"
 address = "10.0.0.2:80"
@@ -406,7 +425,8 @@ fn name() {
     }
 }
 ",
-        r#"[[service]]
+        r#"# line 3: `snmp_name` becomes the service's name. vipd has no SNMP.
+[[service]]
 name = "shop"
 address = "10.0.0.1:80"
 scheduler = "rr"

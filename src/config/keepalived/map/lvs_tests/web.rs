@@ -28,6 +28,8 @@ name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"
 
+# line 6: `timeout` is for the whole probe; keepalived gives connect_timeout to each of its steps.
+# A server that trickles its answer is found out, too.
 [service.check]
 type = "http"
 path = "/a"
@@ -67,6 +69,8 @@ name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"
 
+# line 6: `timeout` is for the whole probe; keepalived gives connect_timeout to each of its steps.
+# A server that trickles its answer is found out, too.
 [service.check]
 type = "http"
 path = "/a"
@@ -111,6 +115,10 @@ address = "10.0.0.1:80"
 scheduler = "rr"
 
 # the second
+# line 6: `timeout` is for the whole probe; keepalived gives connect_timeout to each of its steps.
+# A server that trickles its answer is found out, too.
+# line 6: each probe asks for all pages of a checker. keepalived asks for one of them at a time,
+# each after delay_loop.
 [service.check]
 type = "http"
 virtual_host = "www.example.org"
@@ -157,6 +165,10 @@ name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"
 
+# line 6: `timeout` is for the whole probe; keepalived gives connect_timeout to each of its steps.
+# A server that trickles its answer is found out, too.
+# line 6: each probe asks for all pages of a checker. keepalived asks for one of them at a time,
+# each after delay_loop.
 [service.check]
 type = "http"
 pages = [
@@ -203,6 +215,12 @@ name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"
 
+# line 6: `timeout` is for the whole probe; keepalived gives connect_timeout to each of its steps.
+# A server that trickles its answer is found out, too.
+# line 6: each probe asks for all pages of a checker. keepalived asks for one of them at a time,
+# each after delay_loop.
+# line 14: `regex_min_offset` 9 is above `regex_max_offset` 3: both are left out. keepalived
+# leaves them out, too.
 [service.check]
 type = "http"
 pages = [{ path = "/" }, { path = "/b", regex = "b" }]
@@ -240,6 +258,13 @@ fn http_paths() {
 name = "10.0.0.1:80"
 address = "10.0.0.1:80"
 scheduler = "rr"
+# line 6: `timeout` is for the whole probe; keepalived gives connect_timeout to each of its steps.
+# A server that trickles its answer is found out, too.
+# line 6: each probe asks for all pages of a checker. keepalived asks for one of them at a time,
+# each after delay_loop.
+# line 8: `path` has a whole URL, read as "/a". keepalived sends it as it is written.
+# line 11: `path` has no slash at its beginning, read as "/b". keepalived sends it as it is
+# written.
 check = { type = "http", pages = [{ path = "/a" }, { path = "/b" }], version = "1.0", retry_interval = "3s" }
 
 [[service.server]]
@@ -277,6 +302,8 @@ name = "10.0.0.1:443"
 address = "10.0.0.1:443"
 scheduler = "rr"
 
+# line 11: `timeout` is for the whole probe; keepalived gives connect_timeout to each of its
+# steps. A server that trickles its answer is found out, too.
 [service.check]
 type = "https"
 path = "/"
@@ -333,6 +360,8 @@ name = "10.0.0.1:443"
 address = "10.0.0.1:443"
 scheduler = "rr"
 
+# line 6: `timeout` is for the whole probe; keepalived gives connect_timeout to each of its steps.
+# A server that trickles its answer is found out, too.
 [[service.checks]]
 type = "https"
 path = "/"
@@ -356,6 +385,8 @@ version = "1.0"
 sni = false
 retry_interval = "3s"
 
+# line 21: `sni_name` is left out: `enable_sni` below it turns it off. keepalived leaves it out,
+# too.
 [[service.server]]
 address = "192.168.1.11:443"
 "#,
