@@ -8,6 +8,8 @@ mod bench;
 use bench::{Bench, http, server, tcp};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use vipd::engine::{Letter, Outcome, ProbeId};
@@ -268,7 +270,18 @@ fn hung_servers_do_not_delay_healthy_ones() {
 #[test]
 fn those_that_went_without_come_first_the_next_time() {
     let mut bench = Bench::new();
-    let sick = server(half);
+    // They answer all at once: who answers while nobody else waits is served, whoever it is.
+    let (asked, allowed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (ours, theirs) = (asked.clone(), allowed.clone());
+    let sick = server(move |stream| {
+        bench::read_request(stream);
+        let number = ours.fetch_add(1, Ordering::SeqCst);
+        while theirs.load(Ordering::SeqCst) <= number {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n");
+        hung(stream);
+    });
     // The workers are there before the first round: on a busy machine one takes longer to start than a
     // conversation may wait.
     let well = server(good);
@@ -279,9 +292,13 @@ fn those_that_went_without_come_first_the_next_time() {
     let count = 2 * (WORKERS_MAX as u32 - 2);
     for round in 1..=2 {
         for checker in 0..count {
-            bench.start(checker, sick, &http(), 400, false);
+            bench.start(checker, sick, &http(), 1500, false);
         }
-        bench.until_ended((round * count) as usize + 2);
+        let all = (round * count) as usize;
+        bench.until(|_| asked.load(Ordering::SeqCst) == all);
+        allowed.store(all, Ordering::SeqCst);
+        thread::sleep(Duration::from_millis(200));
+        bench.until_ended(all + 2);
     }
     for checker in 0..count {
         let failed = bench.outcomes(checker).iter().filter(|o| matches!(o, Outcome::Failed(_))).count();

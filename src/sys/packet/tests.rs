@@ -18,6 +18,16 @@ fn with_a_cable(test: impl FnOnce(u32, u32) + Send + 'static) {
             let done = Command::new("ip").args(arguments.split(' ')).status().is_ok_and(|s| s.success());
             assert!(done, "ip {arguments}");
         }
+        // What is sent before the kernel has noticed the carrier is lost, and nobody says so.
+        let is_up = |name: &str| {
+            let state = Command::new("ip").args(["-o", "link", "show", "dev", name]).output();
+            state.is_ok_and(|done| String::from_utf8_lossy(&done.stdout).contains("state UP"))
+        };
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !(is_up("left") && is_up("right")) {
+            assert!(std::time::Instant::now() < patience, "no carrier");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
         let index = |name: &str| nix::net::if_::if_nametoindex(name).unwrap();
         test(index("left"), index("right"));
     });
