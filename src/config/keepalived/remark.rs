@@ -27,6 +27,7 @@ pub(super) fn put(remarks: &[Remark<'_>], tree: &Tree, document: &mut Document) 
     let (mut spots, mut heads) = (BTreeMap::new(), BTreeMap::new());
     tables(&document.tables, &mut Vec::new(), &mut spots);
     rows(&document.tables, &mut Vec::new(), &mut spots);
+    globals(&document.tables, tree, &mut spots);
     parents(&tree.statements, None, &mut heads);
     let mut counts: BTreeMap<Option<Spot>, usize> = BTreeMap::new();
     for remark in remarks {
@@ -80,6 +81,14 @@ fn rows(list: &[Table], path: &mut Vec<usize>, spots: &mut BTreeMap<Line, Spot>)
         }
         rows(&table.tables, path, spots);
         path.pop();
+    }
+}
+
+/// What is told of lines of `global_defs` that became nothing is about `[global]`, where there is one.
+fn globals(list: &[Table], tree: &Tree, spots: &mut BTreeMap<Line, Spot>) {
+    let Some(n) = list.iter().position(|table| table.name == "global") else { return };
+    for block in tree.statements.iter().filter(|statement| statement.keyword() == "global_defs") {
+        spots.entry(line(block.place())).or_insert_with(|| Spot { path: vec![n], row: None });
     }
 }
 
