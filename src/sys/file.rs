@@ -2,6 +2,8 @@
 
 use crate::config::KeyFile;
 use crate::limits;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
@@ -111,7 +113,9 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
 /// What it is, is known before it is opened: opening a device may do something (rewind a tape, start a
 /// watchdog), and opening a FIFO may wait.
 fn open_with(path: &Path, more: libc::c_int) -> io::Result<File> {
-    let place = OpenOptions::new().read(true).custom_flags(libc::O_PATH | more).open(path)?;
+    // Not by OpenOptions: with musl they take O_PATH, which is O_SEARCH there, for an access mode and drop it.
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::from_bits_retain(more);
+    let place = File::from(nix::fcntl::open(path, flags, Mode::empty())?);
     if !place.metadata()?.is_file() {
         return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
     }
