@@ -113,7 +113,7 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
 /// What it is, is known before it is opened: opening a device may do something (rewind a tape, start a
 /// watchdog), and opening a FIFO may wait.
 fn open_with(path: &Path, more: libc::c_int) -> io::Result<File> {
-    // Not by OpenOptions: with musl they take O_PATH, which is O_SEARCH there, for an access mode and drop it.
+    // Not by OpenOptions: with musl they take O_PATH, there also O_SEARCH, for an access mode, and drop it.
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::from_bits_retain(more);
     let place = File::from(nix::fcntl::open(path, flags, Mode::empty())?);
     if !place.metadata()?.is_file() {
