@@ -5,11 +5,10 @@
 #[path = "prober/bench.rs"]
 mod bench;
 
-use bench::{Bench, http, server, tcp};
+use bench::{Bench, gated, http, server, tcp};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 use vipd::engine::{Letter, Outcome, ProbeId};
@@ -271,17 +270,7 @@ fn hung_servers_do_not_delay_healthy_ones() {
 fn those_that_went_without_come_first_the_next_time() {
     let mut bench = Bench::new();
     // They answer all at once: who answers while nobody else waits is served, whoever it is.
-    let (asked, allowed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (ours, theirs) = (asked.clone(), allowed.clone());
-    let sick = server(move |stream| {
-        bench::read_request(stream);
-        let number = ours.fetch_add(1, Ordering::SeqCst);
-        while theirs.load(Ordering::SeqCst) <= number {
-            thread::sleep(Duration::from_millis(1));
-        }
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n");
-        hung(stream);
-    });
+    let (sick, gate) = gated();
     // The workers are there before the first round: on a busy machine one takes longer to start than a
     // conversation may wait.
     let well = server(good);
@@ -295,8 +284,8 @@ fn those_that_went_without_come_first_the_next_time() {
             bench.start(checker, sick, &http(), 1500, false);
         }
         let all = (round * count) as usize;
-        bench.until(|_| asked.load(Ordering::SeqCst) == all);
-        allowed.store(all, Ordering::SeqCst);
+        bench.until(|_| gate.asked.load(Ordering::SeqCst) == all);
+        gate.allowed.store(all, Ordering::SeqCst);
         thread::sleep(Duration::from_millis(200));
         bench.until_ended(all + 2);
     }

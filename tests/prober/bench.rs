@@ -1,8 +1,9 @@
 //! A loop with nothing in it but a prober, and servers to probe.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use vipd::engine::{Event, Letter, Outcome, ProbeId, ProbeSpec};
@@ -218,6 +219,29 @@ pub(crate) fn server(serve: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> 
         }
     });
     address
+}
+
+/// How many have asked, and how many may be answered.
+#[derive(Clone, Default)]
+pub(crate) struct Gate {
+    pub(crate) asked: Arc<AtomicUsize>,
+    pub(crate) allowed: Arc<AtomicUsize>,
+}
+
+/// A server that begins to answer once it may, and never ends.
+pub(crate) fn gated() -> (SocketAddr, Gate) {
+    let gate = Gate::default();
+    let Gate { asked, allowed } = gate.clone();
+    let address = server(move |stream| {
+        read_request(stream);
+        let number = asked.fetch_add(1, Ordering::SeqCst);
+        while allowed.load(Ordering::SeqCst) <= number {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n");
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    (address, gate)
 }
 
 pub(crate) fn read_request(stream: &mut TcpStream) -> String {
