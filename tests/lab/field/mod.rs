@@ -136,10 +136,14 @@ impl Router {
         Ok(text.contains(&format!(" {VIP4}/24")) && text.contains(&format!(" {VIP6}/64")))
     }
 
-    /// Waits until it carries the VIPs.
+    /// Waits until it carries the VIPs and says so: a killed run's stay for a while, and prove nothing.
     pub fn wait_active(&self, stage: &Stage) -> Outcome {
         let what = format!("{} is Active", self.name);
-        let check = || ensure(self.is_active()?, || "no VIPs".into());
+        let check = || {
+            ensure(self.is_active()?, || "no VIPs".into())?;
+            let state = &self.status()?["instances"][0]["state"];
+            ensure(*state == "active", || format!("it is {state}"))
+        };
         stage.until(&what, ELECTION, check).map(drop)
     }
 
