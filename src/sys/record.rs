@@ -15,17 +15,44 @@ pub(super) struct Record {
     file: PathBuf,
     /// First line of the file: which boot it is.
     head: String,
+    /// It has been said once that it cannot be written as it should be.
+    pub(super) is_warned: bool,
 }
 
 impl Record {
     /// Nothing is read or written yet.
     pub(super) fn new(file: PathBuf) -> Self {
-        Record { file, head: head() }
+        Record { file, head: head(), is_warned: false }
     }
 
-    /// Its name, for messages.
-    pub(super) fn path(&self) -> &Path {
-        &self.file
+    /// What `parse` makes of the lines that an earlier run of this boot left. A file of more than `most`
+    /// bytes, or one that cannot be read in whole, is not believed at all: that is logged, with `lost`, what
+    /// comes of it.
+    pub(super) fn recall<T: Default>(
+        &self,
+        most: usize,
+        parse: impl FnOnce(&str) -> Option<T>,
+        lost: &str,
+    ) -> T {
+        let text = self.read(most).map_err(|e| e.to_string());
+        text.and_then(|text| parse(&text).ok_or_else(|| "it is damaged".to_owned())).unwrap_or_else(|why| {
+            log::warn!("{}: {why}; {lost}", self.file.display());
+            T::default()
+        })
+    }
+
+    /// As [`Record::write`]; where that fails, it is logged with `lost`.
+    pub(super) fn keep(&mut self, lines: &str, lost: &str) {
+        if let Err(e) = self.write(lines) {
+            self.warn(format_args!("{e}; {lost}"));
+        }
+    }
+
+    /// Says once what is wrong with it.
+    pub(super) fn warn(&mut self, why: core::fmt::Arguments<'_>) {
+        if !core::mem::replace(&mut self.is_warned, true) {
+            log::warn!("{}: {why}", self.file.display());
+        }
     }
 
     /// The lines that an earlier run of this boot left; empty where there is no file.
@@ -79,7 +106,7 @@ mod tests {
         assert_eq!(Record::new(file.clone()).read(4).unwrap(), "a\nb\n");
         let error = record.read(3).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData, "a file that is too long is not read in part");
-        let other = Record { file: file.clone(), head: "boot 0\n".into() };
+        let other = Record { head: "boot 0\n".into(), ..Record::new(file.clone()) };
         assert_eq!(other.read(100).unwrap(), "", "another boot");
         record.write("").unwrap();
         assert!(!file.exists(), "nothing is left behind");

@@ -17,7 +17,6 @@ pub struct Settings {
     held: Vec<Held>,
     /// Left by an earlier run, and not held again yet; or not put back, because the kernel refused.
     orphans: Vec<Saved>,
-    is_warned: bool,
 }
 
 #[derive(Debug)]
@@ -63,12 +62,10 @@ impl Settings {
     /// file of another boot: the indexes in it are those of other interfaces.
     pub fn open(file: PathBuf) -> Self {
         let record = Record::new(file);
-        let text = record.read(FILE_MAX).unwrap_or_else(|e| {
-            log::warn!("{}: {e}; settings that an earlier run left stay", record.path().display());
-            String::new()
-        });
-        let orphans: Vec<Saved> = text.lines().filter_map(Saved::parse).take(limits::SETTINGS_MAX).collect();
-        Settings { record, held: Vec::new(), orphans, is_warned: false }
+        let parse =
+            |text: &str| Some(text.lines().filter_map(Saved::parse).take(limits::SETTINGS_MAX).collect());
+        let orphans: Vec<Saved> = record.recall(FILE_MAX, parse, "settings that an earlier run left stay");
+        Settings { record, held: Vec::new(), orphans }
     }
 
     /// Sets a setting to what its holders need; the first who does saves what was there. More than
@@ -178,8 +175,7 @@ impl Settings {
 
     /// One warning is enough: where one setting is out of reach, all are (RTNL-62).
     fn warn(&mut self, setting: Setting, index: u32, why: &dyn core::fmt::Display) {
-        if !self.is_warned {
-            self.is_warned = true;
+        if !core::mem::replace(&mut self.record.is_warned, true) {
             log::warn!("{} of interface {index} cannot be changed: {why}", key(setting));
         }
     }
@@ -188,13 +184,7 @@ impl Settings {
     fn store(&mut self) {
         let all = self.held.iter().map(|held| &held.saved).chain(&self.orphans);
         let lines: String = all.map(Saved::line).collect();
-        if let Err(e) = self.record.write(&lines)
-            && !self.is_warned
-        {
-            self.is_warned = true;
-            let file = self.record.path().display();
-            log::warn!("{file}: {e}; after a crash, settings stay as they are then");
-        }
+        self.record.keep(&lines, "after a crash, settings stay as they are then");
     }
 }
 

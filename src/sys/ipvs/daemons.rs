@@ -13,37 +13,25 @@ const RECORD_MAX: usize = 256;
 #[derive(Debug)]
 pub struct OwnDaemons {
     record: Record,
-    is_warned: bool,
 }
 
 impl OwnDaemons {
     /// Nothing is read or written yet; `socket`: that of the control socket.
     pub fn beside(socket: &Path) -> Self {
-        OwnDaemons { record: Record::new(file::with_suffix(socket, ".sync")), is_warned: false }
+        OwnDaemons { record: Record::new(file::with_suffix(socket, ".sync")) }
     }
 
     /// What an earlier run of this boot left. A file that cannot be read in whole is not believed at all:
     /// what it names would be stopped.
     pub fn read(&self) -> Vec<(DaemonRole, Daemon)> {
-        let text = self.record.read(RECORD_MAX).map_err(|e| e.to_string());
-        let read =
-            |text: String| text.lines().map(parse).collect::<Option<_>>().ok_or("it is damaged".into());
-        text.and_then(read).unwrap_or_else(|why| {
-            let file = self.record.path().display();
-            log::warn!("{file}: {why}; a sync daemon that an earlier run left stays");
-            Vec::new()
-        })
+        let parse = |text: &str| text.lines().map(parse).collect();
+        self.record.recall(RECORD_MAX, parse, "a sync daemon that an earlier run left stays")
     }
 
     /// Writes them, at once.
     pub fn store(&mut self, daemons: &[(DaemonRole, Daemon)]) {
         let lines: String = daemons.iter().map(|(role, daemon)| line(*role, daemon)).collect();
-        if let Err(e) = self.record.write(&lines)
-            && !core::mem::replace(&mut self.is_warned, true)
-        {
-            let file = self.record.path().display();
-            log::warn!("{file}: {e}; after a crash, a sync daemon that is not wanted any more stays");
-        }
+        self.record.keep(&lines, "after a crash, a sync daemon that is not wanted any more stays");
     }
 }
 

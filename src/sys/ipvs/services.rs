@@ -16,35 +16,23 @@ const LINE_MAX: usize = 64;
 pub struct OwnServices {
     record: Record,
     is_due: bool,
-    is_warned: bool,
 }
 
 impl OwnServices {
     /// Nothing is read or written yet; `socket`: that of the control socket.
     pub fn beside(socket: &Path) -> Self {
-        OwnServices {
-            record: Record::new(file::with_suffix(socket, ".services")),
-            is_due: false,
-            is_warned: false,
-        }
+        OwnServices { record: Record::new(file::with_suffix(socket, ".services")), is_due: false }
     }
 
     /// What an earlier run of this boot left. A file that cannot be read in whole is not believed at all:
     /// what it names would be deleted.
     pub fn read(&self) -> Vec<ServiceKey> {
-        let file = self.record.path().display();
-        let text = match self.record.read(limits::IPVS_REMEMBERED_MAX * LINE_MAX) {
-            Ok(text) => text,
-            Err(e) => {
-                log::warn!("{file}: {e}; services that an earlier run left stay");
-                return Vec::new();
-            }
+        let parse = |text: &str| {
+            let keys: Option<Vec<ServiceKey>> = text.lines().map(parse).collect();
+            keys.filter(|keys| keys.len() <= limits::IPVS_REMEMBERED_MAX)
         };
-        let keys: Option<Vec<ServiceKey>> = text.lines().map(parse).collect();
-        keys.filter(|keys| keys.len() <= limits::IPVS_REMEMBERED_MAX).unwrap_or_else(|| {
-            log::warn!("{file}: it is damaged; services that an earlier run left stay");
-            Vec::new()
-        })
+        let most = limits::IPVS_REMEMBERED_MAX * LINE_MAX;
+        self.record.recall(most, parse, "services that an earlier run left stay")
     }
 
     /// They have changed: `store` writes them at the end of the turn, before anything of them goes to the
@@ -61,21 +49,14 @@ impl OwnServices {
         let (mut lines, mut count) = (String::new(), 0);
         for key in keys {
             if count == limits::IPVS_REMEMBERED_MAX {
-                self.warn(&"too many services: those above the limit are not written down");
+                let why = format_args!("too many services: those above the limit are not written down");
+                self.record.warn(why);
                 break;
             }
             write_line(&mut lines, &key);
             count += 1;
         }
-        if let Err(e) = self.record.write(&lines) {
-            self.warn(&format_args!("{e}; after a crash, services that are not wanted any more stay"));
-        }
-    }
-
-    fn warn(&mut self, why: &dyn core::fmt::Display) {
-        if !core::mem::replace(&mut self.is_warned, true) {
-            log::warn!("{}: {why}", self.record.path().display());
-        }
+        self.record.keep(&lines, "after a crash, services that are not wanted any more stay");
     }
 }
 
@@ -199,7 +180,7 @@ mod tests {
         let many = |count: u32| (1..=count).map(|mark| ServiceKey::Mark { mark, ipv6: false });
         own.note_change();
         own.store(many(limits::IPVS_REMEMBERED_MAX as u32 + 5));
-        assert!(own.is_warned);
+        assert!(own.record.is_warned);
         assert_eq!(socket.read().len(), limits::IPVS_REMEMBERED_MAX);
         let mut text = fs::read_to_string(socket.file()).unwrap();
         text.push_str("tcp 10.0.0.100:80\n");

@@ -29,7 +29,6 @@ pub struct IpvsSettings {
     orphans: Vec<Saved>,
     /// Names that have had their warning.
     warned: Vec<IpvsSetting>,
-    is_record_warned: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,19 +47,11 @@ impl IpvsSettings {
 
     fn open_in(folder: PathBuf, file: PathBuf) -> Self {
         let record = Record::new(file);
-        let text = record.read(RECORD_MAX).unwrap_or_else(|e| {
-            log::warn!("{}: {e}; IPVS settings that an earlier run left stay", record.path().display());
-            String::new()
-        });
-        let orphans = text.lines().filter_map(Saved::parse).take(limits::IPVS_SETTINGS_MAX).collect();
-        IpvsSettings {
-            record,
-            folder,
-            held: Vec::new(),
-            orphans,
-            warned: Vec::new(),
-            is_record_warned: false,
-        }
+        let parse = |text: &str| {
+            Some(text.lines().filter_map(Saved::parse).take(limits::IPVS_SETTINGS_MAX).collect())
+        };
+        let orphans = record.recall(RECORD_MAX, parse, "IPVS settings that an earlier run left stay");
+        IpvsSettings { record, folder, held: Vec::new(), orphans, warned: Vec::new() }
     }
 
     /// Sets a setting. What was there before the first time is saved; a module that was loaded anew has
@@ -183,12 +174,7 @@ impl IpvsSettings {
 
     fn store(&mut self) {
         let lines: String = self.held.iter().chain(&self.orphans).map(Saved::line).collect();
-        if let Err(e) = self.record.write(&lines)
-            && !core::mem::replace(&mut self.is_record_warned, true)
-        {
-            let file = self.record.path().display();
-            log::warn!("{file}: {e}; after a crash, IPVS settings stay as they are then");
-        }
+        self.record.keep(&lines, "after a crash, IPVS settings stay as they are then");
     }
 }
 

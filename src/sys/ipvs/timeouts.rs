@@ -13,23 +13,17 @@ const RECORD_MAX: usize = 256;
 #[derive(Debug)]
 pub struct OldTimeouts {
     record: Record,
-    is_warned: bool,
 }
 
 impl OldTimeouts {
     /// Nothing is read or written yet; `socket`: that of the control socket.
     pub fn beside(socket: &Path) -> Self {
-        OldTimeouts { record: Record::new(file::with_suffix(socket, ".timeouts")), is_warned: false }
+        OldTimeouts { record: Record::new(file::with_suffix(socket, ".timeouts")) }
     }
 
     /// What an earlier run of this boot left. A file that cannot be read in whole is of no use.
     pub fn read(&self) -> HeldTimeouts {
-        let text = self.record.read(RECORD_MAX).map_err(|e| e.to_string());
-        text.and_then(|text| parse(&text).ok_or_else(|| "it is damaged".to_owned())).unwrap_or_else(|why| {
-            let file = self.record.path().display();
-            log::warn!("{file}: {why}; IPVS timeouts that an earlier run left stay");
-            HeldTimeouts::default()
-        })
+        self.record.recall(RECORD_MAX, parse, "IPVS timeouts that an earlier run left stay")
     }
 
     /// Writes it, at once.
@@ -42,12 +36,7 @@ impl OldTimeouts {
         ];
         let changed = pairs.iter().filter(|(_, before, _)| *before != 0);
         let lines: String = changed.map(|(name, before, ours)| format!("{name} {before} {ours}\n")).collect();
-        if let Err(e) = self.record.write(&lines)
-            && !core::mem::replace(&mut self.is_warned, true)
-        {
-            let file = self.record.path().display();
-            log::warn!("{file}: {e}; after a crash, IPVS timeouts stay as they are then");
-        }
+        self.record.keep(&lines, "after a crash, IPVS timeouts stay as they are then");
     }
 }
 

@@ -152,7 +152,7 @@ fn b91_interface_that_is_gone_is_forgotten() {
     settings.hold_in(&mut kernel, 3, ArpFilter);
     settings.release_in(&mut kernel, 3, ArpIgnore);
     assert_eq!((kernel.writes, folder.text()), (1, String::new()), "nothing is held where there is nothing");
-    assert!(!settings.is_warned, "and that is nobody's fault");
+    assert!(!settings.record.is_warned, "and that is nobody's fault");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn rtnl62_read_only_settings_are_one_warning() {
     let (folder, mut kernel) = (Folder::new("ro"), Table { is_read_only: true, ..Table::default() });
     let mut settings = Settings::open(folder.file());
     settings.hold_in(&mut kernel, 3, ArpIgnore);
-    assert!(settings.is_warned);
+    assert!(settings.record.is_warned);
     settings.hold_in(&mut kernel, 4, ArpIgnore);
     settings.release_in(&mut kernel, 3, ArpIgnore);
     settings.release_in(&mut kernel, 4, ArpIgnore);
@@ -179,7 +179,7 @@ fn rtnl62_read_only_settings_are_one_warning() {
     kernel.is_read_only = false;
     lost.hold_in(&mut kernel, 3, ArpIgnore);
     assert_eq!(kernel.values[&(3, ArpIgnore)], 1, "a file that cannot be written is no reason not to work");
-    assert!(lost.is_warned);
+    assert!(lost.record.is_warned);
 }
 
 #[test]
@@ -204,7 +204,10 @@ fn limit_of_settings_holds() {
         settings.held.push(Held { saved, holders: 1 });
     }
     settings.hold_in(&mut kernel, 3, ArpIgnore);
-    assert!(kernel.values.is_empty() && settings.is_warned, "more than the limit: left as it is, and said");
+    assert!(
+        kernel.values.is_empty() && settings.record.is_warned,
+        "more than the limit: left as it is, and said"
+    );
 }
 
 #[test]
