@@ -47,22 +47,13 @@ pub(super) fn apart(text: &str) -> Option<Apart> {
         let part = text.get(service.clone())?;
         for line in part.split_inclusive('\n') {
             let is_whole = line.ends_with('\n');
-            push_spaces(&mut rest, line.len() - usize::from(is_whole));
+            rest.push_str(&" ".repeat(line.len() - usize::from(is_whole)));
             rest.push_str(if is_whole { "\n" } else { "" });
         }
         from = service.end;
     }
     rest.push_str(text.get(from..)?);
     Some(Apart { rest, services })
-}
-
-fn push_spaces(text: &mut String, mut count: usize) {
-    const SPACES: &str = "                                                                ";
-    while count > 0 {
-        let some = SPACES.get(..count).unwrap_or(SPACES);
-        text.push_str(some);
-        count -= some.len();
-    }
 }
 
 /// Is this the header of a table in a service, `[[service.server]]`?

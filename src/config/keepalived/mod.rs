@@ -19,6 +19,8 @@ mod glob;
 mod keywords;
 mod lines;
 mod map;
+#[cfg(test)]
+mod memory;
 mod remark;
 mod repeat;
 mod sniff;

@@ -311,24 +311,7 @@ fn join_keyword(statement: &mut Statement, findings: &mut Findings) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A file, and nothing else.
-    struct Memory(&'static str);
-
-    impl Loader for Memory {
-        fn read(&mut self, _: &str) -> Result<crate::config::keepalived::Source, String> {
-            Ok(crate::config::keepalived::Source { bytes: self.0.into(), is_executable: false })
-        }
-        fn list(&mut self, _: &str) -> Result<Vec<String>, String> {
-            Ok(Vec::new())
-        }
-        fn environment(&mut self, _: &str) -> Option<String> {
-            None
-        }
-        fn random(&mut self) -> u32 {
-            4
-        }
-    }
+    use crate::config::keepalived::memory::Memory;
 
     /// `a b{c} "d"` for the statements of a text, and how many findings there were.
     fn read_text(text: &'static str) -> (String, usize) {

@@ -10,25 +10,9 @@ mod settings;
 mod web;
 
 use crate::config::keepalived::finding::Kind;
-use crate::config::keepalived::{Loader, Options, Source, import as import_file};
+use crate::config::keepalived::memory::Memory;
+use crate::config::keepalived::{Options, import as import_file};
 use crate::config::parse;
-
-struct Memory(&'static str);
-
-impl Loader for Memory {
-    fn read(&mut self, _: &str) -> Result<Source, String> {
-        Ok(Source { bytes: self.0.into(), is_executable: false })
-    }
-    fn list(&mut self, _: &str) -> Result<Vec<String>, String> {
-        Ok(Vec::new())
-    }
-    fn environment(&mut self, _: &str) -> Option<String> {
-        None
-    }
-    fn random(&mut self) -> u32 {
-        4
-    }
-}
 
 /// The text of `conf` and what is said about it. vipd takes it without an error.
 fn import(conf: &'static str) -> (String, Vec<(Kind, u32, String)>) {

@@ -1,27 +1,8 @@
 //! Texts of keepalived, and the TOML and the findings that they become.
 
-use crate::config::keepalived::{Import, Kind, Loader, Options, Source, import};
+use crate::config::keepalived::memory::Memory;
+use crate::config::keepalived::{Import, Kind, Options, import};
 use crate::config::parse;
-
-struct Memory<'m>(&'m str);
-
-impl Loader for Memory<'_> {
-    fn read(&mut self, _path: &str) -> Result<Source, String> {
-        Ok(Source { bytes: self.0.as_bytes().to_vec(), is_executable: false })
-    }
-
-    fn list(&mut self, _directory: &str) -> Result<Vec<String>, String> {
-        Ok(Vec::new())
-    }
-
-    fn environment(&mut self, _name: &str) -> Option<String> {
-        None
-    }
-
-    fn random(&mut self) -> u32 {
-        4
-    }
-}
 
 fn read(text: &str) -> Import {
     import("keepalived.conf", &mut Memory(text), Options { config_id: "gw" })
