@@ -140,6 +140,19 @@ fn definitions_of_several_lines_are_read_as_lines() {
     assert_eq!(read("$M=x \\\ny\n$M b").1, "3:1 Invalid", "not at the end of the line");
     assert_eq!(read("a b \\\nc"), ("a b; c".to_owned(), "1:3 Changed".to_owned()), "no definition");
     assert_eq!(statements("$M=x \\\n$N=5 \\\ny $N\n$M"), "x; y 5", "a definition within one");
+    assert_eq!(statements("$M= \\\n$N=5 \\\ny $N\n$M"), "y 5", "as its first line");
+}
+
+/// All seen of keepalived 2.2.7, with the statements that it dumps: before, what came behind was lost.
+#[test]
+fn definitions_of_several_lines_begin_and_end_as_keepalived_has_them() {
+    let both = "$A= \\\na1 \\\na2\n$B= \\\nb1 \\\nb2\n$C= \\\n$A \\\n$B\n";
+    assert_eq!(statements(&format!("{both}$C")), "a1; a2; b1; b2", "one that begins with another");
+    assert_eq!(statements(&format!("{both}~SEQ(i,2) $C")), "a1; a2; b1; b2; a1; a2; b1; b2");
+    assert_eq!(statements("$A= \\\na1 # one \\\na2 ! two\\\na3\n$A"), "a1; a2; a3", "`\\` behind a comment");
+    let (text, told) = read("$A= \\\na1 \\\n# alone\n$B=2\n$A\nb $B");
+    assert_eq!((text.as_str(), told.as_str()), ("a1; b 2", "3:1 Changed"), "a comment alone ends it");
+    assert_eq!(statements("$A= \\\na1 \\\n  \n$B=2\n$A\nb $B"), "a1; b 2", "blanks alone end it");
 }
 
 #[test]

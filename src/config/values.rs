@@ -228,6 +228,13 @@ pub(super) fn net(text: &str) -> Result<Cidr, Problem> {
     Err(Problem::new(what, format!("Did you mean \"{meant}\"?")))
 }
 
+/// A net of which the host bits, where it has any, do not count: as rules of the kernel take it.
+#[cfg(feature = "import")]
+pub(super) fn masked_net(text: &str) -> Option<Cidr> {
+    let read = cidr(text, 0).ok()?;
+    Some(Cidr { address: net_of(read), prefix_len: read.prefix_len })
+}
+
 /// The address with its host bits cleared.
 fn net_of(cidr: Cidr) -> IpAddr {
     let len = u32::from(cidr.prefix_len);

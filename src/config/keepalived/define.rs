@@ -27,8 +27,8 @@ pub(super) struct Definitions {
 pub(super) enum Replaced {
     /// It is whole.
     Whole,
-    /// The further lines of a definition come behind it.
-    More(Rc<Definition>),
+    /// The further lines of definitions come behind it: those of the last one first.
+    More(Vec<Rc<Definition>>),
     /// It has no end: told.
     TooLong,
 }
@@ -102,7 +102,8 @@ impl Definitions {
         findings: &mut Findings,
     ) -> Replaced {
         let mut to = to.unwrap_or(line.chars.len());
-        let mut more = Replaced::Whole;
+        // The first line of a definition may end with another one: then both go on.
+        let mut more = Vec::new();
         let mut count = 0;
         let mut at = 0;
         while at < to {
@@ -116,7 +117,10 @@ impl Definitions {
                 continue;
             };
             let is_last = at + found.length == line.chars.len();
+            // `$A=1` out of a definition: it is set, not used.
+            let is_set = at == 0 && definition(&line.chars).is_some();
             let value = match self.known.get(&found.name) {
+                Some(_) if is_set => None,
                 Some(_) if !found.is_seen => {
                     let hint = format!(
                         "keepalived wants a blank, `,` or `)` behind it; write `${{{}}}`.",
@@ -138,7 +142,7 @@ impl Definitions {
                 }
                 Some(known) => {
                     if known.is_long {
-                        more = Replaced::More(Rc::clone(known));
+                        more.push(Rc::clone(known));
                     }
                     Some(known.lines.first().cloned().unwrap_or_default())
                 }
@@ -178,10 +182,10 @@ impl Definitions {
             }
             if Repeat::is_one(&line.chars) && at == 0 {
                 // What stands behind it is replaced in each turn.
-                return more;
+                break;
             }
         }
-        more
+        if more.is_empty() { Replaced::Whole } else { Replaced::More(more) }
     }
 }
 

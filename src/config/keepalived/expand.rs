@@ -109,7 +109,8 @@ impl<'e> Expander<'e> {
             if self.continue_definition(&mut line, findings) {
                 continue;
             }
-            if line.goes_on && define::definition(without_condition(&line.chars)).is_none() {
+            let is_definition = define::definition(without_condition(&line.chars)).is_some();
+            if line.goes_on && !line.chars.is_empty() && !is_definition {
                 let hint = "keepalived continues definitions (`$NAME=`), and nothing else.";
                 findings.push(line.place_of(usize::MAX), Kind::Changed, "`\\` at the end of the line", hint);
             }
@@ -193,14 +194,20 @@ impl<'e> Expander<'e> {
     /// Is the line part of a definition of several lines?
     fn continue_definition(&mut self, line: &mut Line, findings: &mut Findings) -> bool {
         let Some((name, place, mut texts)) = self.open.take() else { return false };
-        // keepalived goes over lines that are empty but for a comment, and ends at one that is empty.
-        let is_comment = line.chars.is_empty() && line.comment.is_some();
         if !line.chars.is_empty() {
             texts.push(line.chars.iter().map(|known| known.c).collect());
         }
-        if line.goes_on || is_comment {
+        if line.goes_on {
             self.open = Some((name, place, texts));
-        } else if !self.definitions.set(&name, Definition { lines: texts, is_long: true }) {
+            return true;
+        }
+        if line.chars.is_empty() && line.comment.is_some() {
+            // keepalived before 2.2 went over it; since then its daemon reads a copy without comments.
+            let what = format!("the definition of `${name}` ends at this comment");
+            let hint = "keepalived ends it there, too: put `\\` behind the comment where it is to go on.";
+            findings.push(line.place, Kind::Changed, what, hint);
+        }
+        if !self.definitions.set(&name, Definition { lines: texts, is_long: true }) {
             too_many_definitions(place, findings);
         }
         true
@@ -219,8 +226,10 @@ impl<'e> Expander<'e> {
         let replaced = self.replace(line, None, findings);
         match replaced {
             Replaced::Whole => {}
-            Replaced::More(definition) => {
-                self.nest(line, findings, |place| Frame::Long { definition, next: 1, place })
+            Replaced::More(definitions) => {
+                for definition in definitions {
+                    self.nest(line, findings, |place| Frame::Long { definition, next: 1, place });
+                }
             }
             Replaced::TooLong => return Step::Drop,
         }

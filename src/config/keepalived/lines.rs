@@ -111,7 +111,10 @@ fn clean(raw: Vec<Char>, line: &mut Line, findings: &mut Findings) {
                 here.c = '"';
             }
             ('#' | '!', _) if quote.is_none() => {
-                line.comment = Some(comment(raw));
+                let mut rest: Vec<Char> = raw.collect();
+                line.goes_on = ends_with_backslash(&rest);
+                rest.truncate(rest.len() - usize::from(line.goes_on));
+                line.comment = Some(comment(rest.into_iter()));
                 break;
             }
             ('/', Some('/')) if quote.is_none() && begins_comment(&line.chars) => {
@@ -147,6 +150,11 @@ fn clean(raw: Vec<Char>, line: &mut Line, findings: &mut Findings) {
         findings.push(place, Kind::Invalid, "bytes that are not UTF-8", "Write the file as UTF-8.");
     }
     trim(&mut line.chars);
+}
+
+/// A `\` at the end that none before it takes for itself: a comment does not hide it.
+fn ends_with_backslash(chars: &[Char]) -> bool {
+    chars.iter().rev().take_while(|known| known.c == '\\').count() % 2 == 1
 }
 
 /// Blanks and quotes as word processors and chats make them: the sign that was typed, and its name.
@@ -242,7 +250,8 @@ pub(super) fn residue(line: &mut Line, signs: &[char]) -> Option<Line> {
     trim(&mut chars);
     let goes_on = line.goes_on;
     line.goes_on = false;
-    Some(Line { chars, place: line.place, comment: line.comment.take(), goes_on, slashes: None })
+    let comment = line.comment.take();
+    Some(Line { chars, place: line.place, comment, goes_on, ..Line::default() })
 }
 
 /// Calls `handle` for each piece of a line, in order.

@@ -5,7 +5,6 @@ use super::super::finding::{Findings, Kind};
 use super::super::keywords::Context;
 use super::super::source::Place;
 use super::super::walk::Known;
-use super::args::SECOND;
 use super::block::{self, Block};
 use super::global::{self, Defaults};
 use super::route::{self, Rules};
@@ -78,8 +77,14 @@ pub(super) fn rates(
     let mut place = Place::default();
     let slowest = |gaps: [u64; 2], families: [bool; 2]| {
         let gap = gaps.into_iter().zip(families).filter(|(_, is)| *is).map(|(gap, _)| gap).max();
-        gap.filter(|gap| *gap > 0).map(|gap| (SECOND / gap).clamp(1, 100_000))
+        gap.map(global::frames_a_second).filter(|rate| *rate > 0)
     };
+    let has_both = interfaces.values().any(|families| *families == [true; 2]);
+    if has_both && defaults.gaps[0] != defaults.gaps[1] {
+        let at = named(root, "global_defs").next().map_or(place, |known| known.statement.place());
+        let hint = "The slower one is taken where an interface has both.";
+        findings.push(at, Kind::Changed, "ARP and neighbour discovery have one pace", hint);
+    }
     for (interface, families) in interfaces {
         rates.extend(slowest(defaults.gaps, *families).map(|rate| (interface.clone(), rate)));
     }

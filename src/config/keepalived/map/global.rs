@@ -20,7 +20,7 @@ pub(super) struct Announce {
     pub(super) refresh: u32,
     /// Their frames.
     pub(super) refresh_repeat: u32,
-    /// As `delay` after an advert of lower priority; as `delay` where not given.
+    /// As `delay` after an advert of lower priority; as `delay` of all instances where not given.
     pub(super) lower_delay: Option<u32>,
     /// As `repeat` then.
     pub(super) lower_repeat: Option<u32>,
@@ -186,9 +186,20 @@ pub(super) fn lower_repeat(known: Known<'_>, findings: &mut Findings) -> Option<
     Some(clamped(known, count, 255, findings))
 }
 
-/// Time between two frames.
+/// Microseconds between two frames; 0: no limit. What is not a whole number of frames a second is told.
 pub(super) fn gap(known: Known<'_>, findings: &mut Findings) -> Option<u64> {
-    args::micros(known, 0, 0..=(1 << 20) * SECOND, findings)
+    let gap = args::micros(known, 0, 0..=(1 << 20) * SECOND, findings)?;
+    let rate = frames_a_second(gap);
+    if gap > 0 && rate * gap != SECOND {
+        let what = format!("`{}` becomes {rate} frames a second", known.name);
+        findings.push(known.statement.place(), Kind::Changed, what, "vipd counts whole frames a second.");
+    }
+    Some(gap)
+}
+
+/// How many frames that lets through; 0: no limit.
+pub(super) fn frames_a_second(gap: u64) -> u64 {
+    SECOND.checked_div(gap).map_or(0, |rate| rate.clamp(1, 100_000))
 }
 
 fn clamped(known: Known<'_>, value: u32, most: u32, findings: &mut Findings) -> u32 {

@@ -442,6 +442,9 @@ fn announce(
     findings: &mut Findings,
 ) {
     let mut announce = defaults.announce;
+    // What is for all stands for the bursts after a lower priority, too: an instance's own does not.
+    announce.lower_delay.get_or_insert(announce.delay);
+    announce.lower_repeat.get_or_insert(announce.repeat);
     for known in block.all("garp_master_delay") {
         announce.delay = global::seconds(known, findings).unwrap_or(announce.delay);
     }

@@ -23,26 +23,28 @@ pub(super) fn routes<'t>(lines: impl Iterator<Item = &'t Statement>, findings: &
             Value::Keys(other) => place(other) == place(&keys),
             _ => false,
         };
-        if out.iter().any(is_same) {
-            let what = "there is a route to this net in this table already";
-            findings.push(line.place(), Kind::Changed, what, "The second one is left out.");
-        } else {
-            out.push(Value::Keys(keys));
+        if let Some(at) = out.iter().position(is_same) {
+            out.remove(at);
+            let what = "a line above has a route to this net in this table, too";
+            let hint = "The kernel takes the last one, and so does this: the other one is left out.";
+            findings.push(line.place(), Kind::Changed, what, hint);
         }
+        out.push(Value::Keys(keys));
     }
     out
 }
 
-/// What the kernel takes one route for.
-fn place(keys: &Keys) -> [Option<&Value>; 3] {
-    ["to", "table", "metric"].map(|key| keys.iter().find(|(other, _)| *other == key).map(|(_, value)| value))
+/// What the kernel takes one route for: its family, net, table and metric.
+fn place(keys: &Keys) -> (bool, [Option<&Value>; 3]) {
+    let get = |key| keys.iter().find(|(other, _)| *other == key).map(|(_, value)| value);
+    let is_ipv6 = |key| matches!(get(key), Some(Value::Text(text)) if text.contains(':'));
+    (["to", "via", "source"].into_iter().any(is_ipv6), ["to", "table", "metric"].map(get))
 }
 
 /// Tells what is no net, or one with host bits.
 fn is_net(word: &Word, findings: &mut Findings) -> bool {
     match values::net(&word.text) {
         Ok(_) => true,
-        Err(_) if word.text == "default6" => true,
         Err(problem) => {
             findings.push(word.place, Kind::Invalid, problem.what, "The line is left out.");
             false
@@ -54,6 +56,7 @@ fn route(line: &Statement, findings: &mut Findings) -> Option<Keys> {
     let mut keys = Keys::new();
     let mut to: Option<&Word> = None;
     let mut kind = None;
+    let mut is_ipv6 = false;
     let mut words = line.words.iter().peekable();
     while let Some(word) = words.next() {
         let text = word.text.as_str();
@@ -67,11 +70,13 @@ fn route(line: &Statement, findings: &mut Findings) -> Option<Keys> {
                 findings.push(word.place, Kind::Unsupported, what, "The line is left out.");
                 return None;
             }
-            "to" => to = value(word, words.next(), findings),
+            "inet" | "inet6" if to.is_none() => is_ipv6 = text == "inet6",
+            "to" => {
+                words.next_if(|word| matches!(word.text.as_str(), "inet" | "inet6"));
+                to = value(word, words.next(), findings);
+            }
             "via" | "gw" => {
-                if matches!(words.peek().map(|word| word.text.as_str()), Some("inet" | "inet6")) {
-                    words.next();
-                }
+                words.next_if(|word| matches!(word.text.as_str(), "inet" | "inet6"));
                 if text == "gw" {
                     findings.push(word.place, Kind::Deprecated, "`gw` is an old name of `via`", "");
                 }
@@ -83,13 +88,20 @@ fn route(line: &Statement, findings: &mut Findings) -> Option<Keys> {
                 findings.push(word.place, Kind::Unsupported, "a second next hop (`or`)", hint);
             }
             "nexthop" => {
-                if let Some(word) = words.find(|word| word.text == "via")
-                    && !keys.iter().any(|(key, _)| *key == "via")
-                {
-                    option("via", word, words.next(), &mut keys, findings);
-                }
                 let hint = "vipd's routes have one next hop: the first is taken.";
                 findings.push(word.place, Kind::Unsupported, "several next hops", hint);
+                let has_one = keys.iter().any(|(key, _)| *key == "via");
+                while let Some(word) = words.next_if(|word| !has_one && word.text != "nexthop") {
+                    match word.text.as_str() {
+                        "via" => {
+                            words.next_if(|word| matches!(word.text.as_str(), "inet" | "inet6"));
+                            ip("via", word, words.next(), &mut keys, findings)?;
+                        }
+                        "dev" => option("interface", word, words.next(), &mut keys, findings),
+                        "onlink" => keys.push(("on_link", Value::Flag(true))),
+                        _ => {}
+                    }
+                }
                 words.by_ref().for_each(drop);
             }
             "dev" | "oif" => option("interface", word, words.next(), &mut keys, findings),
@@ -141,10 +153,21 @@ fn route(line: &Statement, findings: &mut Findings) -> Option<Keys> {
         findings.push(line.place(), Kind::Invalid, "the route goes nowhere", "The line is left out.");
         return None;
     };
-    if !is_net(to, findings) {
-        return None;
-    }
-    let mut all = vec![("to", Value::from(to.text.as_str()))];
+    let to = match to.text.as_str() {
+        "default6" => {
+            findings.push(
+                to.place,
+                Kind::Deprecated,
+                "`default6` is an old way to write `inet6 default`",
+                "",
+            );
+            "::/0"
+        }
+        "default" if is_ipv6 => "::/0",
+        _ if !is_net(to, findings) => return None,
+        text => text,
+    };
+    let mut all = vec![("to", Value::from(to))];
     all.extend(kind);
     all.extend(keys);
     Some(all)
@@ -261,9 +284,18 @@ fn net(
     findings: &mut Findings,
 ) -> Option<()> {
     let next = value(word, next, findings)?;
-    if !matches!(next.text.as_str(), "all" | "any" | "default") {
-        is_net(next, findings).then_some(())?;
-        keys.push((key, Value::from(next.text.as_str())));
+    match values::masked_net(&next.text) {
+        _ if matches!(next.text.as_str(), "all" | "any" | "default") => {}
+        // The kernel compares the bits of the prefix alone.
+        Some(net) if values::net(&next.text).is_err() => {
+            let what = format!("\"{}\" is read as {net}", shown(&next.text));
+            findings.push(next.place, Kind::Changed, what, "The kernel takes it so.");
+            keys.push((key, Value::from(net.to_string())));
+        }
+        _ => {
+            is_net(next, findings).then_some(())?;
+            keys.push((key, Value::from(next.text.as_str())));
+        }
     }
     Some(())
 }

@@ -240,9 +240,12 @@ start_delay = \"5500ms\"
 addresses = [\"10.0.0.1\"]
 checksum = \"message-only\"
 lower_priority_advert = false
-garp = { delay = \"0s\", repeat = 2, refresh = \"1m\" }
+garp = { delay = \"0s\", repeat = 2, refresh = \"1m\", lower_priority_repeat = 5 }
 ";
     assert_eq!(map(text), (toml.to_owned(), vec![Changed, Ignored]), "security, dynamic_interfaces");
+    // Seen of keepalived 2.2.7: after a lower priority an instance's own values do not count.
+    let (rows, _) = instance("garp_master_delay 1");
+    assert_eq!(rows, "garp = { delay = \"1s\", lower_priority_delay = \"5s\" }\n");
 }
 
 #[test]
@@ -342,6 +345,54 @@ rules = [{ from = \"10.1.0.0/16\", table = 7, priority = 100 },
     assert_eq!(flat(&rows).replace(" ,", ","), flat(want).replace(" ,", ","));
     let kinds_wanted = [Deprecated, Unsupported, Unsupported, Invalid, Invalid, Changed, Unsupported];
     assert_eq!(kinds, kinds_wanted, "gw, or, table, host bits, no net, no priority, sport");
+}
+
+/// As keepalived 2.2.7 and the kernel make them: without the family an IPv6 default route went for a second
+/// one of IPv4 and was left out.
+#[test]
+fn routes_have_a_family_and_the_last_one_counts() {
+    let (rows, kinds) = instance(
+        "virtual_routes {\ndefault via 10.0.0.2 dev eth1\ndefault via inet6 2001:db8::1 dev eth1\n\
+         default6 via 2001:db8::2 dev eth1 metric 7\ninet6 default dev eth1 metric 8\n\
+         10.7.0.0/16 via 10.0.0.2\n10.7.0.0/16 via 10.0.0.3\n\
+         10.8.0.0/16 nexthop via 10.0.0.4 dev eth1 onlink weight 1 nexthop via 10.0.0.5\n}\n\
+         virtual_rules {\nfrom 10.1.2.3/28 table 7 priority 100\n}",
+    );
+    let want = "\
+routes = [
+    { to = \"default\", via = \"10.0.0.2\", interface = \"eth1\" },
+    { to = \"default\", via = \"2001:db8::1\", interface = \"eth1\" },
+    { to = \"::/0\", via = \"2001:db8::2\", interface = \"eth1\", metric = 7 },
+    { to = \"::/0\", interface = \"eth1\", metric = 8 },
+    { to = \"10.7.0.0/16\", via = \"10.0.0.3\" },
+    { to = \"10.8.0.0/16\", via = \"10.0.0.4\", interface = \"eth1\", on_link = true },
+]
+rules = [{ from = \"10.1.2.0/28\", table = 7, priority = 100 }]
+";
+    let kinds_wanted = [Deprecated, Changed, Unsupported, Changed];
+    assert_eq!((rows.as_str(), kinds), (want, kinds_wanted.to_vec()), "default6, twice, hops, host bits");
+}
+
+#[test]
+fn paces_of_announcements_are_whole_numbers() {
+    let text = |gaps: &str| {
+        format!(
+            "global_defs {{\n{gaps}\n}}\nvrrp_instance V {{\ninterface e\nvirtual_router_id 1\n\
+             virtual_ipaddress {{ 10.0.0.1 }}\n}}\nvrrp_instance W {{\ninterface e\nvirtual_router_id 1\n\
+             virtual_ipaddress {{ fe80::1 }}\n}}\n"
+        )
+    };
+    let rate = |gaps: &str| {
+        let (text, kinds) = map(&text(gaps));
+        (text.lines().find_map(|line| line.strip_prefix("announce_rates = ")).map(str::to_owned), kinds)
+    };
+    assert_eq!(rate("vrrp_garp_interval 0.01\nvrrp_gna_interval 0.01").1, vec![]);
+    assert_eq!(rate("vrrp_garp_interval 10.5\nvrrp_gna_interval 10.5"), {
+        (Some("{ e = 1 }".to_owned()), vec![Changed, Changed])
+    });
+    assert_eq!(rate("vrrp_garp_interval 0.01\nvrrp_gna_interval 0.1"), {
+        (Some("{ e = 10 }".to_owned()), vec![Changed])
+    });
 }
 
 #[test]
