@@ -41,8 +41,7 @@ pub(super) fn map(
     let mut services: Vec<Found<'_>> = Vec::new();
     for known in named(root, "virtual_server") {
         let Some(found) = find(known, &scope, findings) else { continue };
-        match services.iter_mut().find(|first| first.front == found.front && first.protocol == found.protocol)
-        {
+        match services.iter_mut().find(|first| first.is_same(&found)) {
             Some(first) => first.more.push(found),
             None => services.push(found),
         }
@@ -53,7 +52,11 @@ pub(super) fn map(
         let own = found.front.name(found.protocol);
         let mut name = found.lines.name.clone().unwrap_or_else(|| own.clone());
         if seen.contains(&name) {
-            name = format!("{name} {own}");
+            name = match found.mark_is_ipv6 {
+                Some(true) => format!("{name}/ipv6"),
+                Some(false) => format!("{name}/ipv4"),
+                None => format!("{name} {own}"),
+            };
         }
         table.put("name", name.clone(), table.place);
         seen.push(name);
@@ -99,7 +102,17 @@ struct Found<'t> {
     lines: Lines<'t>,
     front: Front,
     protocol: &'static str,
+    /// Family of a mark: one mark may be for both, which are two services.
+    mark_is_ipv6: Option<bool>,
     more: Vec<Found<'t>>,
+}
+
+impl Found<'_> {
+    /// Are both for one service of the kernel?
+    fn is_same(&self, other: &Found<'_>) -> bool {
+        let is_protocol = self.protocol == other.protocol || !self.front.has_address();
+        self.front == other.front && is_protocol && self.mark_is_ipv6 == other.mark_is_ipv6
+    }
 }
 
 /// `None` is told: keepalived leaves it out.
@@ -119,12 +132,24 @@ fn find<'t>(known: Known<'t>, scope: &Scope, findings: &mut Findings) -> Option<
         return None;
     }
     let protocol = protocol(&lines, &front, place, findings);
-    Some(Found { known, lines, front, protocol, more: Vec::new() })
+    let mark_is_ipv6 = matches!(front, Front::Mark(_)).then(|| {
+        let own = family(&front, &lines, &mut Findings::new(0));
+        own.unwrap_or_else(|| lines.servers.iter().find_map(|server| is_ipv6(*server)).unwrap_or(false))
+    });
+    Some(Found { known, lines, front, protocol, mark_is_ipv6, more: Vec::new() })
+}
+
+/// Family of a server; `None`: its address is wrong, or a name.
+fn is_ipv6(server: Known<'_>) -> Option<bool> {
+    match front::end(server.statement.arguments(), &mut Findings::new(0))?.host {
+        Host::Ip(ip) => Some(ip.is_ipv6()),
+        Host::Name(_) => None,
+    }
 }
 
 /// `None` is told: keepalived leaves it out.
 fn service(found: &Found<'_>, scope: &Scope, findings: &mut Findings) -> Option<Table> {
-    let Found { known, lines, front, protocol, more } = found;
+    let Found { known, lines, front, protocol, more, .. } = found;
     let place = known.statement.place();
     let method = lines.method.clone().unwrap_or(Method::NAT);
     let mut is_ipv6 = family(front, lines, findings);

@@ -33,7 +33,7 @@ pub(super) fn put(
     scheduling(lines, about, table, findings);
     persistence(lines, about, table, findings);
     about.method.put(&Method::NAT, table, place);
-    sorry(lines, about, table, findings);
+    sorry(lines, servers, about, table, findings);
     quorum(lines, servers, table, place, findings);
     if let Some(at) = lines.suspend {
         if about.front.has_mark() {
@@ -158,7 +158,13 @@ fn granularity(lines: &Lines<'_>, is_ipv6: Option<bool>, findings: &mut Findings
     Some(Some(len).filter(|len| *len != longest))
 }
 
-fn sorry(lines: &Lines<'_>, about: &About<'_>, table: &mut Table, findings: &mut Findings) {
+fn sorry(
+    lines: &Lines<'_>,
+    servers: &[Server],
+    about: &About<'_>,
+    table: &mut Table,
+    findings: &mut Findings,
+) {
     let inhibit = lines.sorry_inhibit.map(|at| ("sorry_server_inhibit", at));
     let own = lines.sorry_method.as_ref().map(|(_, at)| ("sorry_server_lvs_method", *at));
     let Some(known) = lines.sorry else {
@@ -184,7 +190,15 @@ fn sorry(lines: &Lines<'_>, about: &About<'_>, table: &mut Table, findings: &mut
     server::port(&mut end, method, about.front, at, findings);
     let text = end.show(about.front.port().is_none());
     let mut keys: Vec<Key> = method.keys(about.method);
-    if inhibit.is_some() {
+    let mut is_inhibited = inhibit.is_some();
+    if let Some(twin) = servers.iter().find(|server| server.end == end) {
+        let theirs = lines.inhibit || twin.table.get("inhibit") == Some(&true.into());
+        if theirs != core::mem::replace(&mut is_inhibited, theirs) {
+            let what = "the sorry server is one of the servers, and has their `inhibit`";
+            findings.push(at, Kind::Changed, what, "keepalived does so, too.");
+        }
+    }
+    if is_inhibited {
         keys.push(("inhibit", true.into()));
     }
     if keys.is_empty() {

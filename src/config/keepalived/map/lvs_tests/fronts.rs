@@ -427,3 +427,80 @@ fn left_out() {
         &["0:0 warning", "1:16 error", "4:5 note"],
     );
 }
+
+/// One mark, both families: two services of the kernel, as keepalived 2.2.7 dumps them. Before, the servers
+/// of the second went into the first.
+#[test]
+fn mark_of_both_families() {
+    exact(
+        "virtual_server fwmark 80 {
+    lvs_sched rr
+    real_server 192.168.0.1 {
+    }
+}
+virtual_server fwmark 80 {
+    lvs_sched rr
+    protocol TCP
+    real_server 2001:db8::1 {
+    }
+}
+virtual_server fwmark 80 {
+    lvs_sched rr
+    real_server 192.168.0.2 {
+    }
+}
+",
+        r#"# line 12: its servers go to the virtual_server of line 1, which is for the same. keepalived puts
+# the servers of both into one service, too.
+[[service]]
+name = "fwmark-80"
+fwmark = 80
+scheduler = "rr"
+
+[[service.server]]
+address = "192.168.0.1"
+
+[[service.server]]
+address = "192.168.0.2"
+
+[[service]]
+name = "fwmark-80/ipv6"
+fwmark = 80
+family = "ipv6"
+scheduler = "rr"
+
+[[service.server]]
+address = "2001:db8::1"
+"#,
+        &["8:14 note", "12:1 warning"],
+    );
+}
+
+/// A sorry server that is a server, too, stays or goes as that does (keepalived 2.2.7).
+#[test]
+fn sorry_server_that_is_a_server() {
+    exact(
+        "virtual_server 10.0.0.1 80 {
+    lvs_sched rr
+    protocol TCP
+    sorry_server 192.168.0.1 80
+    real_server 192.168.0.1 80 {
+        inhibit_on_failure
+    }
+}
+",
+        r#"[[service]]
+name = "10.0.0.1:80"
+address = "10.0.0.1:80"
+scheduler = "rr"
+# line 4: the sorry server is one of the servers, and has their `inhibit`. keepalived does so,
+# too.
+sorry = { address = "192.168.0.1:80", inhibit = true }
+
+[[service.server]]
+address = "192.168.0.1:80"
+inhibit = true
+"#,
+        &["4:5 warning", "4:5 warning"],
+    );
+}
