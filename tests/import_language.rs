@@ -157,7 +157,10 @@ fn definitions_of_several_lines_begin_and_end_as_keepalived_has_them() {
 
 #[test]
 fn standard_names_are_known() {
-    assert_eq!(statements("a ${_PWD}/x ${_HASH} ${_BANG}"), "a /etc/k/x # !");
+    assert_eq!(statements("a ${_PWD}/x"), "a /etc/k/x");
+    // Seen of keepalived 2.2.7: they switch lines off, and are no letters.
+    let off = "$C=${_HASH}\na ${_HASH} b\n$C c\n${C}d\n${_BANG} e\na \"${_HASH}\" \\# $C";
+    assert_eq!(statements(off), "a; a # #", "but within quotes and behind `\\`");
     assert_eq!(read("a ${_ENV IF}"), ("a eth7".to_owned(), "1:3 Changed".to_owned()));
     assert_eq!(read("a ${_RANDOM 1 255} ${_RANDOM 5 5}"), {
         ("a 151 5".to_owned(), "1:3 Changed, 1:20 Changed".to_owned())

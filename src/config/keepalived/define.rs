@@ -172,7 +172,8 @@ impl Definitions {
                 return Replaced::TooLong;
             }
             *scene.chars_left -= length;
-            let is_plain = matches!(found.name.as_str(), "_HASH" | "_BANG" | "_ENV");
+            // What the environment has is no text of keepalived's.
+            let is_plain = found.name == "_ENV";
             to = to + value.len() - found.length;
             let column = place.column;
             let value = value.into_iter().map(|c| Char { c, column, is_plain });

@@ -42,6 +42,7 @@ pub(super) struct Expander<'e> {
     open: Option<(String, Place, Vec<Vec<char>>)>,
     /// Ids of conditions that leave lines out: the first such line of each.
     others: Vec<(String, Place)>,
+    has_includes: bool,
     bytes_left: usize,
     reads_left: usize,
     lines_left: usize,
@@ -65,6 +66,7 @@ impl<'e> Expander<'e> {
             residues: Vec::new(),
             open: None,
             others: Vec::new(),
+            has_includes: false,
             bytes_left: limits::IMPORT_BYTES_MAX,
             reads_left: limits::IMPORT_FILES_MAX,
             lines_left: limits::IMPORT_LINES_MAX,
@@ -75,6 +77,11 @@ impl<'e> Expander<'e> {
             Err(why) => findings.unreadable(Place::default(), format!("cannot be read: {why}"), ""),
         }
         new
+    }
+
+    /// Did a line name other files?
+    pub(super) fn has_includes(&self) -> bool {
+        self.has_includes
     }
 
     /// Did a condition leave lines out?
@@ -223,7 +230,11 @@ impl<'e> Expander<'e> {
         // What is repeated has names that are not known before.
         self.residues.extend(lines::residue(line, &['~']));
         mark_templates(line, findings);
+        let may_change = line.chars.iter().any(|known| known.c == '$');
         let replaced = self.replace(line, None, findings);
+        if may_change {
+            lines::cut_comment(line);
+        }
         match replaced {
             Replaced::Whole => {}
             Replaced::More(definitions) => {
@@ -246,7 +257,7 @@ impl<'e> Expander<'e> {
                 self.include(variant, &pattern, line.place_of(0), findings);
                 Step::Done
             }
-            None if line.chars.is_empty() => Step::Drop,
+            None if line.chars.is_empty() => Step::Done,
             None => Step::Use,
         }
     }
@@ -359,6 +370,7 @@ impl<'e> Expander<'e> {
     }
 
     fn include(&mut self, variant: char, pattern: &str, place: Place, findings: &mut Findings) {
+        self.has_includes = true;
         let unquoted = pattern.trim_matches('"');
         if unquoted != pattern {
             let hint = "keepalived takes the quotes for a part of the name.";

@@ -152,6 +152,19 @@ fn clean(raw: Vec<Char>, line: &mut Line, findings: &mut Findings) {
     trim(&mut line.chars);
 }
 
+/// Takes off the comment that a substitution brought (`${_HASH}`, `${_BANG}`): such a line is gone over again.
+pub(super) fn cut_comment(line: &mut Line) {
+    let mut is_quoted = false;
+    let sign = line.chars.iter().position(|known| {
+        is_quoted ^= known.c == '"';
+        !is_quoted && !known.is_plain && matches!(known.c, '#' | '!')
+    });
+    if let Some(at) = sign {
+        let text = comment(line.chars.drain(at..).skip(1));
+        line.comment.get_or_insert(text);
+    }
+}
+
 /// A `\` at the end that none before it takes for itself: a comment does not hide it.
 fn ends_with_backslash(chars: &[Char]) -> bool {
     chars.iter().rev().take_while(|known| known.c == '\\').count() % 2 == 1

@@ -82,7 +82,7 @@ pub(crate) fn read(
         builder.take(&line, findings);
     }
     let (statements, comments) = builder.finish(findings);
-    let is_one = statements.iter().any(|statement| keywords::is_root(statement.keyword()));
+    let is_one = lines.has_includes() || statements.iter().any(|line| keywords::is_root(line.keyword()));
     if !is_one && !findings.is_unreadable() {
         let what = if lines.has_conditions() {
             format!("nothing in it is for the router `{}`", options.config_id)
