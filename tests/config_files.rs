@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use vipd::config::{parse, parse_bytes};
 use vipd::model::{
     AuthPass, Authentication, Check, CheckKind, ChecksumForm, Cidr, Config, Forwarding, Front, Garp,
-    HttpCheck, HttpPage, Ipvs, Method, Persistence, Protocol, Server, Sorry, StatusRange, Version,
+    HttpCheck, HttpPage, Ipvs, MailServer, Method, Persistence, Protocol, Server, Sorry, StatusRange,
+    Version,
 };
 use vipd::time::Duration;
 
@@ -56,7 +57,7 @@ fn s1_field_by_field() {
     let config = good(S1);
     assert_eq!(config.global.router_name.as_deref(), Some("kptwo"));
     let mail = config.mail.unwrap();
-    assert_eq!(mail.server, "127.0.0.1:25".parse().unwrap());
+    assert_eq!(mail.server, MailServer::Ip("127.0.0.1:25".parse().unwrap()));
     assert_eq!(mail.from, "keepalived@localhost");
     assert_eq!(mail.to, ["root@localhost"]);
     assert_eq!(mail.timeout, Duration::from_secs(30));
@@ -154,7 +155,10 @@ fn defaults() {
     );
     assert_eq!(config.global.router_name, None);
     let mail = config.mail.unwrap();
-    assert_eq!((mail.server.port(), mail.timeout), (25, Duration::from_secs(30)));
+    assert_eq!((mail.server.to_string().as_str(), mail.timeout), ("192.0.2.25:25", Duration::from_secs(30)));
+    let named = |server: &str| good(&S1.replacen("127.0.0.1:25", server, 1)).mail.unwrap().server;
+    let name = |port| MailServer::Name { host: "mail.example.org".to_owned(), port };
+    assert_eq!([named("mail.example.org"), named("mail.example.org:587")], [name(25), name(587)]);
     let instance = &config.instances[0];
     assert_eq!(instance.version, Version::V2, "as keepalived");
     assert_eq!(instance.priority.get(), 100);
@@ -246,7 +250,9 @@ fn every_key_reaches_the_model() {
         "#,
     );
     let mail = config.mail.unwrap();
-    assert_eq!((mail.server.port(), mail.to.len(), mail.helo.as_deref()), (587, 2, Some("r.example.org")));
+    let server = mail.server.to_string();
+    assert_eq!((server.as_str(), mail.to.len()), ("[2001:db8::25]:587", 2));
+    assert_eq!(mail.helo.as_deref(), Some("r.example.org"));
     assert_eq!(config.ipvs, Ipvs { keep: true, watch_interval: Duration::from_secs(60), ..Ipvs::default() });
     let instance = &config.instances[0];
     assert_eq!(instance.version, Version::V3);

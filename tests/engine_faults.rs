@@ -9,7 +9,7 @@ use router::{Refused, Router, advert_of, base, config, instance, link, vip};
 use std::net::Ipv4Addr;
 use vipd::engine::{AddressChange, Ear, Event};
 use vipd::model::status::InstanceState;
-use vipd::model::{Family, Garp, Instance, Mail, Priority};
+use vipd::model::{Family, Garp, Instance, Mail, MailServer, Priority};
 use vipd::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -150,7 +150,7 @@ fn an_owner_that_cannot_listen_does_not_take_the_vip_every_two_seconds() {
 #[test]
 fn a_router_that_cannot_listen_sends_no_mails_about_it_every_two_seconds() {
     let mail = Mail {
-        server: "192.0.2.250:25".parse().unwrap(),
+        server: MailServer::Ip("192.0.2.250:25".parse().unwrap()),
         from: "vipd@localhost".into(),
         to: vec!["root@localhost".into()],
         timeout: SECOND * 30,

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 use vipd::engine::{Letter, Outcome, ProbeId};
 use vipd::limits::WORKERS_MAX;
-use vipd::model::{CheckKind, HttpCheck, HttpPage, Mail, PageRegex};
+use vipd::model::{CheckKind, HttpCheck, HttpPage, Mail, MailServer, PageRegex};
 
 /// Reads the request, answers `page` with 200.
 fn good(stream: &mut TcpStream) {
@@ -178,7 +178,7 @@ fn servers_that_accept_and_never_answer_cost_no_worker() {
 fn a_hung_mail_server_costs_no_worker() {
     let mut bench = Bench::new();
     let mail = Mail {
-        server: server(hung),
+        server: MailServer::Ip(server(hung)),
         from: "vipd@gw".into(),
         to: vec!["root@localhost".into()],
         timeout: vipd::time::Duration::from_millis(300),
@@ -485,7 +485,7 @@ fn a_mail_is_handed_over_and_a_dead_mail_server_is_told() {
         }
     });
     let mut mail = Mail {
-        server: address,
+        server: MailServer::Ip(address),
         from: "vipd@gw".into(),
         to: vec!["root@localhost".into()],
         timeout: vipd::time::Duration::from_secs(2),
@@ -516,7 +516,7 @@ fn a_mail_is_handed_over_and_a_dead_mail_server_is_told() {
     let ids = [lines.iter().find(id), again.iter().find(id)];
     assert_eq!(ids[0], ids[1], "RFC 5322 §3.6.4: mailboxes could not tell that it is one mail");
 
-    mail.server = refusing();
+    mail.server = MailServer::Ip(refusing());
     bench.send_mail(&letter, &mail, "gw a");
     bench.until(|bench| bench.mails.len() == 3);
     assert_eq!(bench.mails[2].1.as_ref().unwrap_err(), "connection refused");

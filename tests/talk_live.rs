@@ -145,6 +145,43 @@ fn mail_servers_are_greeted() {
     assert!(heard.contains(&"QUIT".to_owned()), "{heard:?}");
 }
 
+/// keepalived takes a name for its mail server, too; here it is looked up for each try, outside the loop.
+#[test]
+fn mails_go_to_a_server_by_its_name() {
+    let Some(lan) = lan() else { return };
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listener = lan.a.namespace.inside(|| TcpListener::bind(("127.0.0.1", 2504)).unwrap());
+    let hears = heard.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.write_all(b"220 here\r\n");
+            let mut is_text = false;
+            for line in BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok) {
+                let reply = match line.as_str() {
+                    "DATA" => "354 go on\r\n",
+                    "." => "250 taken\r\n",
+                    _ if is_text => "",
+                    _ => "250 good\r\n",
+                };
+                is_text = (is_text || line == "DATA") && line != ".";
+                hears.lock().unwrap().push(line);
+                if stream.write_all(reply.as_bytes()).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    let mail = "[global]\nrouter_name = \"gw-a\"\n\
+                [mail]\nserver = \"localhost:2504\"\nfrom = \"a@b\"\nto = [\"c@d\"]\n";
+    let a = Vipd::start(&lan, &lan.a, &(mail.to_owned() + &service("dead", 80, "type = \"tcp\"", &[9])));
+    let end = std::time::Instant::now() + SOON;
+    let is_told = || heard.lock().unwrap().iter().any(|line: &String| line.starts_with("Subject: [gw-a]"));
+    while !is_told() && std::time::Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(is_told(), "{:?}\n{}", heard.lock().unwrap(), a.status());
+}
+
 #[cfg(feature = "https")]
 mod https {
     use super::*;

@@ -1,12 +1,13 @@
 //! `[global]` and `[mail]`.
 
 use super::command::{self, Owner, Terms};
+use super::host;
 use super::reader::Table;
 use super::report::Report;
 use super::suggest::shown;
 use super::values;
 use crate::limits;
-use crate::model::{Global, IfName, Mail};
+use crate::model::{Global, IfName, Mail, MailServer};
 use crate::time::Duration;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use toml::de::DeValue;
@@ -63,11 +64,17 @@ fn announce_rates(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<(IfName
 pub(super) fn mail(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Mail> {
     const SMTP_PORT: u16 = 25;
     let minute = Duration::from_secs(60);
-    let server = table.parsed("server", |text| values::socket(text, Some(SMTP_PORT), SMTP_PORT), report);
+    let read = |text: &str| match host::with_port(text, Some(SMTP_PORT), SMTP_PORT) {
+        None => values::socket(text, Some(SMTP_PORT), SMTP_PORT).map(MailServer::Ip),
+        Some(named) => named.map(|(host, port)| MailServer::Name { host, port }),
+    };
+    let server = table.parsed("server", read, report);
     table.require("server", "server = \"127.0.0.1:25\"");
     let server = server.filter(|server| {
-        let ip = server.value.ip();
-        let bad = no_host(ip).is_some() || server.value.port() == 0;
+        let bad = match &server.value {
+            MailServer::Ip(address) => no_host(address.ip()).is_some() || address.port() == 0,
+            MailServer::Name { port, .. } => *port == 0,
+        };
         if bad {
             report.error(server.at, format!("`server`: {} cannot be connected to", server.value), "");
         }

@@ -3,7 +3,7 @@
 use super::report::Problem;
 use super::suggest::shown;
 use crate::limits;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// A host name (RFC 1123 §2.1): labels of 1 to 63 letters, digits and inner dashes, the last one no number;
 /// the root's dot may follow. What looks like a mistyped address is told as one.
@@ -30,6 +30,37 @@ pub(super) fn name(text: &str) -> Result<String, Problem> {
         return Err(Problem::new(what("the last part is a number"), ""));
     }
     Ok(text.to_owned())
+}
+
+/// `name:port`; without a port: `default`, or a problem where there is none, whose hint shows `example`.
+/// `None`: it is an address, or meant to be one.
+pub(super) fn with_port(
+    text: &str,
+    default: Option<u16>,
+    example: u16,
+) -> Option<Result<(String, u16), Problem>> {
+    let (host, after) = match text.rsplit_once(':') {
+        Some((host, after)) => (host, Some(after)),
+        None => (text, None),
+    };
+    let is_name = host.bytes().any(|b| b.is_ascii_alphabetic())
+        && !host.contains([':', '[', ']', '/', ' ', '\t', '%'])
+        && host.parse::<IpAddr>().is_err();
+    is_name.then(|| {
+        let host = name(host)?;
+        match (after.map(str::parse::<u16>), default) {
+            (Some(Ok(port)), _) => Ok((host, port)),
+            (Some(Err(_)), _) => {
+                let what = format!("\"{}\" is not a port", shown(after.unwrap_or("")));
+                Err(Problem::new(what, "A port is a number from 0 to 65535."))
+            }
+            (None, Some(port)) => Ok((host, port)),
+            (None, None) => {
+                let what = format!("\"{}\" has no port", shown(text));
+                Err(Problem::new(what, format!("Did you mean \"{}:{example}\"?", shown(text))))
+            }
+        }
+    })
 }
 
 fn label(label: &str) -> Result<(), (String, &'static str)> {

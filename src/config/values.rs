@@ -129,7 +129,7 @@ fn no_address(text: &str) -> Problem {
     if is_host_name(text) {
         return Problem::new(
             format!("\"{}\" is a host name, an IP address is wanted", shown(text)),
-            "Only servers of a service are looked up by their names: give the address.",
+            "Only servers of a service and the mail server are looked up: give the address.",
         );
     }
     Problem::new(what, "")

@@ -520,13 +520,19 @@ pub struct ProbeSpec<'a> {
     pub mark: u32,
 }
 
-/// One lookup of a server's name.
+/// One lookup of the name of a server, or of the mail server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NameId {
     /// Which name: stable between two reloads.
     pub number: u32,
     /// Grows with each lookup and each reload.
     pub serial: u32,
+}
+
+impl NameId {
+    /// `number` of the mail server's name, where its IPv4 address is wanted; one more: its IPv6 address.
+    /// Servers have numbers below.
+    pub const MAIL: u32 = u32::MAX - 1;
 }
 
 /// What is to be looked up; `Engine::name_spec` has it.

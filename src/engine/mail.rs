@@ -2,13 +2,14 @@
 
 use super::history::{History, age};
 use super::notify::About;
-use super::{Action, Actions, Letter};
+use super::{Action, Actions, Letter, NameId, NameSpec};
 use crate::limits;
 use crate::model::status::{InstanceState, MailStatus, Snapshot};
-use crate::model::{Level, Mail, Reason, cut};
+use crate::model::{Level, Mail, MailServer, Reason, cut};
 use crate::time::{Duration, Instant};
 use core::fmt;
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 
 /// Pauses after the first failure of a letter, the second, ...; the last one is used for all that follow.
 const PAUSES: [Duration; 6] = [
@@ -21,12 +22,16 @@ const PAUSES: [Duration; 6] = [
 ];
 /// Added to the conversation's own deadline; after it a result that never came counts as a failure.
 const RESULT_MARGIN: Duration = Duration::from_secs(30);
+/// An answer about the server's name that does not come counts as a failure after this.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the first letter of the queue is doing.
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// It waits, and may go when?
     Waiting { try_at: Instant },
+    /// The server's name is being looked up; until when is the answer awaited?
+    LookingUp { id: NameId, answer_by: Instant },
     /// It is being handed over; until when is a result awaited?
     UnderWay { result_by: Instant },
 }
@@ -38,6 +43,12 @@ pub(super) struct Mailer {
     /// At most [`limits::MAILS_MAX`].
     queue: VecDeque<Letter>,
     state: State,
+    /// Where the first letter goes, or went.
+    address: Option<SocketAddr>,
+    /// Serial number of the last lookup.
+    lookups: u32,
+    /// Why the name has no IPv4 address.
+    no_address: Reason,
     /// Tries of the first letter that failed.
     tries: u8,
     next_id: u32,
@@ -57,6 +68,9 @@ impl Mailer {
             settings,
             queue: VecDeque::new(),
             state: State::Waiting { try_at: Instant::ZERO },
+            address: None,
+            lookups: 0,
+            no_address: Reason::new(),
             tries: 0,
             next_id: 1,
             sent: 0,
@@ -79,7 +93,7 @@ impl Mailer {
                     self.queue.pop_front();
                     self.tries = 0;
                 }
-                State::UnderWay { .. } => {
+                State::LookingUp { .. } | State::UnderWay { .. } => {
                     self.queue.remove(1);
                 }
             }
@@ -135,7 +149,7 @@ impl Mailer {
     ) {
         match self.state {
             State::UnderWay { .. } if self.queue.front().is_some_and(|letter| letter.id == id) => {}
-            State::UnderWay { .. } | State::Waiting { .. } => return,
+            State::UnderWay { .. } | State::LookingUp { .. } | State::Waiting { .. } => return,
         }
         match result {
             Ok(()) => self.succeed(now, history, actions),
@@ -145,26 +159,94 @@ impl Mailer {
 
     /// Sends what is due. A letter whose result does not come counts as failed.
     pub(super) fn tick(&mut self, now: Instant, history: &mut History, actions: &mut Actions) {
-        if let State::UnderWay { result_by } = self.state
-            && now >= result_by
-        {
-            self.fail(now, cut(format_args!("no result from the mail worker")), history, actions);
-        }
-        let (Some(settings), Some(letter)) = (&self.settings, self.queue.front()) else { return };
         match self.state {
-            State::Waiting { try_at } if now >= try_at => {
-                self.state = State::UnderWay { result_by: now + settings.timeout + RESULT_MARGIN };
-                actions.push(Action::SendMail { id: letter.id });
+            State::UnderWay { result_by } if now >= result_by => {
+                self.fail(now, cut(format_args!("no result from the mail worker")), history, actions);
             }
-            State::Waiting { .. } | State::UnderWay { .. } => {}
+            State::LookingUp { answer_by, .. } if now >= answer_by => {
+                self.fail(now, cut(format_args!("no answer about the server's name")), history, actions);
+            }
+            State::UnderWay { .. } | State::LookingUp { .. } | State::Waiting { .. } => {}
         }
+        let (Some(settings), Some(_)) = (&self.settings, self.queue.front()) else { return };
+        match (self.state, &settings.server) {
+            (State::Waiting { try_at }, _) if now < try_at => {}
+            (State::Waiting { .. }, MailServer::Ip(address)) => self.send(now, *address, actions),
+            (State::Waiting { .. }, MailServer::Name { .. }) => self.look_up(now, false, actions),
+            (State::UnderWay { .. } | State::LookingUp { .. }, _) => {}
+        }
+    }
+
+    /// Hands the first letter over.
+    fn send(&mut self, now: Instant, address: SocketAddr, actions: &mut Actions) {
+        let (Some(settings), Some(letter)) = (&self.settings, self.queue.front()) else { return };
+        self.address = Some(address);
+        self.state = State::UnderWay { result_by: now + settings.timeout + RESULT_MARGIN };
+        actions.push(Action::SendMail { id: letter.id });
+    }
+
+    /// Asks for an address of the server's name.
+    fn look_up(&mut self, now: Instant, ipv6: bool, actions: &mut Actions) {
+        self.lookups = self.lookups.wrapping_add(1);
+        let id = NameId { number: NameId::MAIL + u32::from(ipv6), serial: self.lookups };
+        self.state = State::LookingUp { id, answer_by: now + LOOKUP_TIMEOUT };
+        actions.push(Action::Resolve(id));
+    }
+
+    /// The name that is looked up; `None` once nobody wants to know.
+    pub(super) fn name_spec(&self, id: NameId) -> Option<NameSpec<'_>> {
+        match (self.state, &self.settings.as_ref()?.server) {
+            (State::LookingUp { id: own, .. }, MailServer::Name { host, .. }) if own == id => {
+                Some(NameSpec { host, ipv6: id.number > NameId::MAIL })
+            }
+            (State::LookingUp { .. } | State::UnderWay { .. } | State::Waiting { .. }, _) => None,
+        }
+    }
+
+    /// The name was looked up. An answer that nobody waits for changes nothing.
+    pub(super) fn handle_resolved(
+        &mut self,
+        now: Instant,
+        id: NameId,
+        result: Result<Vec<IpAddr>, Reason>,
+        history: &mut History,
+        actions: &mut Actions,
+    ) {
+        let Some((host, port)) = self.asked(id) else { return };
+        let first = result.map(|addresses| addresses.first().copied());
+        match first {
+            Ok(Some(ip)) => self.send(now, SocketAddr::new(ip, port), actions),
+            Ok(None) | Err(_) if id.number > NameId::MAIL => {
+                let reason = cut(format_args!("{host}: {}", self.no_address));
+                self.fail(now, reason, history, actions);
+            }
+            Ok(None) => self.look_up(now, true, actions),
+            Err(reason) => {
+                self.no_address = reason;
+                self.look_up(now, true, actions);
+            }
+        }
+    }
+
+    /// Host and port of the lookup that is under way, if it is this one.
+    fn asked(&self, id: NameId) -> Option<(String, u16)> {
+        self.name_spec(id)?;
+        match &self.settings.as_ref()?.server {
+            MailServer::Name { host, port } => Some((host.clone(), *port)),
+            MailServer::Ip(_) => None,
+        }
+    }
+
+    /// Where the letter that is under way goes.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.address
     }
 
     /// Is a letter on its way, or about to be? One that waits after a failure is none to wait for.
     pub(super) fn is_busy(&self, now: Instant) -> bool {
         let is_soon = match self.state {
             State::Waiting { try_at } => try_at <= now,
-            State::UnderWay { .. } => true,
+            State::LookingUp { .. } | State::UnderWay { .. } => true,
         };
         is_soon && !self.queue.is_empty()
     }
@@ -174,6 +256,7 @@ impl Mailer {
         self.queue.front()?;
         match self.state {
             State::Waiting { try_at } => Some(try_at),
+            State::LookingUp { answer_by, .. } => Some(answer_by),
             State::UnderWay { result_by } => Some(result_by),
         }
     }
@@ -202,8 +285,11 @@ impl Mailer {
         }
         self.settings = settings;
         self.tries = 0;
-        if let State::Waiting { try_at } = &mut self.state {
-            *try_at = Instant::ZERO;
+        match self.state {
+            State::Waiting { .. } | State::LookingUp { .. } => {
+                self.state = State::Waiting { try_at: Instant::ZERO };
+            }
+            State::UnderWay { .. } => {}
         }
     }
 
@@ -285,183 +371,4 @@ fn lines<const N: usize>(arguments: fmt::Arguments<'_>) -> heapless::String<N> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{Family, Instance, Notify, SyncGroup, Vrid};
-
-    fn settings() -> Mail {
-        Mail {
-            server: "127.0.0.1:25".parse().unwrap(),
-            from: "a@b".into(),
-            to: vec!["c@d".into()],
-            timeout: Duration::from_secs(30),
-            helo: None,
-        }
-    }
-
-    struct Bed {
-        mailer: Mailer,
-        history: History,
-    }
-
-    impl Bed {
-        fn new() -> Self {
-            Bed { mailer: Mailer::new(Some(settings())), history: History::new() }
-        }
-
-        fn push(&mut self, at: i64, subject: &str) {
-            let at = Instant::from_secs(at);
-            self.mailer.push(at, format_args!("{subject}"), format_args!("=> x <=\n\x1b\n"));
-        }
-
-        /// Letters sent by a tick.
-        fn tick(&mut self, at: i64) -> Vec<u32> {
-            let mut actions = Actions::new();
-            self.mailer.tick(Instant::from_secs(at), &mut self.history, &mut actions);
-            actions
-                .iter()
-                .filter_map(|a| if let Action::SendMail { id } = a { Some(*id) } else { None })
-                .collect()
-        }
-
-        fn result(&mut self, at: i64, id: u32, result: Result<(), &str>) {
-            let mut actions = Actions::new();
-            let result = result.map_err(|reason| cut(format_args!("{reason}")));
-            self.mailer.handle_result(Instant::from_secs(at), id, result, &mut self.history, &mut actions);
-        }
-    }
-
-    #[test]
-    fn one_letter_at_a_time_in_order() {
-        let mut bed = Bed::new();
-        bed.push(0, "a");
-        bed.push(0, "b");
-        assert_eq!(bed.tick(0), [1]);
-        assert_eq!(bed.tick(1), [0; 0], "the first is still under way");
-        assert_eq!(bed.mailer.letter(1).unwrap().body, "=> x <=\n?\n", "lines stay, control characters go");
-        bed.result(2, 1, Ok(()));
-        assert_eq!(bed.tick(2), [2], "the next goes at once");
-        bed.result(3, 2, Ok(()));
-        assert_eq!(bed.mailer.next_deadline(), None, "an empty queue wakes nobody");
-        assert_eq!(bed.mailer.status().unwrap().sent, 2);
-    }
-
-    #[test]
-    fn changes_of_instances_and_groups_are_told_in_keepalived_s_words_unless_not_wanted() {
-        let (mut bed, name) = (Bed::new(), |text: &str| cut(format_args!("{text}")));
-        let mut instance =
-            Instance::new(name("VI_1"), cut(format_args!("eth0")), Vrid::new(1).unwrap(), Family::V4);
-        let group = SyncGroup {
-            name: name("VG_1"),
-            members: vec![0],
-            tracks: Vec::new(),
-            member_weights: false,
-            notify: Notify::default(),
-        };
-        let (active, backup) = (InstanceState::Active, InstanceState::Backup);
-        let mut tell = |about: About<'_>, before, after| {
-            bed.mailer.tell(Instant::ZERO, "gw-a", about, (before, after), "no advert for 3.6s");
-            bed.mailer.queue.len()
-        };
-        assert_eq!(tell(About::Instance(&instance), InstanceState::Initialize, backup), 0, "no news");
-        tell(About::Instance(&instance), backup, active);
-        tell(About::Group(&group), active, InstanceState::Fault);
-        instance.notify.mail = Some(false);
-        assert_eq!(tell(About::Instance(&instance), active, backup), 2, "this one wants none");
-        assert_eq!(bed.mailer.queue[0].subject, "[gw-a] VRRP Instance VI_1 - Entering MASTER state");
-        assert_eq!(
-            bed.mailer.queue[0].body, "=> VRRP Instance is now owning VRRP VIPs <=\n\nno advert for 3.6s\n",
-            "filters look for keepalived's words (keepalived §2.6)"
-        );
-        assert_eq!(bed.mailer.queue[1].subject, "[gw-a] VRRP Group VG_1 - Entering FAULT state");
-        assert!(bed.mailer.queue[1].body.starts_with("=> VRRP Group is no longer owning VRRP VIPs <="));
-    }
-
-    #[test]
-    fn a_dead_server_is_tried_with_growing_pauses_then_the_letter_is_given_up() {
-        let mut bed = Bed::new();
-        bed.push(0, "a");
-        let mut at = 0;
-        let mut gaps = Vec::new();
-        for _ in 0..limits::MAIL_TRIES_MAX {
-            assert_eq!(bed.tick(at), [1]);
-            bed.result(at, 1, Err("connection refused"));
-            if let Some(next) = bed.mailer.next_deadline() {
-                gaps.push(next.secs_total() - at);
-                assert_eq!(bed.tick(next.secs_total() - 1), [0; 0], "not before its time");
-                at = next.secs_total();
-            }
-        }
-        assert_eq!(gaps, [10, 30, 60, 120, 300, 600, 600], "the pauses");
-        let status = bed.mailer.status().unwrap();
-        assert_eq!((status.waiting, status.failed, status.lost), (0, 8, 1), "given up and counted");
-        let mut snapshot = Snapshot::default();
-        bed.mailer.fill(Instant::from_secs(at), &mut snapshot);
-        assert!(snapshot.problems[0].contains("connection refused"), "a dead mail server is a problem shown");
-        bed.push(at, "b");
-        assert_eq!(bed.tick(at), [2]);
-        bed.result(at, 2, Ok(()));
-        let mut snapshot = Snapshot::default();
-        bed.mailer.fill(Instant::from_secs(at), &mut snapshot);
-        assert!(snapshot.problems.is_empty(), "a problem that is over goes away");
-    }
-
-    #[test]
-    fn a_full_queue_pushes_out_the_oldest_that_is_not_under_way() {
-        let mut bed = Bed::new();
-        bed.push(0, "a");
-        assert_eq!(bed.tick(0), [1]);
-        for _ in 0..limits::MAILS_MAX + 4 {
-            bed.push(1, "x");
-        }
-        let status = bed.mailer.status().unwrap();
-        assert_eq!((status.waiting, status.lost), (limits::MAILS_MAX as u32, 5), "limited and counted");
-        assert!(bed.mailer.letter(1).is_some(), "the loop still asks for the letter under way");
-        bed.result(2, 1, Ok(()));
-        assert_eq!(bed.tick(2), [7], "2 to 6 were pushed out");
-    }
-
-    #[test]
-    fn stale_results_change_nothing_and_a_lost_result_is_a_failure() {
-        let mut bed = Bed::new();
-        bed.push(0, "a");
-        bed.result(0, 1, Ok(()));
-        assert_eq!(bed.mailer.status().unwrap().sent, 0, "nothing was under way");
-        assert_eq!(bed.tick(0), [1]);
-        bed.result(1, 99, Ok(()));
-        assert_eq!(bed.mailer.status().unwrap().waiting, 1, "another letter's result");
-        assert_eq!(bed.tick(60), [0; 0], "30 s + 30 s: given back to the queue");
-        assert_eq!(
-            bed.mailer.status().unwrap().failed,
-            1,
-            "a worker that says nothing must not stop the queue"
-        );
-        assert_eq!(bed.tick(70), [1]);
-    }
-
-    #[test]
-    fn without_settings_nothing_is_kept_and_new_settings_are_tried_at_once() {
-        let mut bed = Bed::new();
-        bed.push(0, "a");
-        assert_eq!(bed.tick(0), [1]);
-        bed.result(0, 1, Err("no route"));
-        let mut other = settings();
-        other.server = "127.0.0.2:25".parse().unwrap();
-        bed.mailer.reconfigure(Some(other));
-        assert_eq!(bed.tick(1), [1], "the user has mended it: do not make him wait");
-        bed.mailer.reconfigure(None);
-        assert!(bed.mailer.letter(1).is_none() && bed.mailer.status().is_none());
-        bed.push(3, "b");
-        assert_eq!(bed.tick(3), [0; 0], "no mail without [mail]");
-        bed.result(4, 1, Ok(()));
-    }
-
-    trait Secs {
-        fn secs_total(&self) -> i64;
-    }
-    impl Secs for Instant {
-        fn secs_total(&self) -> i64 {
-            self.total_millis() / 1000
-        }
-    }
-}
+mod tests;

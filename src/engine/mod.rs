@@ -55,6 +55,7 @@ use crate::model::{Cidr, Config, IfName, Level, Mail, Name, ServiceKey, cut};
 use crate::time::{Duration, Instant};
 use crate::wire::vrrp::Rung;
 use core::fmt;
+use core::net::SocketAddr;
 use event::earlier;
 
 /// A clean leave that is not through by then ends all the same.
@@ -304,6 +305,9 @@ impl Engine {
             Event::ServicesLeft(keys) => self.balancer.handle_left(&keys),
             Event::TimeoutsLeft(held) => self.balancer.handle_timeouts_left(held),
             Event::DaemonsLeft(daemons) => self.balancer.handle_daemons_left(daemons),
+            Event::Resolved { id, result } if id.number >= NameId::MAIL => {
+                self.desk.mailer.handle_resolved(now, id, result, &mut self.desk.history, actions);
+            }
             Event::Resolved { id, result } => {
                 let mut cx = self.desk.cx(&self.links, actions);
                 self.balancer.handle_resolved(now, id, result, &mut cx);
@@ -392,7 +396,10 @@ impl Engine {
 
     /// The name of an [`Action::Resolve`]; `None` once it is gone.
     pub fn name_spec(&self, id: NameId) -> Option<NameSpec<'_>> {
-        self.balancer.name_spec(id)
+        match id.number {
+            NameId::MAIL.. => self.desk.mailer.name_spec(id),
+            _ => self.balancer.name_spec(id),
+        }
     }
 
     /// What is ours in the kernel's table, for [`Action::RememberServices`].
@@ -410,9 +417,10 @@ impl Engine {
         }
     }
 
-    /// The letter of an [`Action::SendMail`] and where it goes.
-    pub fn letter(&self, id: u32) -> Option<(&Letter, &Mail)> {
-        Some((self.desk.mailer.letter(id)?, self.desk.mailer.settings()?))
+    /// The letter of an [`Action::SendMail`], how it goes, and where to.
+    pub fn letter(&self, id: u32) -> Option<(&Letter, &Mail, SocketAddr)> {
+        let mailer = &self.desk.mailer;
+        Some((mailer.letter(id)?, mailer.settings()?, mailer.address()?))
     }
 
     /// The text of an [`Action::Note`]; `None` once it was pushed out.

@@ -87,7 +87,7 @@ pub struct Global {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
     /// The mail server.
-    pub server: SocketAddr,
+    pub server: MailServer,
     /// Envelope and header sender.
     pub from: String,
     /// Recipients, at least one.
@@ -96,4 +96,27 @@ pub struct Mail {
     pub timeout: Duration,
     /// The name given in HELO; the router name where not given.
     pub helo: Option<String>,
+}
+
+/// Where mails go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MailServer {
+    /// Address and port.
+    Ip(SocketAddr),
+    /// A name that is looked up for each try: its IPv4 address, or its IPv6 address where it has none.
+    Name {
+        /// Host name, at most [`limits::HOST_NAME_MAX`] bytes.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+}
+
+impl core::fmt::Display for MailServer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            MailServer::Ip(address) => address.fmt(f),
+            MailServer::Name { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
 }

@@ -392,8 +392,8 @@ impl Daemon {
                     continue;
                 }
                 Action::SendMail { id } => {
-                    if let Some((letter, mail)) = self.engine.letter(id) {
-                        self.prober.send_mail(now, letter, mail, self.engine.router_name());
+                    if let Some((letter, mail, to)) = self.engine.letter(id) {
+                        self.prober.send_mail(now, letter, mail, to, self.engine.router_name());
                     }
                     continue;
                 }

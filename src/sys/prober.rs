@@ -36,7 +36,7 @@ use checkers::Checkers;
 use jobs::Writer;
 use slot::{Class, Key, Owner, Slot, State, Task};
 use std::collections::VecDeque;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 use steps::Steps;
 
@@ -168,11 +168,18 @@ impl Prober {
         self.steps.take()
     }
 
-    /// Has a mail handed over, from the next turn on. What became of it comes from a later `process`.
-    pub fn send_mail(&mut self, now: Instant, letter: &Letter, mail: &Mail, router_name: &str) {
+    /// Has a mail handed over to the server at `to`, from the next turn on. What became of it comes from a
+    /// later `process`.
+    pub fn send_mail(
+        &mut self,
+        now: Instant,
+        letter: &Letter,
+        mail: &Mail,
+        to: SocketAddr,
+        router_name: &str,
+    ) {
         let task = self.writer.mail(letter, mail, router_name).map(Task::Converse);
-        let target = Target::new(mail.server);
-        self.take_slot(now, Owner::Mail(letter.id), target, mail.timeout, Class::Unknown, task);
+        self.take_slot(now, Owner::Mail(letter.id), Target::new(to), mail.timeout, Class::Unknown, task);
     }
 
     /// Adds what is waited for to this turn's set.

@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use vipd::engine::{Action, Actions, AddressChange, AddressOp, Engine, Event, Link, LinkKind, LinkName};
 use vipd::model::status::{GroupStatus, InstanceState, InstanceStatus};
 use vipd::model::{
-    Cidr, Config, Family, Fifo, Fifos, Instance, Mail, Notify, Priority, SyncGroup, Track, TrackKind,
-    TrackUse, Version, Vrid, cut,
+    Cidr, Config, Family, Fifo, Fifos, Instance, Mail, MailServer, Notify, Priority, SyncGroup, Track,
+    TrackKind, TrackUse, Version, Vrid, cut,
 };
 use vipd::time::{Duration, Instant};
 
@@ -64,7 +64,7 @@ pub(crate) fn used(track: usize, weight: i16) -> TrackUse {
 /// With mails and a FIFO that is told of everything.
 pub(crate) fn told(config: Config) -> Config {
     let mail = Mail {
-        server: "192.0.2.25:25".parse().unwrap(),
+        server: MailServer::Ip("192.0.2.25:25".parse().unwrap()),
         from: "a@b".into(),
         to: vec!["c@d".into()],
         timeout: secs(5),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use vipd::engine::{Event, Letter, Outcome, ProbeId, ProbeSpec};
-use vipd::model::{CheckKind, HttpCheck, HttpPage, Mail, Reason, StatusRange};
+use vipd::model::{CheckKind, HttpCheck, HttpPage, Mail, MailServer, Reason, StatusRange};
 use vipd::sys::poll::PollSet;
 use vipd::sys::prober::Prober;
 use vipd::time as vt;
@@ -110,7 +110,8 @@ impl Bench {
     }
 
     pub(crate) fn send_mail(&mut self, letter: &Letter, mail: &Mail, router_name: &str) {
-        self.prober.send_mail(self.now(), letter, mail, router_name);
+        let MailServer::Ip(to) = mail.server else { panic!("{} is a name", mail.server) };
+        self.prober.send_mail(self.now(), letter, mail, to, router_name);
     }
 
     /// One turn of the loop, waiting at most 50 ms.

@@ -152,7 +152,7 @@ fn clean(raw: Vec<Char>, line: &mut Line, findings: &mut Findings) {
     trim(&mut line.chars);
 }
 
-/// Takes off the comment that a substitution brought (`${_HASH}`, `${_BANG}`): such a line is gone over again.
+/// Takes off the comment that a substitution brought (`${_HASH}`, `${_BANG}`).
 pub(super) fn cut_comment(line: &mut Line) {
     let mut is_quoted = false;
     let sign = line.chars.iter().position(|known| {

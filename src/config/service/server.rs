@@ -13,7 +13,7 @@ use crate::config::values;
 use crate::limits;
 use crate::model::{Forwarding, Server, ServerAddress, Shared};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// `weight`; what is not given is `default`.
 pub(super) fn weight(table: &mut Table<'_>, default: u32, report: &mut Report<'_>) -> u32 {
@@ -189,30 +189,10 @@ fn server_address(text: &str, port: Option<u16>, ipv6: bool) -> Result<ServerAdd
         Some(port) => (None, port),
         None => (Some(0), 0),
     };
-    let (host, after) = match text.rsplit_once(':') {
-        Some((host, after)) => (host, Some(after)),
-        None => (text, None),
-    };
-    let is_name = host.bytes().any(|b| b.is_ascii_alphabetic())
-        && !host.contains([':', '[', ']', '/', ' ', '\t', '%'])
-        && host.parse::<IpAddr>().is_err();
-    if !is_name {
-        return values::socket(text, default, example).map(ServerAddress::Ip);
+    match host::with_port(text, default, example) {
+        None => values::socket(text, default, example).map(ServerAddress::Ip),
+        Some(named) => named.map(|(host, port)| ServerAddress::Name { host, port, ipv6 }),
     }
-    let host = host::name(host)?;
-    let port = match (after.map(str::parse::<u16>), default) {
-        (Some(Ok(port)), _) => port,
-        (Some(Err(_)), _) => {
-            let what = format!("\"{}\" is not a port", shown(after.unwrap_or("")));
-            return Err(Problem::new(what, "A port is a number from 0 to 65535."));
-        }
-        (None, Some(port)) => port,
-        (None, None) => {
-            let what = format!("\"{}\" has no port", shown(text));
-            return Err(Problem::new(what, format!("Did you mean \"{}:{example}\"?", shown(text))));
-        }
-    };
-    Ok(ServerAddress::Name { host, port, ipv6 })
 }
 
 /// Compares a server with its service's front and its own checks.

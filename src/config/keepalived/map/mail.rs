@@ -6,9 +6,10 @@ use super::super::walk::Known;
 use super::args::{self, SECOND};
 use super::table;
 use crate::config::document::{Document, Value, span};
+use crate::config::host;
 use crate::config::suggest::shown;
 use crate::limits;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 const SMTP_PORT: u32 = 25;
 
@@ -33,7 +34,7 @@ pub(super) fn map(globals: &[Known<'_>], document: &mut Document, findings: &mut
         return false;
     };
     let place = server.statement.place();
-    table(document, "mail", place).put("server", address.to_string(), place);
+    table(document, "mail", place).put("server", address, place);
     let from = last("notification_email_from").and_then(|known| known.statement.argument(0));
     let from_place = from.map_or(place, |word| word.place);
     let from = match from {
@@ -85,24 +86,24 @@ fn none(globals: &[Known<'_>], told: &str, hint: &str, findings: &mut Findings) 
 }
 
 /// `smtp_server HOST [PORT]`.
-fn server(known: Known<'_>, findings: &mut Findings) -> Option<SocketAddr> {
+fn server(known: Known<'_>, findings: &mut Findings) -> Option<String> {
     let word = known.statement.argument(0)?;
     let port = match known.statement.argument(1) {
         Some(_) => args::count(known, 1, 1..=65_535, findings).unwrap_or(SMTP_PORT),
         None => SMTP_PORT,
     };
     let port = u16::try_from(port).ok()?;
-    let ip = match word.text.parse::<IpAddr>() {
-        Ok(ip) => ip,
-        Err(_) if word.text == "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        Err(_) => {
-            let what = format!("the mail server \"{}\" is given by its name", shown(&word.text));
-            let hint = "vipd wants its address in [mail] `server`: no mails are sent.";
-            findings.push(word.place, Kind::Unsupported, what, hint);
-            return None;
+    let text = if word.text == "localhost" { "127.0.0.1" } else { word.text.as_str() };
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Some(SocketAddr::new(ip, port).to_string());
+    }
+    match host::name(text) {
+        Ok(name) => Some(format!("{name}:{port}")),
+        Err(problem) => {
+            findings.push(word.place, Kind::Invalid, problem.what, "No mails are sent.");
+            None
         }
-    };
-    Some(SocketAddr::new(ip, port))
+    }
 }
 
 /// A mail address; one of this host gets the host.

@@ -482,6 +482,11 @@ vrrp_instance A {
 [global]
 start_script = { run = \"/etc/start now\", timeout = \"20s\" }
 
+[mail]
+server = \"mail.example.org:25\"
+from = \"root@localhost\"
+to = [\"a@localhost\", \"b@c\"]
+
 [notify]
 fifo = { path = \"/run/all\", user = \"root\", group = \"adm\", script = \"/etc/reader\" }
 vrrp_fifo = \"/run/vrrp\"
@@ -495,10 +500,15 @@ name = \"A\"
 interface = \"eth0\"
 vrid = 1
 addresses = [\"10.0.0.1\"]
+notify = { mail = false }
 
 [ipvs.sync]
 interface = \"eth1\"
 instance = \"A\"
 ";
-    assert_eq!(map(text), (toml.to_owned(), vec![Ignored, Unsupported, Deprecated]), "a mail server by name");
+    assert_eq!(
+        map(text),
+        (toml.to_owned(), vec![Changed, Changed, Deprecated]),
+        "no `from`, `a`, the daemon"
+    );
 }

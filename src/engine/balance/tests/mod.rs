@@ -31,9 +31,9 @@ use crate::engine::{
 };
 use crate::model::status::Snapshot;
 use crate::model::{
-    Check, CheckKind, Cidr, Config, Forwarding, Front, HttpCheck, HttpPage, IpvsInterface, Mail, Method,
-    Name, Protocol, Scheduler, Server, ServerAddress, Service, ServiceKey, Shared, Sorry, StatusRange,
-    Tunnel, cut,
+    Check, CheckKind, Cidr, Config, Forwarding, Front, HttpCheck, HttpPage, IpvsInterface, Mail, MailServer,
+    Method, Name, Protocol, Scheduler, Server, ServerAddress, Service, ServiceKey, Shared, Sorry,
+    StatusRange, Tunnel, cut,
 };
 use crate::time::{Duration, Instant};
 use crate::wire::ipvs::{Daemon, DaemonRole};
@@ -401,7 +401,7 @@ fn service(name: &str, address: &str) -> Service {
 fn s1() -> Config {
     Config {
         mail: Some(Mail {
-            server: "127.0.0.1:25".parse().unwrap(),
+            server: MailServer::Ip("127.0.0.1:25".parse().unwrap()),
             from: "a@b".into(),
             to: vec!["c@d".into()],
             timeout: Duration::from_secs(30),

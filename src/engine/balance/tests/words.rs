@@ -1,13 +1,13 @@
 //! FIFO lines and mails, word for word (spec/keepalived.md §2.6).
 
 use super::*;
-use crate::model::{Fifo, Fifos};
+use crate::model::{Fifo, Fifos, MailServer};
 
 /// A balancer whose lines and mails are kept.
 fn started(config: &Config) -> Bed {
     let fifo = Fifo { path: "/run/lvs".into(), user: None, group: None, script: None };
     let mail = Mail {
-        server: "192.0.2.25:25".parse().unwrap(),
+        server: MailServer::Ip("192.0.2.25:25".parse().unwrap()),
         from: "vipd@example.org".into(),
         to: vec!["root@example.org".into()],
         helo: None,
