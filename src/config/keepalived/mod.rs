@@ -80,9 +80,9 @@ pub fn import_file(
     breathe: &mut dyn FnMut(),
 ) -> Import {
     let mut findings = Findings::new(limits::IMPORT_FINDINGS_MAX);
-    let tree: Tree = tree::read(file, loader, options, &mut findings);
+    let tree: Tree = tree::read(file, loader, options, &mut findings, breathe);
     breathe();
-    let mut document = map::document(&tree, &mut findings);
+    let mut document = map::document(&tree, &mut findings, breathe);
     breathe();
     remark::put(&findings.remarks(), &tree, &mut document);
     let printed = document.to_toml();
@@ -101,7 +101,7 @@ pub fn looks_like_keepalived(bytes: &[u8]) -> bool {
 #[doc(hidden)]
 pub fn outline(file: &str, loader: &mut dyn Loader, options: Options<'_>) -> (String, Vec<Finding>) {
     let mut findings = Findings::new(limits::IMPORT_FINDINGS_MAX);
-    let tree = tree::read(file, loader, options, &mut findings);
+    let tree = tree::read(file, loader, options, &mut findings, &mut || {});
     let mut text = String::new();
     tree::outline(&tree.statements, &mut text);
     (text, findings.so_far(&tree))

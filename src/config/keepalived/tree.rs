@@ -69,17 +69,27 @@ pub(crate) struct Tree {
     pub(crate) comments: Vec<String>,
 }
 
+/// Lines between two breaths.
+const BREATH: usize = 64;
+
 /// Reads `file` and what it includes: comments, conditions, definitions and repetitions are gone afterwards.
+/// `breathe` is called now and then.
 pub(crate) fn read(
     file: &str,
     loader: &mut dyn Loader,
     options: Options<'_>,
     findings: &mut Findings,
+    breathe: &mut dyn FnMut(),
 ) -> Tree {
     let mut lines = Expander::new(file, loader, options, findings);
     let mut builder = Builder::default();
+    let mut count = 0_usize;
     while let Some(line) = lines.next(findings) {
         builder.take(&line, findings);
+        count = count.wrapping_add(1);
+        if count.is_multiple_of(BREATH) {
+            breathe();
+        }
     }
     let (statements, comments) = builder.finish(findings);
     let is_one = lines.has_includes() || statements.iter().any(|line| keywords::is_root(line.keyword()));
@@ -316,7 +326,7 @@ mod tests {
     /// `a b{c} "d"` for the statements of a text, and how many findings there were.
     fn read_text(text: &'static str) -> (String, usize) {
         let mut findings = Findings::new(100);
-        let tree = read("k.conf", &mut Memory(text), Options { config_id: "x" }, &mut findings);
+        let tree = read("k.conf", &mut Memory(text), Options { config_id: "x" }, &mut findings, &mut || {});
         let import = findings.finish(
             &tree,
             crate::config::document::Printed::default(),

@@ -11,7 +11,7 @@ mod web;
 
 use crate::config::keepalived::finding::Kind;
 use crate::config::keepalived::memory::Memory;
-use crate::config::keepalived::{Options, import as import_file};
+use crate::config::keepalived::{Options, import as import_file, import_file as import_whole};
 use crate::config::parse;
 
 /// The text of `conf` and what is said about it. vipd takes it without an error.
@@ -113,4 +113,23 @@ weight = 2
         (Kind::Deprecated, 16),
     ];
     assert_eq!(told, wanted, "old names, IP:port in one word, and what `timeout` means");
+}
+
+/// A reload of a large file must not keep the loop from its adverts: without the breaths in between, reading
+/// and mapping were one piece each.
+#[test]
+fn large_files_are_read_in_many_pieces() {
+    let service = |n: u32| {
+        let (high, low) = (n / 200, n % 200 + 1);
+        format!(
+            "virtual_server 10.0.{high}.{low} 80 {{\nprotocol TCP\nreal_server 10.1.0.1 80 {{\n\
+             TCP_CHECK {{\n}}\n}}\n}}\n"
+        )
+    };
+    let text: String = (0..300).map(service).collect();
+    let (mut breaths, mut memory) = (0, Memory(text.leak()));
+    let options = Options { config_id: "x" };
+    let import = import_whole("x", &mut memory, options, crate::config::NO_KEY_FILES, &mut || breaths += 1);
+    assert!(import.config.is_some());
+    assert!(breaths > 2 * 300 + 300 * 7 / 64, "{breaths}");
 }

@@ -80,8 +80,8 @@ impl Scope<'_> {
     }
 }
 
-/// The whole tree, mapped.
-pub(super) fn document(tree: &Tree, findings: &mut Findings) -> Document {
+/// The whole tree, mapped; `breathe` is called before each instance and each service.
+pub(super) fn document(tree: &Tree, findings: &mut Findings, breathe: &mut dyn FnMut()) -> Document {
     let mut document = Document::default();
     let joined = walk::joined(&tree.statements, findings);
     let root = walk::known(Context::ROOT, joined.as_deref().unwrap_or(&tree.statements), findings);
@@ -93,8 +93,8 @@ pub(super) fn document(tree: &Tree, findings: &mut Findings) -> Document {
         document.comments.extend(block.statement.comments.iter().cloned());
     }
     let mut names = Names::default();
-    vrrp(&root, &globals, &mut names, &mut document, findings);
-    service::map(&root, &globals, &names, &mut document, findings);
+    vrrp(&root, &globals, &mut names, &mut document, findings, breathe);
+    service::map(&root, &globals, &names, &mut document, findings, breathe);
     ipvs::map(&globals, &names, &mut document, findings);
     document.tables.sort_by_key(|table| ORDER.iter().position(|name| *name == table.name));
     document
@@ -107,6 +107,7 @@ fn vrrp(
     names: &mut Names,
     document: &mut Document,
     findings: &mut Findings,
+    breathe: &mut dyn FnMut(),
 ) {
     let defaults = global::map(globals, document, findings);
     if let Some(known) = globals.iter().rev().find(|known| known.name == "vrrp_strict")
@@ -135,6 +136,7 @@ fn vrrp(
     let mut rules = route::Rules::default();
     let mut tables: Vec<Table> = Vec::new();
     for known in instances {
+        breathe();
         tables.extend(instance::instance(known, &mut scope, &mut tracks, &mut rules, findings));
     }
     for known in named(root, "vrrp_sync_group") {

@@ -29,6 +29,7 @@ pub(super) fn map(
     names: &Names,
     document: &mut Document,
     findings: &mut Findings,
+    breathe: &mut dyn FnMut(),
 ) {
     let groups = server_group::map(root, document, findings);
     let certificate = http::certificate(root, findings);
@@ -40,6 +41,7 @@ pub(super) fn map(
     let scope = Scope { groups, certificate, files, mail };
     let mut services: Vec<Found<'_>> = Vec::new();
     for known in named(root, "virtual_server") {
+        breathe();
         let Some(found) = find(known, &scope, findings) else { continue };
         match services.iter_mut().find(|first| first.is_same(&found)) {
             Some(first) => first.more.push(found),
@@ -48,6 +50,7 @@ pub(super) fn map(
     }
     let mut seen: Vec<String> = Vec::new();
     for found in services {
+        breathe();
         let Some(mut table) = service(&found, &scope, findings) else { continue };
         let own = found.front.name(found.protocol);
         let mut name = found.lines.name.clone().unwrap_or_else(|| own.clone());
