@@ -6,7 +6,7 @@ use crate::stage::{Outcome, Stage, ensure};
 use crate::table;
 use crate::topology::{Lab, SKEW, SLACK, THREE_ADVERTS, VIP1};
 use nix::sys::signal::Signal;
-use nix::sys::time::TimeSpec;
+use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::time::{ClockId, clock_gettime, clock_settime};
 use std::time::Duration;
 
@@ -104,6 +104,6 @@ fn told(socket: &str) -> Outcome<(Vec<String>, i32)> {
 /// Moves the guest's clock; this scenario runs alone, so that nobody else is misled.
 fn step_clock(hours: i64) -> Outcome {
     let now = clock_gettime(ClockId::CLOCK_REALTIME).map_err(|e| e.to_string())?;
-    let then = TimeSpec::new(now.tv_sec() + hours * 3600, now.tv_nsec());
+    let then = now + TimeSpec::hours(hours);
     clock_settime(ClockId::CLOCK_REALTIME, then).map_err(|e| format!("clock_settime: {e}"))
 }

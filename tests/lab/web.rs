@@ -1,6 +1,7 @@
 //! What speaks over the network besides the routers: web servers, clients, a mail server.
 
 use crate::net::Host;
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
@@ -116,7 +117,8 @@ fn get_from(port: u16, address: SocketAddr, timeout: Duration) -> std::io::Resul
     let socket = net::socket(net::AddressFamily::Inet, net::SockType::Stream, flags, None)?;
     net::setsockopt(&socket, net::sockopt::ReuseAddr, &true)?;
     // The kernel takes it as the limit for a connection, too.
-    let limit = nix::sys::time::TimeVal::new(timeout.as_secs() as i64, timeout.subsec_micros().into());
+    // Not in its parts: they have 32 bits on some processors.
+    let limit = TimeVal::microseconds(timeout.as_micros() as i64);
     net::setsockopt(&socket, net::sockopt::SendTimeout, &limit)?;
     net::bind(socket.as_raw_fd(), &net::SockaddrIn::new(0, 0, 0, 0, port))?;
     net::connect(socket.as_raw_fd(), &net::SockaddrIn::from(to))?;

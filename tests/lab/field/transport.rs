@@ -1,5 +1,6 @@
 //! TCP, UDP and SCTP with one face: a line goes out, a line comes back.
 
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::fmt;
 use std::io::{Error, ErrorKind, Result};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -51,13 +52,11 @@ impl Talk {
             own.set_port(next_port());
         }
         bind(&socket, own)?;
-        let limit = libc::timeval {
-            tv_sec: timeout.as_secs() as libc::time_t,
-            tv_usec: timeout.subsec_micros() as libc::suseconds_t,
-        };
+        // Not in its parts: they have 32 bits on some processors.
+        let limit = TimeVal::microseconds(timeout.as_micros() as i64);
         // The kernel takes the time for sending as the limit for a connection, too.
-        option(&socket, libc::SOL_SOCKET, libc::SO_SNDTIMEO, &limit)?;
-        option(&socket, libc::SOL_SOCKET, libc::SO_RCVTIMEO, &limit)?;
+        option::<libc::timeval>(&socket, libc::SOL_SOCKET, libc::SO_SNDTIMEO, limit.as_ref())?;
+        option::<libc::timeval>(&socket, libc::SOL_SOCKET, libc::SO_RCVTIMEO, limit.as_ref())?;
         let (raw, length) = raw(address);
         // SAFETY: pointer and length are those of `raw`.
         match check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const raw).cast(), length) }) {
