@@ -76,6 +76,30 @@ impl Daemon {
         self.child.id()
     }
 
+    /// It, its children and theirs.
+    pub fn pids(&self) -> Vec<u32> {
+        let mut pids = vec![self.pid()];
+        let mut next = 0;
+        while let Some(pid) = pids.get(next).copied() {
+            let path = format!("/proc/{pid}/task/{pid}/children");
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            pids.extend(text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+            next += 1;
+        }
+        pids
+    }
+
+    /// A line of `smaps_rollup`, `Pss` or a kind of it, summed over all its processes, in kB.
+    pub fn memory(&self, key: &str) -> u64 {
+        let kilobytes = |pid: &u32| -> u64 {
+            let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+            let rest = |line: &str| line.strip_prefix(key)?.strip_prefix(':').map(str::to_string);
+            let value = text.lines().find_map(rest).unwrap_or_default();
+            value.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0)
+        };
+        self.pids().iter().map(kilobytes).sum()
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) -> Outcome {
         kill(Pid::from_raw(self.child.id() as i32), signal).map_err(|error| format!("{signal}: {error}"))

@@ -117,6 +117,11 @@ fn routers(lab: &mut Lab) -> Outcome {
             format!("outage {:.2} s, want 3 adverts and the skew at most", outage.as_secs_f64())
         })?;
         lab.spread(VIP1, &BY_WEIGHT)?;
+        // While another vipd runs, both share their code.
+        let daemon = lab.b.daemon()?;
+        let (count, memory) = (daemon.pids().len(), daemon.memory("Pss"));
+        stage.say(format!("   router 37's vipd, {count} processes: {memory} kB of memory (PSS)"));
+        ensure(memory > 0, || "the kernel does not tell of its memory".into())?;
         lab.screens()
     })?;
     stage.step("router 27 is back and takes over again", || {

@@ -131,19 +131,6 @@ impl Running {
         }
     }
 
-    /// Its processes, children and theirs.
-    fn pids(&self) -> Vec<u32> {
-        let mut pids = vec![self.daemon.pid()];
-        let mut next = 0;
-        while let Some(pid) = pids.get(next).copied() {
-            let path = format!("/proc/{pid}/task/{pid}/children");
-            let text = std::fs::read_to_string(path).unwrap_or_default();
-            pids.extend(text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
-            next += 1;
-        }
-        pids
-    }
-
     /// Processor time of all its processes and of their children that have ended.
     pub fn cpu(&self) -> Duration {
         let (user, system) = self.times();
@@ -153,7 +140,7 @@ impl Running {
     /// As [`Running::cpu`]: its own, and the kernel's for it.
     pub fn times(&self) -> (Duration, Duration) {
         let (mut user, mut system) = (0, 0);
-        for pid in self.pids() {
+        for pid in self.daemon.pids() {
             let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             // Behind the name in brackets: utime, stime, cutime, cstime are the 12th to the 15th.
             let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
@@ -169,12 +156,7 @@ impl Running {
 
     /// Heap, stack and other pages of their own, of all its processes, in bytes.
     pub fn anonymous(&self) -> u64 {
-        let kilobytes = |pid: &u32| -> u64 {
-            let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-            let line = text.lines().find(|line| line.starts_with("Pss_Anon:")).unwrap_or_default();
-            line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0)
-        };
-        self.pids().iter().map(kilobytes).sum::<u64>() * 1024
+        self.daemon.memory("Pss_Anon") * 1024
     }
 }
 
