@@ -150,7 +150,8 @@ fn mail_servers_are_greeted() {
 fn mails_go_to_a_server_by_its_name() {
     let Some(lan) = lan() else { return };
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let listener = lan.a.namespace.inside(|| TcpListener::bind(("127.0.0.1", 2504)).unwrap());
+    // Both families: which of its addresses is best is up to the C library.
+    let listener = lan.a.namespace.inside(|| TcpListener::bind(("::", 2504)).unwrap());
     let hears = heard.clone();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {

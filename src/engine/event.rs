@@ -530,9 +530,8 @@ pub struct NameId {
 }
 
 impl NameId {
-    /// `number` of the mail server's name, where its IPv4 address is wanted; one more: its IPv6 address.
-    /// Servers have numbers below.
-    pub const MAIL: u32 = u32::MAX - 1;
+    /// `number` of the mail server's name. Servers have numbers below.
+    pub const MAIL: u32 = u32::MAX;
 }
 
 /// What is to be looked up; `Engine::name_spec` has it.
@@ -540,8 +539,8 @@ impl NameId {
 pub struct NameSpec<'a> {
     /// Host name.
     pub host: &'a str,
-    /// The family that is wanted.
-    pub ipv6: bool,
+    /// The family that is wanted, IPv6 or IPv4; `None`: either, the best address first.
+    pub ipv6: Option<bool>,
 }
 
 /// A mail to hand over. The loop adds date and addresses.

@@ -31,9 +31,9 @@ enum State {
     /// It waits, and may go when?
     Waiting { try_at: Instant },
     /// The server's name is being looked up; until when is the answer awaited?
-    LookingUp { id: NameId, answer_by: Instant },
-    /// It is being handed over; until when is a result awaited?
-    UnderWay { result_by: Instant },
+    LookingUp { answer_by: Instant },
+    /// It is being handed over, where to? Until when is a result awaited?
+    UnderWay { to: SocketAddr, result_by: Instant },
 }
 
 /// The queue. Without settings it takes nothing and does nothing.
@@ -43,12 +43,12 @@ pub(super) struct Mailer {
     /// At most [`limits::MAILS_MAX`].
     queue: VecDeque<Letter>,
     state: State,
-    /// Where the first letter goes, or went.
-    address: Option<SocketAddr>,
+    /// The lookup whose answer has not come; it may come when its try has long failed.
+    asked: Option<NameId>,
+    /// What the server's name was last found to be: for tries while it cannot be looked up.
+    last_found: Option<IpAddr>,
     /// Serial number of the last lookup.
     lookups: u32,
-    /// Why the name has no IPv4 address.
-    no_address: Reason,
     /// Tries of the first letter that failed.
     tries: u8,
     next_id: u32,
@@ -68,9 +68,9 @@ impl Mailer {
             settings,
             queue: VecDeque::new(),
             state: State::Waiting { try_at: Instant::ZERO },
-            address: None,
+            asked: None,
+            last_found: None,
             lookups: 0,
-            no_address: Reason::new(),
             tries: 0,
             next_id: 1,
             sent: 0,
@@ -160,11 +160,12 @@ impl Mailer {
     /// Sends what is due. A letter whose result does not come counts as failed.
     pub(super) fn tick(&mut self, now: Instant, history: &mut History, actions: &mut Actions) {
         match self.state {
-            State::UnderWay { result_by } if now >= result_by => {
+            State::UnderWay { result_by, .. } if now >= result_by => {
                 self.fail(now, cut(format_args!("no result from the mail worker")), history, actions);
             }
-            State::LookingUp { answer_by, .. } if now >= answer_by => {
-                self.fail(now, cut(format_args!("no answer about the server's name")), history, actions);
+            State::LookingUp { answer_by } if now >= answer_by => {
+                let reason = cut(format_args!("no answer about the server's name"));
+                self.go_on(now, reason, history, actions);
             }
             State::UnderWay { .. } | State::LookingUp { .. } | State::Waiting { .. } => {}
         }
@@ -172,7 +173,7 @@ impl Mailer {
         match (self.state, &settings.server) {
             (State::Waiting { try_at }, _) if now < try_at => {}
             (State::Waiting { .. }, MailServer::Ip(address)) => self.send(now, *address, actions),
-            (State::Waiting { .. }, MailServer::Name { .. }) => self.look_up(now, false, actions),
+            (State::Waiting { .. }, MailServer::Name { .. }) => self.look_up(now, actions),
             (State::UnderWay { .. } | State::LookingUp { .. }, _) => {}
         }
     }
@@ -180,30 +181,27 @@ impl Mailer {
     /// Hands the first letter over.
     fn send(&mut self, now: Instant, address: SocketAddr, actions: &mut Actions) {
         let (Some(settings), Some(letter)) = (&self.settings, self.queue.front()) else { return };
-        self.address = Some(address);
-        self.state = State::UnderWay { result_by: now + settings.timeout + RESULT_MARGIN };
+        self.state = State::UnderWay { to: address, result_by: now + settings.timeout + RESULT_MARGIN };
         actions.push(Action::SendMail { id: letter.id });
     }
 
     /// Asks for an address of the server's name.
-    fn look_up(&mut self, now: Instant, ipv6: bool, actions: &mut Actions) {
+    fn look_up(&mut self, now: Instant, actions: &mut Actions) {
         self.lookups = self.lookups.wrapping_add(1);
-        let id = NameId { number: NameId::MAIL + u32::from(ipv6), serial: self.lookups };
-        self.state = State::LookingUp { id, answer_by: now + LOOKUP_TIMEOUT };
+        let id = NameId { number: NameId::MAIL, serial: self.lookups };
+        self.asked = Some(id);
+        self.state = State::LookingUp { answer_by: now + LOOKUP_TIMEOUT };
         actions.push(Action::Resolve(id));
     }
 
     /// The name that is looked up; `None` once nobody wants to know.
     pub(super) fn name_spec(&self, id: NameId) -> Option<NameSpec<'_>> {
-        match (self.state, &self.settings.as_ref()?.server) {
-            (State::LookingUp { id: own, .. }, MailServer::Name { host, .. }) if own == id => {
-                Some(NameSpec { host, ipv6: id.number > NameId::MAIL })
-            }
-            (State::LookingUp { .. } | State::UnderWay { .. } | State::Waiting { .. }, _) => None,
-        }
+        let host = self.settings.as_ref()?.server.host()?;
+        (self.asked == Some(id)).then_some(NameSpec { host, ipv6: None })
     }
 
-    /// The name was looked up. An answer that nobody waits for changes nothing.
+    /// The name was looked up. An answer that comes late is for the next try; one to a question that is not
+    /// the last changes nothing.
     pub(super) fn handle_resolved(
         &mut self,
         now: Instant,
@@ -212,34 +210,37 @@ impl Mailer {
         history: &mut History,
         actions: &mut Actions,
     ) {
-        let Some((host, port)) = self.asked(id) else { return };
-        let first = result.map(|addresses| addresses.first().copied());
-        match first {
-            Ok(Some(ip)) => self.send(now, SocketAddr::new(ip, port), actions),
-            Ok(None) | Err(_) if id.number > NameId::MAIL => {
-                let reason = cut(format_args!("{host}: {}", self.no_address));
-                self.fail(now, reason, history, actions);
-            }
-            Ok(None) => self.look_up(now, true, actions),
-            Err(reason) => {
-                self.no_address = reason;
-                self.look_up(now, true, actions);
-            }
+        let Some(NameSpec { host, .. }) = self.name_spec(id) else { return };
+        let reason = match &result {
+            Ok(_) => cut(format_args!("{host}: it has no address")),
+            Err(reason) => cut(format_args!("{host}: {reason}")),
+        };
+        self.asked = None;
+        if let Some(ip) = result.ok().and_then(|addresses| addresses.first().copied()) {
+            self.last_found = Some(ip);
+        }
+        match self.state {
+            State::LookingUp { .. } => self.go_on(now, reason, history, actions),
+            State::Waiting { .. } | State::UnderWay { .. } => {}
         }
     }
 
-    /// Host and port of the lookup that is under way, if it is this one.
-    fn asked(&self, id: NameId) -> Option<(String, u16)> {
-        self.name_spec(id)?;
-        match &self.settings.as_ref()?.server {
-            MailServer::Name { host, port } => Some((host.clone(), *port)),
-            MailServer::Ip(_) => None,
+    /// Sends to the address found last; `reason` is why the try fails where there never was one.
+    fn go_on(&mut self, now: Instant, reason: Reason, history: &mut History, actions: &mut Actions) {
+        match (self.last_found, self.settings.as_ref().map(|settings| &settings.server)) {
+            (Some(ip), Some(MailServer::Name { port, .. })) => {
+                self.send(now, SocketAddr::new(ip, *port), actions);
+            }
+            (_, _) => self.fail(now, reason, history, actions),
         }
     }
 
     /// Where the letter that is under way goes.
     pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.address
+        match self.state {
+            State::UnderWay { to, .. } => Some(to),
+            State::Waiting { .. } | State::LookingUp { .. } => None,
+        }
     }
 
     /// Is a letter on its way, or about to be? One that waits after a failure is none to wait for.
@@ -256,8 +257,8 @@ impl Mailer {
         self.queue.front()?;
         match self.state {
             State::Waiting { try_at } => Some(try_at),
-            State::LookingUp { answer_by, .. } => Some(answer_by),
-            State::UnderWay { result_by } => Some(result_by),
+            State::LookingUp { answer_by } => Some(answer_by),
+            State::UnderWay { result_by, .. } => Some(result_by),
         }
     }
 
@@ -282,6 +283,11 @@ impl Mailer {
             self.state = State::Waiting { try_at: Instant::ZERO };
             self.reason.clear();
             self.failing_since = None;
+        }
+        let host = |settings: &Option<Mail>| settings.as_ref()?.server.host().map(str::to_owned);
+        if host(&self.settings) != host(&settings) {
+            self.asked = None;
+            self.last_found = None;
         }
         self.settings = settings;
         self.tries = 0;

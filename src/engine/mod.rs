@@ -305,7 +305,7 @@ impl Engine {
             Event::ServicesLeft(keys) => self.balancer.handle_left(&keys),
             Event::TimeoutsLeft(held) => self.balancer.handle_timeouts_left(held),
             Event::DaemonsLeft(daemons) => self.balancer.handle_daemons_left(daemons),
-            Event::Resolved { id, result } if id.number >= NameId::MAIL => {
+            Event::Resolved { id, result } if id.number == NameId::MAIL => {
                 self.desk.mailer.handle_resolved(now, id, result, &mut self.desk.history, actions);
             }
             Event::Resolved { id, result } => {
@@ -397,7 +397,7 @@ impl Engine {
     /// The name of an [`Action::Resolve`]; `None` once it is gone.
     pub fn name_spec(&self, id: NameId) -> Option<NameSpec<'_>> {
         match id.number {
-            NameId::MAIL.. => self.desk.mailer.name_spec(id),
+            NameId::MAIL => self.desk.mailer.name_spec(id),
             _ => self.balancer.name_spec(id),
         }
     }

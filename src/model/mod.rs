@@ -103,13 +103,23 @@ pub struct Mail {
 pub enum MailServer {
     /// Address and port.
     Ip(SocketAddr),
-    /// A name that is looked up for each try: its IPv4 address, or its IPv6 address where it has none.
+    /// A name that is looked up for each try: the best of its addresses, of either family.
     Name {
-        /// Host name, at most [`limits::HOST_NAME_MAX`] bytes.
+        /// Host name, at most [`crate::limits::HOST_NAME_MAX`] bytes.
         host: String,
         /// Port.
         port: u16,
     },
+}
+
+impl MailServer {
+    /// The name to look up, if it is one.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            MailServer::Ip(_) => None,
+            MailServer::Name { host, .. } => Some(host),
+        }
+    }
 }
 
 impl core::fmt::Display for MailServer {

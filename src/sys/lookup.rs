@@ -32,7 +32,7 @@ pub fn main() -> u8 {
     }
 }
 
-fn look_up(host: &str, ipv6: bool) -> Result<Addresses, Why> {
+fn look_up(host: &str, ipv6: Option<bool>) -> Result<Addresses, Why> {
     let found = (host, 0).to_socket_addrs().map_err(|error| {
         let text = error.to_string();
         // std's own words in front say nothing more.
@@ -41,14 +41,18 @@ fn look_up(host: &str, ipv6: bool) -> Result<Addresses, Why> {
         if text.is_empty() { cut(format_args!("not found")) } else { cut(format_args!("{text}")) }
     })?;
     let mut addresses = Addresses::new();
-    for address in found.map(|found| found.ip()).filter(|address| address.is_ipv6() == ipv6) {
+    for address in
+        found.map(|found| found.ip()).filter(|address| ipv6.is_none_or(|ipv6| address.is_ipv6() == ipv6))
+    {
         // What does not fit is ignored.
         if !addresses.contains(&address) && addresses.push(address).is_err() {
             break;
         }
     }
-    match addresses.is_empty() {
-        true => Err(cut(format_args!("it has no {} address", if ipv6 { "IPv6" } else { "IPv4" }))),
-        false => Ok(addresses),
+    match (addresses.is_empty(), ipv6) {
+        (false, _) => Ok(addresses),
+        (true, Some(true)) => Err(cut(format_args!("it has no IPv6 address"))),
+        (true, Some(false)) => Err(cut(format_args!("it has no IPv4 address"))),
+        (true, None) => Err(cut(format_args!("it has no address"))),
     }
 }

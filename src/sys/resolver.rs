@@ -25,10 +25,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Resolver {
     program: Program,
     timeout: Duration,
-    /// By name and family (IPv6?): who wants to know. One lookup is for all of them.
-    wanted: BTreeMap<(String, bool), Vec<NameId>>,
+    /// By name and family (IPv6? either?): who wants to know. One lookup is for all of them.
+    wanted: BTreeMap<(String, Option<bool>), Vec<NameId>>,
     /// Those of `wanted` that have not begun, in order.
-    queue: VecDeque<(String, bool)>,
+    queue: VecDeque<(String, Option<bool>)>,
     running: Vec<Running>,
     /// Killed, or done; not reaped yet.
     leaving: Vec<Child>,
@@ -37,7 +37,7 @@ pub struct Resolver {
 }
 
 struct Running {
-    name: (String, bool),
+    name: (String, Option<bool>),
     child: Child,
     pair: OwnedFd,
     kill_at: Instant,
@@ -129,7 +129,7 @@ impl Resolver {
         self.refused.clear();
     }
 
-    fn begin(&mut self, now: Instant, name: (String, bool), sink: &mut dyn FnMut(Event<'static>)) {
+    fn begin(&mut self, now: Instant, name: (String, Option<bool>), sink: &mut dyn FnMut(Event<'static>)) {
         match self.spawn(&name) {
             Ok((child, pair)) => {
                 self.running.push(Running { name, child, pair, kill_at: now + self.timeout, slot: None });
@@ -138,7 +138,7 @@ impl Resolver {
         }
     }
 
-    fn spawn(&mut self, (host, ipv6): &(String, bool)) -> nix::Result<(Child, OwnedFd)> {
+    fn spawn(&mut self, (host, ipv6): &(String, Option<bool>)) -> nix::Result<(Child, OwnedFd)> {
         let mut question = [0; QUESTION_MAX];
         let len = emit_question(host, *ipv6, &mut question).ok_or(Errno::ENAMETOOLONG)?;
         let (ours, theirs) =
@@ -162,7 +162,7 @@ impl Resolver {
 
     fn tell(
         &mut self,
-        name: &(String, bool),
+        name: &(String, Option<bool>),
         result: &Result<Vec<IpAddr>, Reason>,
         sink: &mut dyn FnMut(Event<'static>),
     ) {

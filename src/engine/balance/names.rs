@@ -246,7 +246,7 @@ impl Names {
         let name = self.get(id.number)?;
         match name.state {
             State::Asking { serial, .. } if serial == id.serial => {
-                Some(NameSpec { host: &name.host, ipv6: name.ipv6 })
+                Some(NameSpec { host: &name.host, ipv6: Some(name.ipv6) })
             }
             State::Asking { .. } | State::Waiting { .. } => None,
         }

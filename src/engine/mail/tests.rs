@@ -1,7 +1,8 @@
 //! Order, pauses, limits and names of the mail queue.
 
 use super::*;
-use crate::model::{Family, Instance, Notify, SyncGroup, Vrid};
+use crate::engine::{Engine, Event};
+use crate::model::{Config, Family, Instance, Notify, SyncGroup, Vrid};
 
 fn settings() -> Mail {
     Mail {
@@ -192,41 +193,124 @@ fn without_settings_nothing_is_kept_and_new_settings_are_tried_at_once() {
     bed.result(4, 1, Ok(()));
 }
 
+fn named(host: &str) -> Option<Mail> {
+    Some(Mail { server: MailServer::Name { host: host.to_owned(), port: 2525 }, ..settings() })
+}
+
+fn question(serial: u32) -> NameId {
+    NameId { number: NameId::MAIL, serial }
+}
+
+impl Bed {
+    /// A letter that waits for a server of this name, which is being looked up since 0 s.
+    fn looking_up(host: &str) -> Self {
+        let mut bed = Bed::new();
+        bed.mailer.reconfigure(named(host));
+        bed.push(0, "a");
+        assert_eq!(bed.ticks(0), [Did::Ask(question(1))]);
+        bed
+    }
+
+    fn ticks(&mut self, at: i64) -> Vec<Did> {
+        self.act(|mailer, history, actions| mailer.tick(Instant::from_secs(at), history, actions))
+    }
+
+    fn goes_to(&self) -> Option<String> {
+        self.mailer.address().map(|address| address.to_string())
+    }
+}
+
 #[test]
-fn the_server_s_name_is_looked_up_for_each_try_first_of_all_in_ipv4() {
-    let mut bed = Bed::new();
-    let server = MailServer::Name { host: "mail.example".to_owned(), port: 2525 };
-    bed.mailer.reconfigure(Some(Mail { server, ..settings() }));
-    bed.push(0, "a");
-    let (v4, v6) =
-        (NameId { number: NameId::MAIL, serial: 1 }, NameId { number: NameId::MAIL + 1, serial: 2 });
-    assert_eq!(bed.act(|mailer, history, actions| mailer.tick(Instant::ZERO, history, actions)), {
-        [Did::Ask(v4)]
-    });
-    assert_eq!(bed.mailer.name_spec(v4), Some(NameSpec { host: "mail.example", ipv6: false }));
+fn the_server_s_name_is_looked_up_for_each_try_in_either_family() {
+    let mut bed = Bed::looking_up("mail.example");
+    let spec = NameSpec { host: "mail.example", ipv6: None };
+    assert_eq!(bed.mailer.name_spec(question(1)), Some(spec));
     assert!(bed.mailer.is_busy(Instant::ZERO), "who ends waits for it");
-    assert_eq!(bed.tick(1), [0; 0], "it is being looked up");
-    assert_eq!(bed.resolved(1, v6, Ok("192.0.2.9")), [], "nobody asked that");
-    assert_eq!(bed.resolved(1, v4, Err("no such host")), [Did::Ask(v6)]);
-    assert_eq!(bed.mailer.name_spec(v6), Some(NameSpec { host: "mail.example", ipv6: true }));
-    assert_eq!(bed.resolved(2, v6, Ok("2001:db8::25")), [Did::Send(1)]);
-    assert_eq!(bed.mailer.address(), Some("[2001:db8::25]:2525".parse().unwrap()));
-    bed.result(3, 1, Err("refused"));
-    // Another lookup for another try.
-    let id = |number, serial| NameId { number, serial };
-    assert_eq!(bed.act(|mailer, history, actions| mailer.tick(Instant::from_secs(13), history, actions)), {
-        [Did::Ask(id(NameId::MAIL, 3))]
-    });
-    bed.resolved(13, id(NameId::MAIL, 3), Err("no such host"));
-    bed.resolved(13, id(NameId::MAIL + 1, 4), Err("no IPv6"));
-    let status = bed.mailer.status().unwrap();
-    assert_eq!((status.reason.as_str(), status.failed), ("mail.example: no such host", 2), "of IPv4");
-    // An answer that never comes.
-    bed.tick(100);
-    bed.tick(159);
-    assert_eq!(bed.mailer.status().unwrap().failed, 2);
-    bed.tick(160);
+    assert_eq!(bed.ticks(1), [], "it is being looked up");
+    assert_eq!(bed.resolved(1, question(2), Ok("192.0.2.9")), [], "nobody asked that");
+    assert_eq!(bed.resolved(1, question(1), Err("no such host")), []);
+    assert_eq!(bed.mailer.status().unwrap().reason, "mail.example: no such host");
+    assert_eq!(bed.ticks(11), [Did::Ask(question(2))]);
+    assert_eq!(bed.resolved(12, question(2), Ok("2001:db8::25")), [Did::Send(1)]);
+    assert_eq!(bed.goes_to().unwrap(), "[2001:db8::25]:2525");
+    bed.result(13, 1, Err("refused"));
+    assert_eq!(bed.ticks(43), [Did::Ask(question(3))], "another lookup for another try");
+    bed.resolved(43, question(3), Ok("192.0.2.9"));
+    assert_eq!(bed.goes_to().unwrap(), "192.0.2.9:2525");
+}
+
+#[test]
+fn a_name_that_was_found_before_outlives_its_name_server() {
+    let mut bed = Bed::looking_up("mail.example");
+    bed.resolved(0, question(1), Ok("192.0.2.9"));
+    bed.result(0, 1, Ok(()));
+    bed.push(1, "b");
+    assert_eq!(bed.ticks(1), [Did::Ask(question(2))]);
+    assert_eq!(bed.resolved(2, question(2), Err("try again")), [Did::Send(2)]);
+    bed.result(2, 2, Ok(()));
+    bed.push(3, "c");
+    assert_eq!(bed.ticks(3), [Did::Ask(question(3))]);
+    assert_eq!(bed.ticks(63), [Did::Send(3)], "no answer at all");
+    assert_eq!(bed.resolved(64, question(3), Ok("192.0.2.10")), [], "late: this letter is under way");
+    assert_eq!(bed.goes_to().unwrap(), "192.0.2.9:2525");
+}
+
+#[test]
+fn an_answer_that_comes_in_the_pause_is_kept_for_the_next_try() {
+    let mut bed = Bed::looking_up("mail.example");
+    assert_eq!(bed.ticks(60), []);
     assert_eq!(bed.mailer.status().unwrap().reason, "no answer about the server's name");
+    assert_eq!(bed.resolved(65, question(1), Ok("192.0.2.9")), [], "it is not time yet");
+    assert_eq!(bed.ticks(70), [Did::Ask(question(2))]);
+    assert_eq!(bed.resolved(75, question(2), Err("try again")), [Did::Send(1)]);
+    assert_eq!(bed.goes_to().unwrap(), "192.0.2.9:2525");
+}
+
+#[test]
+fn a_reload_while_the_name_is_looked_up_forgets_the_question() {
+    let mut bed = Bed::looking_up("mail.example");
+    bed.mailer.reconfigure(Some(settings()));
+    assert_eq!(bed.mailer.name_spec(question(1)), None);
+    assert_eq!(bed.ticks(1), [Did::Send(1)]);
+    assert_eq!(bed.resolved(2, question(1), Ok("192.0.2.9")), [], "late");
+    assert_eq!(bed.goes_to().unwrap(), "127.0.0.1:25");
+    let mut bed = Bed::looking_up("mail.example");
+    bed.mailer.reconfigure(named("other.example"));
+    assert_eq!(bed.resolved(1, question(1), Ok("192.0.2.9")), [], "of the name before");
+    assert_eq!(bed.ticks(1), [Did::Ask(question(2))]);
+    assert_eq!(bed.resolved(2, question(2), Err("no such host")), [], "the other name was never found");
+    assert_eq!(bed.mailer.status().unwrap().reason, "other.example: no such host");
+}
+
+#[test]
+fn a_full_queue_keeps_the_letter_whose_server_is_looked_up() {
+    let mut bed = Bed::looking_up("mail.example");
+    for _ in 0..limits::MAILS_MAX {
+        bed.push(1, "x");
+    }
+    assert_eq!(bed.mailer.status().unwrap().lost, 1);
+    assert!(bed.mailer.letter(1).is_some() && bed.mailer.letter(2).is_none());
+    assert_eq!(bed.resolved(2, question(1), Ok("192.0.2.9")), [Did::Send(1)]);
+}
+
+#[test]
+fn the_engine_passes_questions_and_answers_on() {
+    let config = Config { mail: named("mail.example"), ..Config::default() };
+    let mut engine = Engine::new(&config, "gw-a", 1, Instant::ZERO);
+    engine.desk.mailer.push(Instant::ZERO, format_args!("a"), format_args!("b\n"));
+    let mut handle = |event: Event<'_>| {
+        let mut actions = Actions::new();
+        engine.handle(Instant::ZERO, event, &mut actions);
+        let sends = actions.iter().any(|action| matches!(action, Action::SendMail { id: 1 }));
+        let host = engine.name_spec(question(1)).map(|spec| spec.host.to_owned());
+        (sends, host, engine.letter(1).map(|(_, _, to)| to.to_string()))
+    };
+    handle(Event::DumpEnd);
+    let host = Some("mail.example".to_owned());
+    assert_eq!(handle(Event::Tick), (false, host, None), "it is asked for");
+    let result = Ok(vec!["2001:db8::25".parse().unwrap()]);
+    let answer = handle(Event::Resolved { id: question(1), result });
+    assert_eq!(answer, (true, None, Some("[2001:db8::25]:2525".to_owned())));
 }
 
 trait Secs {

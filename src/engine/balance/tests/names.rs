@@ -21,7 +21,7 @@ fn a_name_is_looked_up_before_its_server_takes_part() {
     assert_eq!(bed.kernel.text(), ["10.0.0.100:80 wrr: 192.168.234.57:80 2"], "not there yet");
     bed.go(0.1);
     let spec = bed.balancer.name_spec(bed.asked[0]).unwrap();
-    assert_eq!((spec.host, spec.ipv6), ("a.example", false));
+    assert_eq!((spec.host, spec.ipv6), ("a.example", Some(false)));
     bed.log();
     bed.resolve("a.example", &["192.0.2.1", "192.0.2.2"]);
     assert_eq!(bed.log(), ["+ 192.0.2.1:80 1"], "without a verdict it is taken as up");
