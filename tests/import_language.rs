@@ -159,8 +159,14 @@ fn definitions_of_several_lines_begin_and_end_as_keepalived_has_them() {
 fn standard_names_are_known() {
     assert_eq!(statements("a ${_PWD}/x"), "a /etc/k/x");
     // Seen of keepalived 2.2.7: they switch lines off, and are no letters.
-    let off = "$C=${_HASH}\na ${_HASH} b\n$C c\n${C}d\n${_BANG} e\na \"${_HASH}\" \\# $C";
-    assert_eq!(statements(off), "a; a # #", "but within quotes and behind `\\`");
+    let off = "$C=${_HASH}\na ${_HASH} b\n$C c\n${C}d\n${_BANG} e\na \"${_HASH}\"";
+    assert_eq!(statements(off), "a; a #", "but within quotes");
+    // keepalived takes the `\\` off before it replaces, and cuts there: read as it was meant.
+    assert_eq!(statements("$C=${_HASH}\na b \\# $C"), "a b #");
+    let shell = "n \"sh -c \\\"[ ! -e $F ] || x\\\"\"";
+    let words = statements(shell);
+    assert!(words.ends_with("! -e $F ] || x\\ "), "nothing is replaced, and nothing cut off: {words}");
+    assert_eq!(statements(&format!("$F=/f\n{shell}")), words.replace("$F", "/f"), "`\\\"` ends no quote");
     assert_eq!(read("a ${_ENV IF}"), ("a eth7".to_owned(), "1:3 Changed".to_owned()));
     assert_eq!(read("a ${_RANDOM 1 255} ${_RANDOM 5 5}"), {
         ("a 151 5".to_owned(), "1:3 Changed, 1:20 Changed".to_owned())
@@ -270,6 +276,20 @@ fn what_cannot_be_included_is_told() {
     let mut memory = Memory::new(&[("/m", &"include a\n".repeat(9000)), ("/a", "x")]);
     let (_, findings) = outline("/m", &mut memory, OPTIONS);
     assert!(memory.reads < 600 && findings.len() > 100, "{} reads", memory.reads);
+}
+
+/// A file that includes others alone is one of keepalived's. Other programs have such a line, too: their
+/// files became a TOML of nothing.
+#[test]
+fn files_of_other_programs_are_refused() {
+    let is_read = |text: &str| {
+        let mut memory = Memory::new(&[("/m", text), ("/etc/mime.types", "text/html html;")]);
+        let options = Options { config_id: "x" };
+        vipd::config::keepalived::import("/m", &mut memory, options).config.is_some()
+    };
+    assert!(is_read("include conf.d/*.conf\n# nothing else\n"));
+    assert!(!is_read("http {\n include conf.d/*.conf\n}\n"));
+    assert!(!is_read("worker_processes 2;\ninclude conf.d/*.conf\n"));
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(super) struct Definitions {
 
 /// A line after replacement.
 pub(super) enum Replaced {
+    /// Nothing of it was replaced.
+    Nothing,
     /// It is whole.
     Whole,
     /// The further lines of definitions come behind it: those of the last one first.
@@ -186,7 +188,11 @@ impl Definitions {
                 break;
             }
         }
-        if more.is_empty() { Replaced::Whole } else { Replaced::More(more) }
+        match (count, more.is_empty()) {
+            (0, _) => Replaced::Nothing,
+            (_, true) => Replaced::Whole,
+            (_, false) => Replaced::More(more),
+        }
     }
 }
 

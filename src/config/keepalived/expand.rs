@@ -121,7 +121,6 @@ impl<'e> Expander<'e> {
                 let hint = "keepalived continues definitions (`$NAME=`), and nothing else.";
                 findings.push(line.place_of(usize::MAX), Kind::Changed, "`\\` at the end of the line", hint);
             }
-            let is_comment_alone = line.chars.is_empty();
             match self.step(&mut line, findings) {
                 Step::Use => {
                     self.residues.extend(lines::residue(&mut line, &['@', '$', '~']));
@@ -131,7 +130,6 @@ impl<'e> Expander<'e> {
                     line.chars.clear();
                     return Some(line);
                 }
-                Step::Drop if is_comment_alone && line.comment.is_some() => return Some(line),
                 Step::Done | Step::Drop => {}
             }
         }
@@ -230,14 +228,11 @@ impl<'e> Expander<'e> {
         // What is repeated has names that are not known before.
         self.residues.extend(lines::residue(line, &['~']));
         mark_templates(line, findings);
-        let may_change = line.chars.iter().any(|known| known.c == '$');
-        let replaced = self.replace(line, None, findings);
-        if may_change {
-            lines::cut_comment(line);
-        }
-        match replaced {
-            Replaced::Whole => {}
+        match self.replace(line, None, findings) {
+            Replaced::Nothing => {}
+            Replaced::Whole => lines::cut_comment(line),
             Replaced::More(definitions) => {
+                lines::cut_comment(line);
                 for definition in definitions {
                     self.nest(line, findings, |place| Frame::Long { definition, next: 1, place });
                 }
@@ -264,7 +259,7 @@ impl<'e> Expander<'e> {
 
     fn replace(&mut self, line: &mut Line, to: Option<usize>, findings: &mut Findings) -> Replaced {
         if !line.chars.iter().any(|known| known.c == '$') {
-            return Replaced::Whole;
+            return Replaced::Nothing;
         }
         let directory = self.frames.iter().rev().find_map(|frame| match frame {
             Frame::File { directory, .. } => Some(directory.as_str()),
@@ -333,7 +328,7 @@ impl<'e> Expander<'e> {
     fn repeat(&mut self, line: &mut Line, findings: &mut Findings) -> Step {
         let end = Repeat::head_end(&line.chars);
         match self.replace(line, Some(end), findings) {
-            Replaced::Whole => {}
+            Replaced::Nothing | Replaced::Whole => {}
             Replaced::More(_) => {
                 let what = "a definition of several lines within `~SEQ` or `~LST`";
                 findings.push(line.place_of(0), Kind::Invalid, what, "The line is left out.");

@@ -154,8 +154,12 @@ fn clean(raw: Vec<Char>, line: &mut Line, findings: &mut Findings) {
 
 /// Takes off the comment that a substitution brought (`${_HASH}`, `${_BANG}`).
 pub(super) fn cut_comment(line: &mut Line) {
-    let mut is_quoted = false;
+    let (mut is_quoted, mut is_escaped) = (false, false);
     let sign = line.chars.iter().position(|known| {
+        if is_escaped || known.c == '\\' {
+            is_escaped = !is_escaped;
+            return false;
+        }
         is_quoted ^= known.c == '"';
         !is_quoted && !known.is_plain && matches!(known.c, '#' | '!')
     });

@@ -92,7 +92,10 @@ pub(crate) fn read(
         }
     }
     let (statements, comments) = builder.finish(findings);
-    let is_one = lines.has_includes() || statements.iter().any(|line| keywords::is_root(line.keyword()));
+    let is_one = match statements.is_empty() {
+        true => lines.has_includes(),
+        false => statements.iter().any(|line| keywords::is_root(line.keyword())),
+    };
     if !is_one && !findings.is_unreadable() {
         let what = if lines.has_conditions() {
             format!("nothing in it is for the router `{}`", options.config_id)

@@ -160,7 +160,7 @@ impl Front {
         }
     }
 
-    /// A name for the service: unique as long as no two services are for the same.
+    /// A name for the service. A mark of each family has the same.
     pub(super) fn name(&self, protocol: &str) -> String {
         let own = match self {
             Front::Address(address) => address.to_string(),

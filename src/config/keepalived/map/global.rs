@@ -63,6 +63,23 @@ pub(super) struct Defaults {
     pub(super) first_notify: Cell<bool>,
 }
 
+impl Announce {
+    /// `vrrp_min_garp`: what a line above it has set stays.
+    fn be_few(&mut self) {
+        let usual = Defaults::default().announce;
+        if self.delay == usual.delay {
+            self.delay = 0;
+        }
+        if self.repeat == usual.repeat {
+            self.repeat = 1;
+        }
+        // keepalived sets the repetitions of a refresh to 0, so that there is none.
+        if self.refresh_repeat == usual.refresh_repeat {
+            self.refresh = 0;
+        }
+    }
+}
+
 impl Default for Defaults {
     fn default() -> Self {
         Defaults {
@@ -133,7 +150,7 @@ fn inherited(
         "vrrp_garp_lower_prio_delay" => announce.lower_delay = seconds(known, findings),
         "vrrp_garp_lower_prio_repeat" => announce.lower_repeat = lower_repeat(known, findings),
         "vrrp_min_garp" if args::flag(known, findings) == Some(true) => {
-            (announce.delay, announce.repeat, announce.refresh) = (0, 1, 0);
+            announce.be_few();
         }
         "vrrp_min_garp" => {}
         "vrrp_garp_interval" => set(&mut defaults.gaps[0], gap(known, findings)),

@@ -7,6 +7,7 @@ use crate::config::document::Value;
 use crate::config::others::ROUTE_VALUES;
 use crate::config::suggest::shown;
 use crate::config::values;
+use crate::model::Cidr;
 use std::net::IpAddr;
 
 /// The kernel takes it for the first rule without a priority, and one less for each other.
@@ -34,11 +35,36 @@ pub(super) fn routes<'t>(lines: impl Iterator<Item = &'t Statement>, findings: &
     out
 }
 
-/// What the kernel takes one route for: its family, net, table and metric.
-fn place(keys: &Keys) -> (bool, [Option<&Value>; 3]) {
+/// What the kernel takes one route for: its net, table and metric.
+fn place(keys: &Keys) -> (Option<Cidr>, [Option<&Value>; 2]) {
     let get = |key| keys.iter().find(|(other, _)| *other == key).map(|(_, value)| value);
-    let is_ipv6 = |key| matches!(get(key), Some(Value::Text(text)) if text.contains(':'));
-    (["to", "via", "source"].into_iter().any(is_ipv6), ["to", "table", "metric"].map(get))
+    let net = match get("to") {
+        Some(Value::Text(text)) => values::net(text).ok(),
+        _ => None,
+    };
+    (net, ["table", "metric"].map(get))
+}
+
+/// Family of a route, which any word may be the first to say. `None` is told: another word said another one.
+fn of_family(is_ipv6: bool, known: &mut Option<bool>, word: &Word, findings: &mut Findings) -> Option<()> {
+    if *known.get_or_insert(is_ipv6) == is_ipv6 {
+        return Some(());
+    }
+    let what = format!("\"{}\" is of another family than the words before it", shown(&word.text));
+    findings.push(word.place, Kind::Unsupported, what, "The line is left out.");
+    None
+}
+
+/// The last value of each key counts.
+fn unique(keys: Keys) -> Keys {
+    let mut out = Keys::new();
+    for (key, value) in keys {
+        match out.iter_mut().find(|(other, _)| *other == key) {
+            Some(known) => known.1 = value,
+            None => out.push((key, value)),
+        }
+    }
+    out
 }
 
 /// Tells what is no net, or one with host bits.
@@ -56,7 +82,8 @@ fn route(line: &Statement, findings: &mut Findings) -> Option<Keys> {
     let mut keys = Keys::new();
     let mut to: Option<&Word> = None;
     let mut kind = None;
-    let mut is_ipv6 = false;
+    let mut family: Option<bool> = None;
+    let mut scope_word: Option<&Word> = None;
     let mut words = line.words.iter().peekable();
     while let Some(word) = words.next() {
         let text = word.text.as_str();
@@ -70,17 +97,14 @@ fn route(line: &Statement, findings: &mut Findings) -> Option<Keys> {
                 findings.push(word.place, Kind::Unsupported, what, "The line is left out.");
                 return None;
             }
-            "inet" | "inet6" if to.is_none() => is_ipv6 = text == "inet6",
-            "to" => {
-                words.next_if(|word| matches!(word.text.as_str(), "inet" | "inet6"));
-                to = value(word, words.next(), findings);
-            }
+            "inet" | "inet6" => of_family(text == "inet6", &mut family, word, findings)?,
+            "to" => to = value(word, words.next(), findings),
             "via" | "gw" => {
                 words.next_if(|word| matches!(word.text.as_str(), "inet" | "inet6"));
                 if text == "gw" {
                     findings.push(word.place, Kind::Deprecated, "`gw` is an old name of `via`", "");
                 }
-                ip("via", word, words.next(), &mut keys, findings)?;
+                ip("via", word, words.next(), &mut keys, &mut family, findings)?;
             }
             "or" => {
                 words.next();
@@ -95,7 +119,7 @@ fn route(line: &Statement, findings: &mut Findings) -> Option<Keys> {
                     match word.text.as_str() {
                         "via" => {
                             words.next_if(|word| matches!(word.text.as_str(), "inet" | "inet6"));
-                            ip("via", word, words.next(), &mut keys, findings)?;
+                            ip("via", word, words.next(), &mut keys, &mut family, findings)?;
                         }
                         "dev" => option("interface", word, words.next(), &mut keys, findings),
                         "onlink" => keys.push(("on_link", Value::Flag(true))),
@@ -105,17 +129,13 @@ fn route(line: &Statement, findings: &mut Findings) -> Option<Keys> {
                 words.by_ref().for_each(drop);
             }
             "dev" | "oif" => option("interface", word, words.next(), &mut keys, findings),
-            "src" | "from" => ip("source", word, words.next(), &mut keys, findings)?,
+            "src" | "from" => ip("source", word, words.next(), &mut keys, &mut family, findings)?,
             "table" => match table(words.next(), word, findings) {
                 Some(number) => keys.push(("table", number)),
                 None => return None,
             },
             "metric" | "priority" | "preference" => number("metric", word, words.next(), &mut keys, findings),
-            "scope" => {
-                let Some(word) = value(word, words.next(), findings) else { continue };
-                let is_ipv6 = to.is_some_and(|to| to.text.contains(':'));
-                keys.extend(scope(word, is_ipv6, findings).map(|scope| ("scope", scope)));
-            }
+            "scope" => scope_word = value(word, words.next(), findings),
             "onlink" => keys.push(("on_link", Value::Flag(true))),
             "no_track" => keys.push(("track", Value::Flag(false))),
             "mtu" => {
@@ -153,7 +173,7 @@ fn route(line: &Statement, findings: &mut Findings) -> Option<Keys> {
         findings.push(line.place(), Kind::Invalid, "the route goes nowhere", "The line is left out.");
         return None;
     };
-    let to = match to.text.as_str() {
+    let net = match to.text.as_str() {
         "default6" => {
             findings.push(
                 to.place,
@@ -161,16 +181,23 @@ fn route(line: &Statement, findings: &mut Findings) -> Option<Keys> {
                 "`default6` is an old way to write `inet6 default`",
                 "",
             );
+            of_family(true, &mut family, to, findings)?;
             "::/0"
         }
-        "default" if is_ipv6 => "::/0",
+        "default" if family == Some(true) => "::/0",
+        "default" => "default",
         _ if !is_net(to, findings) => return None,
-        text => text,
+        text => {
+            of_family(text.contains(':'), &mut family, to, findings)?;
+            text
+        }
     };
-    let mut all = vec![("to", Value::from(to))];
+    let mut all = vec![("to", Value::from(net))];
     all.extend(kind);
+    let scope = scope_word.and_then(|word| scope(word, family == Some(true), findings));
+    keys.extend(scope.map(|scope| ("scope", scope)));
     all.extend(keys);
-    Some(all)
+    Some(unique(all))
 }
 
 /// What rules need to know of one another.
@@ -243,7 +270,7 @@ impl Rules {
             keys.push(("priority", Value::from(self.next)));
             self.next = self.next.saturating_sub(1);
         }
-        Some(keys)
+        Some(unique(keys))
     }
 }
 
@@ -257,20 +284,22 @@ fn option(key: &'static str, word: &Word, next: Option<&Word>, keys: &mut Keys, 
     keys.extend(value(word, next, findings).map(|value| (key, Value::from(value.text.as_str()))));
 }
 
-/// An address of a route. `None`: it is none.
+/// An address of a route. `None` is told: it is none, or of another family.
 fn ip(
     key: &'static str,
     word: &Word,
     next: Option<&Word>,
     keys: &mut Keys,
+    family: &mut Option<bool>,
     findings: &mut Findings,
 ) -> Option<()> {
     let next = value(word, next, findings)?;
-    if next.text.parse::<IpAddr>().is_err() {
+    let Ok(ip) = next.text.parse::<IpAddr>() else {
         let what = format!("\"{}\" is not an address", shown(&next.text));
         findings.push(next.place, Kind::Invalid, what, "The line is left out.");
         return None;
-    }
+    };
+    of_family(ip.is_ipv6(), family, next, findings)?;
     keys.push((key, Value::from(next.text.as_str())));
     Some(())
 }

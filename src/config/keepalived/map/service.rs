@@ -3,15 +3,16 @@
 use super::checker::Key;
 use super::front::{self, Front, Host};
 use super::lines::{Granularity, Lines};
-use super::method::Method;
+use super::method::{self, Method};
 use super::names::{Names, Sort};
 use super::server::{self, Above, Server, Usual};
 use super::settings::{self, About};
 use super::{args, hoist, http, named, server_group, times};
 use crate::config::document::{Document, Table, Value};
 use crate::config::keepalived::finding::{Findings, Kind};
+use crate::config::keepalived::keywords::Context;
 use crate::config::keepalived::source::Place;
-use crate::config::keepalived::walk::Known;
+use crate::config::keepalived::walk::{self, Known};
 
 /// What all services need to know.
 struct Scope {
@@ -52,14 +53,10 @@ pub(super) fn map(
     for found in services {
         breathe();
         let Some(mut table) = service(&found, &scope, findings) else { continue };
-        let own = found.front.name(found.protocol);
+        let own = found.name();
         let mut name = found.lines.name.clone().unwrap_or_else(|| own.clone());
         if seen.contains(&name) {
-            name = match found.mark_is_ipv6 {
-                Some(true) => format!("{name}/ipv6"),
-                Some(false) => format!("{name}/ipv4"),
-                None => format!("{name} {own}"),
-            };
+            name = format!("{name} {own}");
         }
         table.put("name", name.clone(), table.place);
         seen.push(name);
@@ -111,6 +108,12 @@ struct Found<'t> {
 }
 
 impl Found<'_> {
+    /// A name for the service: unique, as no two services are for the same.
+    fn name(&self) -> String {
+        let own = self.front.name(self.protocol);
+        if self.mark_is_ipv6 == Some(true) { format!("{own}/ipv6") } else { own }
+    }
+
     /// Are both for one service of the kernel?
     fn is_same(&self, other: &Found<'_>) -> bool {
         let is_protocol = self.protocol == other.protocol || !self.front.has_address();
@@ -135,19 +138,30 @@ fn find<'t>(known: Known<'t>, scope: &Scope, findings: &mut Findings) -> Option<
         return None;
     }
     let protocol = protocol(&lines, &front, place, findings);
-    let mark_is_ipv6 = matches!(front, Front::Mark(_)).then(|| {
-        let own = family(&front, &lines, &mut Findings::new(0));
-        own.unwrap_or_else(|| lines.servers.iter().find_map(|server| is_ipv6(*server)).unwrap_or(false))
-    });
+    let mark_is_ipv6 = matches!(front, Front::Mark(_)).then(|| mark_is_ipv6(&front, &lines));
     Some(Found { known, lines, front, protocol, mark_is_ipv6, more: Vec::new() })
 }
 
-/// Family of a server; `None`: its address is wrong, or a name.
-fn is_ipv6(server: Known<'_>) -> Option<bool> {
-    match front::end(server.statement.arguments(), &mut Findings::new(0))?.host {
-        Host::Ip(ip) => Some(ip.is_ipv6()),
-        Host::Name(_) => None,
-    }
+/// Marks have no family. What the block says counts; then the first server, then the sorry server, that no
+/// tunnel leads to. Tunnels lead anywhere: they count if all are of one family (keepalived 2.2.7).
+fn mark_is_ipv6(front: &Front, lines: &Lines<'_>) -> bool {
+    let silent = || Findings::new(0);
+    let is_ipv6 =
+        |server: &Known<'_>| Some(front::end(server.statement.arguments(), &mut silent())?.is_ipv6());
+    let is_tunnel = |method: Option<&Method>| method.is_some_and(|method| method.forward == "tunnel");
+    let is_tunnelled = |server: &&Known<'_>| {
+        let inside = walk::known(Context::REAL_SERVER, server.statement.inside(), &mut silent());
+        let own =
+            named(&inside, "lvs_method").filter_map(|line| method::method(line, &mut silent())).next_back();
+        is_tunnel(own.as_ref().or(lines.method.as_ref()))
+    };
+    let sorry = lines.sorry.iter();
+    let sorry_is_tunnelled =
+        is_tunnel(lines.sorry_method.as_ref().map(|(own, _)| own).or(lines.method.as_ref()));
+    let direct = || lines.servers.iter().filter(|server| !is_tunnelled(server)).find_map(is_ipv6);
+    let direct_sorry = || sorry.clone().filter(|_| !sorry_is_tunnelled).find_map(is_ipv6);
+    let all = || lines.servers.iter().chain(sorry.clone()).filter_map(is_ipv6).all(|ipv6| ipv6);
+    family(front, lines, &mut silent()).or_else(direct).or_else(direct_sorry).unwrap_or_else(all)
 }
 
 /// `None` is told: keepalived leaves it out.
@@ -155,11 +169,11 @@ fn service(found: &Found<'_>, scope: &Scope, findings: &mut Findings) -> Option<
     let Found { known, lines, front, protocol, more, .. } = found;
     let place = known.statement.place();
     let method = lines.method.clone().unwrap_or(Method::NAT);
-    let mut is_ipv6 = family(front, lines, findings);
+    let is_ipv6 = found.mark_is_ipv6.or_else(|| family(front, lines, findings));
     let usual = Usual { method: &method, weight: lines.weight, is_inhibited: lines.inhibit };
     let mut servers = Vec::new();
     for found in core::iter::once(found).chain(more) {
-        self::servers(found, &usual, &mut is_ipv6, scope, &mut servers, findings);
+        self::servers(found, &usual, is_ipv6, scope, &mut servers, findings);
     }
     if servers.is_empty() {
         let what = "`virtual_server` without a real server";
@@ -169,7 +183,7 @@ fn service(found: &Found<'_>, scope: &Scope, findings: &mut Findings) -> Option<
     let mut table = Table::new("service", true, place);
     table.comments.extend(known.statement.comments.iter().cloned());
     // Its place is the first; its value is known when all services are.
-    table.put("name", front.name(protocol), place);
+    table.put("name", found.name(), place);
     front.put(&mut table, known.statement.argument(0).map_or(place, |word| word.place));
     if matches!(front, Front::Mark(_)) && is_ipv6 == Some(true) {
         table.put("family", "ipv6", place);
@@ -260,11 +274,11 @@ fn family(front: &Front, lines: &Lines<'_>, findings: &mut Findings) -> Option<b
     own.or(lines.is_ipv6.map(|(ipv6, _)| ipv6)).or_else(granularity)
 }
 
-/// Adds the servers of a virtual_server. Marks have no family of their own: theirs is that of the servers.
+/// Adds the servers of a virtual_server.
 fn servers(
     found: &Found<'_>,
     usual: &Usual<'_>,
-    is_ipv6: &mut Option<bool>,
+    is_ipv6: Option<bool>,
     scope: &Scope,
     servers: &mut Vec<Server>,
     findings: &mut Findings,
@@ -288,16 +302,13 @@ fn servers(
         let Some(server) = server::server(*known, &above, findings) else { continue };
         used.extend(server.checks.iter().flat_map(|check| check.used.iter().copied()));
         let place = known.statement.place();
-        if let (Host::Ip(ip), Some(wanted)) = (&server.end.host, *is_ipv6)
+        if let (Host::Ip(ip), Some(wanted)) = (&server.end.host, is_ipv6)
             && ip.is_ipv6() != wanted
             && server.method.forward != "tunnel"
         {
             let what = format!("`real_server` {ip} is of another family than the service");
             findings.push(place, Kind::Invalid, what, "keepalived leaves it out.");
             continue;
-        }
-        if matches!(front, Front::Mark(_)) && is_ipv6.is_none() {
-            *is_ipv6 = Some(server.end.is_ipv6());
         }
         let port = |server: &Server| {
             // Where packets keep their ports, the kernel knows servers by their addresses.

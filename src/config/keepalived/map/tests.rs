@@ -361,7 +361,7 @@ fn routes_have_a_family_and_the_last_one_counts() {
     let want = "\
 routes = [
     { to = \"default\", via = \"10.0.0.2\", interface = \"eth1\" },
-    { to = \"default\", via = \"2001:db8::1\", interface = \"eth1\" },
+    { to = \"::/0\", via = \"2001:db8::1\", interface = \"eth1\" },
     { to = \"::/0\", via = \"2001:db8::2\", interface = \"eth1\", metric = 7 },
     { to = \"::/0\", interface = \"eth1\", metric = 8 },
     { to = \"10.7.0.0/16\", via = \"10.0.0.3\" },
@@ -371,6 +371,44 @@ rules = [{ from = \"10.1.2.0/28\", table = 7, priority = 100 }]
 ";
     let kinds_wanted = [Deprecated, Changed, Unsupported, Changed];
     assert_eq!((rows.as_str(), kinds), (want, kinds_wanted.to_vec()), "default6, twice, hops, host bits");
+}
+
+/// Any word may say the family, and no other may say another one; no key stands twice in what is written.
+#[test]
+fn a_route_has_one_family_and_each_key_once() {
+    let (rows, kinds) = instance(
+        "virtual_routes {\ndefault inet6 dev eth1 scope link\nto inet6 default dev eth1\n\
+         default via inet6 2001:db8::1 via 10.0.0.1\n2001:db8:1::/48 via 10.0.0.1\n\
+         10.0.0.0/8 dev eth0 nexthop via 10.0.0.1 dev eth1\ninet 0.0.0.0/0 dev eth1\ndefault dev eth2\n}\n\
+         virtual_rules {\nfrom 10.1.0.0/16 from 10.2.0.0/16 table 7 priority 100\n}",
+    );
+    let want = "\
+routes = [
+    { to = \"::/0\", interface = \"eth1\" },
+    { to = \"10.0.0.0/8\", interface = \"eth1\", via = \"10.0.0.1\" },
+    { to = \"default\", interface = \"eth2\" },
+]
+rules = [{ from = \"10.2.0.0/16\", table = 7, priority = 100 }]
+";
+    let kinds_wanted = [Ignored, Changed, Unsupported, Unsupported, Unsupported, Changed];
+    assert_eq!((rows.as_str(), kinds), (want, kinds_wanted.to_vec()));
+}
+
+/// `vrrp_min_garp` leaves what a line above it has set (keepalived 2.2.7).
+#[test]
+fn few_announcements_but_for_what_is_set() {
+    let import = |globals: &str| {
+        let text = format!(
+            "global_defs {{\n{globals}\n}}\nvrrp_instance V {{\ninterface e\nvirtual_router_id 1\n\
+             virtual_ipaddress {{\n10.0.0.1\n}}\n}}\n"
+        );
+        map(&text).0
+    };
+    let set = import("vrrp_garp_master_repeat 3\nvrrp_garp_master_delay 9\nvrrp_min_garp");
+    assert_eq!(set, import("vrrp_garp_master_repeat 3\nvrrp_garp_master_delay 9"));
+    let few = import("vrrp_garp_master_repeat 1\nvrrp_garp_master_delay 0");
+    assert_eq!(few, import("vrrp_min_garp"));
+    assert_ne!(few, set);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What clients connect to: addresses, marks and groups of both.
 
-use super::exact;
+use super::{exact, import};
 
 /// Ranges by their last number, whole ends and prefixes; ports are the group's.
 #[test]
@@ -256,7 +256,7 @@ virtual_server fwmark 6 {
 }
 ",
         r#"[[service]]
-name = "fwmark-5"
+name = "fwmark-5/ipv6"
 fwmark = 5
 family = "ipv6"
 scheduler = "rr"
@@ -265,7 +265,7 @@ scheduler = "rr"
 address = "[fd00::11]:80"
 
 [[service]]
-name = "fwmark-6"
+name = "fwmark-6/ipv6"
 fwmark = 6
 family = "ipv6"
 scheduler = "rr"
@@ -474,6 +474,34 @@ address = "2001:db8::1"
 "#,
         &["8:14 note", "12:1 warning"],
     );
+}
+
+/// Where packets go through a tunnel the family of the servers says nothing, unless all have the same
+/// (keepalived 2.2.7); the sorry server says it, too. Names of services stay apart.
+#[test]
+fn marks_of_tunnels_and_names() {
+    let mark = |n: u32, lines: &str| {
+        format!("virtual_server fwmark {n} {{\nlvs_sched rr\nsnmp_name web\n{lines}\n}}\n")
+    };
+    let server = |ip: &str| format!("real_server {ip} {{\n}}\n");
+    let mixed = server("2001:db8::1") + &server("192.168.0.1");
+    let file = [
+        mark(1, &format!("lvs_method TUN\n{mixed}")),
+        mark(2, &format!("lvs_method TUN\n{}", server("2001:db8::1"))),
+        mark(3, &format!("lvs_method TUN\nsorry_server 2001:db8::9\nsorry_server_lvs_method NAT\n{mixed}")),
+        mark(4, &format!("real_server 2001:db8::1 {{\nlvs_method TUN\n}}\n{}", server("192.168.0.1"))),
+    ];
+    let (text, _) = import(file.concat().leak());
+    let rows = text.lines().filter(|line| line.starts_with("name") || line.starts_with("family"));
+    let want = [
+        "name = \"web\"",
+        "name = \"web fwmark-2/ipv6\"",
+        "family = \"ipv6\"",
+        "name = \"web fwmark-3/ipv6\"",
+        "family = \"ipv6\"",
+        "name = \"web fwmark-4\"",
+    ];
+    assert_eq!(rows.collect::<Vec<_>>(), want);
 }
 
 /// A sorry server that is a server, too, stays or goes as that does (keepalived 2.2.7).
