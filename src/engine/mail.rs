@@ -45,8 +45,10 @@ pub(super) struct Mailer {
     state: State,
     /// The lookup whose answer has not come; it may come when its try has long failed.
     asked: Option<NameId>,
-    /// What the server's name was last found to be: for tries while it cannot be looked up.
-    last_found: Option<IpAddr>,
+    /// What the server's name was last found to be, best first: for tries while it cannot be looked up, too.
+    last_found: Vec<IpAddr>,
+    /// The one of them that comes next: that which a letter went to, or the one behind that which failed.
+    next_ip: Option<IpAddr>,
     /// Serial number of the last lookup.
     lookups: u32,
     /// Tries of the first letter that failed.
@@ -69,7 +71,8 @@ impl Mailer {
             queue: VecDeque::new(),
             state: State::Waiting { try_at: Instant::ZERO },
             asked: None,
-            last_found: None,
+            last_found: Vec::new(),
+            next_ip: None,
             lookups: 0,
             tries: 0,
             next_id: 1,
@@ -216,8 +219,8 @@ impl Mailer {
             Err(reason) => cut(format_args!("{host}: {reason}")),
         };
         self.asked = None;
-        if let Some(ip) = result.ok().and_then(|addresses| addresses.first().copied()) {
-            self.last_found = Some(ip);
+        if let Some(found) = result.ok().filter(|found| !found.is_empty()) {
+            self.last_found = found;
         }
         match self.state {
             State::LookingUp { .. } => self.go_on(now, reason, history, actions),
@@ -225,9 +228,13 @@ impl Mailer {
         }
     }
 
-    /// Sends to the address found last; `reason` is why the try fails where there never was one.
+    /// Sends to an address found last; `reason` is why the try fails where there never was one.
     fn go_on(&mut self, now: Instant, reason: Reason, history: &mut History, actions: &mut Actions) {
-        match (self.last_found, self.settings.as_ref().map(|settings| &settings.server)) {
+        let next = self.next_ip.filter(|ip| self.last_found.contains(ip));
+        match (
+            next.or(self.last_found.first().copied()),
+            self.settings.as_ref().map(|settings| &settings.server),
+        ) {
             (Some(ip), Some(MailServer::Name { port, .. })) => {
                 self.send(now, SocketAddr::new(ip, *port), actions);
             }
@@ -287,7 +294,8 @@ impl Mailer {
         let host = |settings: &Option<Mail>| settings.as_ref()?.server.host().map(str::to_owned);
         if host(&self.settings) != host(&settings) {
             self.asked = None;
-            self.last_found = None;
+            self.last_found.clear();
+            self.next_ip = None;
         }
         self.settings = settings;
         self.tries = 0;
@@ -327,6 +335,7 @@ impl Mailer {
     }
 
     fn succeed(&mut self, now: Instant, history: &mut History, actions: &mut Actions) {
+        self.next_ip = self.address().map(|to| to.ip());
         self.queue.pop_front();
         self.tries = 0;
         self.sent = self.sent.saturating_add(1);
@@ -339,6 +348,11 @@ impl Mailer {
     }
 
     fn fail(&mut self, now: Instant, reason: Reason, history: &mut History, actions: &mut Actions) {
+        if let Some(to) = self.address() {
+            // A server may listen on one family alone, whatever the name says.
+            let mut found = self.last_found.iter().skip_while(|ip| **ip != to.ip());
+            self.next_ip = found.nth(1).copied();
+        }
         self.failed = self.failed.saturating_add(1);
         let pause = PAUSES.get(usize::from(self.tries)).or(PAUSES.last()).copied();
         self.tries = self.tries.saturating_add(1);

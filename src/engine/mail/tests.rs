@@ -58,7 +58,7 @@ impl Bed {
 
     fn resolved(&mut self, at: i64, id: NameId, result: Result<&str, &str>) -> Vec<Did> {
         let result = match result {
-            Ok(ip) => Ok(vec![ip.parse().unwrap()]),
+            Ok(list) => Ok(list.split(' ').map(|ip| ip.parse().unwrap()).collect()),
             Err(reason) => Err(cut(format_args!("{reason}"))),
         };
         let at = Instant::from_secs(at);
@@ -237,6 +237,26 @@ fn the_server_s_name_is_looked_up_for_each_try_in_either_family() {
     assert_eq!(bed.ticks(43), [Did::Ask(question(3))], "another lookup for another try");
     bed.resolved(43, question(3), Ok("192.0.2.9"));
     assert_eq!(bed.goes_to().unwrap(), "192.0.2.9:2525");
+}
+
+#[test]
+fn a_server_that_listens_on_one_family_alone_is_found() {
+    let mut bed = Bed::looking_up("localhost");
+    bed.resolved(0, question(1), Ok("::1 127.0.0.1"));
+    assert_eq!(bed.goes_to().unwrap(), "[::1]:2525");
+    bed.result(0, 1, Err("refused"));
+    assert_eq!(bed.ticks(10), [Did::Ask(question(2))]);
+    bed.resolved(10, question(2), Ok("::1 127.0.0.1"));
+    assert_eq!(bed.goes_to().unwrap(), "127.0.0.1:2525", "the next one");
+    bed.result(10, 1, Ok(()));
+    bed.push(11, "b");
+    bed.ticks(11);
+    bed.resolved(11, question(3), Ok("::1 127.0.0.1"));
+    assert_eq!(bed.goes_to().unwrap(), "127.0.0.1:2525", "what took the last one takes this one at once");
+    bed.result(11, 2, Err("refused"));
+    bed.ticks(41);
+    bed.resolved(41, question(4), Ok("::1 127.0.0.1"));
+    assert_eq!(bed.goes_to().unwrap(), "[::1]:2525", "and round again");
 }
 
 #[test]
