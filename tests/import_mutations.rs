@@ -16,7 +16,7 @@ mod random;
 use damage::Damage;
 use memory::Memory;
 use random::Random;
-use vipd::config::keepalived::{Options, import, outline};
+use vipd::config::keepalived::{Options, count_pieces, import, outline};
 use vipd::config::parse;
 
 const LANGUAGE: &str = include_str!("import/language.conf");
@@ -133,6 +133,23 @@ fn a_damaged_file_is_read_or_told_but_never_silent() {
         }
     }
     assert!(wrong > 500, "the damage is too light: {unreadable} unreadable, {wrong} wrong, {right} right");
+}
+
+/// What the fuzzer found worth keeping (`tests/fuzz/corpus`), in each build, without the fuzzer.
+#[test]
+fn what_the_fuzzer_kept_is_read_without_a_panic_and_never_in_silence() {
+    let mut files = 0;
+    for target in ["lexer", "expander", "import"] {
+        let directory = format!("{}/tests/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            assert!(count_pieces(&bytes) <= bytes.len());
+            let done = import("main.conf", &mut Memory::of_bytes("main.conf", &bytes), OPTIONS);
+            assert!(done.is_readable || done.has_errors, "silence: {}", String::from_utf8_lossy(&bytes));
+            files += 1;
+        }
+    }
+    assert!(files > 40, "{files} files");
 }
 
 /// Every statement of every file of the corpora is in the tree. They are counted here in another way, in the
