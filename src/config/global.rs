@@ -64,10 +64,8 @@ fn announce_rates(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<(IfName
 pub(super) fn mail(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Mail> {
     const SMTP_PORT: u16 = 25;
     let minute = Duration::from_secs(60);
-    let read = |text: &str| match host::with_port(text, Some(SMTP_PORT), SMTP_PORT) {
-        None => values::socket(text, Some(SMTP_PORT), SMTP_PORT).map(MailServer::Ip),
-        Some(named) => named.map(|(host, port)| MailServer::Name { host, port }),
-    };
+    let named = |host, port| MailServer::Name { host, port };
+    let read = |text: &str| host::end(text, Some(SMTP_PORT), SMTP_PORT, MailServer::Ip, named);
     let server = table.parsed("server", read, report);
     table.require("server", "server = \"127.0.0.1:25\"");
     let server = server.filter(|server| {

@@ -2,8 +2,9 @@
 
 use super::report::Problem;
 use super::suggest::shown;
+use super::values;
 use crate::limits;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A host name (RFC 1123 §2.1): labels of 1 to 63 letters, digits and inner dashes, the last one no number;
 /// the root's dot may follow. What looks like a mistyped address is told as one.
@@ -32,13 +33,23 @@ pub(super) fn name(text: &str) -> Result<String, Problem> {
     Ok(text.to_owned())
 }
 
-/// `name:port`; without a port: `default`, or a problem where there is none, whose hint shows `example`.
-/// `None`: it is an address, or meant to be one.
-pub(super) fn with_port(
+/// `IP:port`, `[IPv6]:port` or `name:port`, made a `T` by `ip` or `named`; without a port: `default`, or a
+/// problem where there is none, whose hint shows `example`.
+pub(super) fn end<T>(
     text: &str,
     default: Option<u16>,
     example: u16,
-) -> Option<Result<(String, u16), Problem>> {
+    ip: impl FnOnce(SocketAddr) -> T,
+    named: impl FnOnce(String, u16) -> T,
+) -> Result<T, Problem> {
+    match with_port(text, default, example) {
+        None => values::socket(text, default, example).map(ip),
+        Some(read) => read.map(|(host, port)| named(host, port)),
+    }
+}
+
+/// As [`end`] for a name; `None`: it is an address, or meant to be one.
+fn with_port(text: &str, default: Option<u16>, example: u16) -> Option<Result<(String, u16), Problem>> {
     let (host, after) = match text.rsplit_once(':') {
         Some((host, after)) => (host, Some(after)),
         None => (text, None),

@@ -27,10 +27,8 @@ pub(super) struct Definitions {
 pub(super) enum Replaced {
     /// Nothing of it was replaced.
     Nothing,
-    /// It is whole.
-    Whole,
-    /// The further lines of definitions come behind it: those of the last one first.
-    More(Vec<Rc<Definition>>),
+    /// The further lines of these definitions come behind it: those of the last one first.
+    Done(Vec<Rc<Definition>>),
     /// It has no end: told.
     TooLong,
 }
@@ -188,11 +186,7 @@ impl Definitions {
                 break;
             }
         }
-        match (count, more.is_empty()) {
-            (0, _) => Replaced::Nothing,
-            (_, true) => Replaced::Whole,
-            (_, false) => Replaced::More(more),
-        }
+        if count == 0 { Replaced::Nothing } else { Replaced::Done(more) }
     }
 }
 

@@ -230,8 +230,7 @@ impl<'e> Expander<'e> {
         mark_templates(line, findings);
         match self.replace(line, None, findings) {
             Replaced::Nothing => {}
-            Replaced::Whole => lines::cut_comment(line),
-            Replaced::More(definitions) => {
+            Replaced::Done(definitions) => {
                 lines::cut_comment(line);
                 for definition in definitions {
                     self.nest(line, findings, |place| Frame::Long { definition, next: 1, place });
@@ -328,8 +327,9 @@ impl<'e> Expander<'e> {
     fn repeat(&mut self, line: &mut Line, findings: &mut Findings) -> Step {
         let end = Repeat::head_end(&line.chars);
         match self.replace(line, Some(end), findings) {
-            Replaced::Nothing | Replaced::Whole => {}
-            Replaced::More(_) => {
+            Replaced::Nothing => {}
+            Replaced::Done(definitions) if definitions.is_empty() => {}
+            Replaced::Done(_) => {
                 let what = "a definition of several lines within `~SEQ` or `~LST`";
                 findings.push(line.place_of(0), Kind::Invalid, what, "The line is left out.");
                 return Step::Drop;

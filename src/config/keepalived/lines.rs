@@ -154,19 +154,26 @@ fn clean(raw: Vec<Char>, line: &mut Line, findings: &mut Findings) {
 
 /// Takes off the comment that a substitution brought (`${_HASH}`, `${_BANG}`).
 pub(super) fn cut_comment(line: &mut Line) {
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    let sign = line.chars.iter().position(|known| {
-        if is_escaped || known.c == '\\' {
-            is_escaped = !is_escaped;
-            return false;
-        }
-        is_quoted ^= known.c == '"';
-        !is_quoted && !known.is_plain && matches!(known.c, '#' | '!')
-    });
+    let sign = bare(&line.chars).find(|(_, known)| matches!(known.c, '#' | '!')).map(|(at, _)| at);
     if let Some(at) = sign {
         let text = comment(line.chars.drain(at..).skip(1));
         line.comment.get_or_insert(text);
     }
+}
+
+/// The characters outside quotes that may mean something, with where they stand.
+fn bare(chars: &[Char]) -> impl Iterator<Item = (usize, &Char)> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    chars.iter().enumerate().filter(move |(_, here)| {
+        match here.c {
+            // Nothing is escaped in keepalived's own quotes; but a command's `\"` must not end them here.
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '"' => is_quoted = !is_quoted,
+            _ => return !is_quoted && !here.is_plain,
+        }
+        false
+    })
 }
 
 /// A `\` at the end that none before it takes for itself: a comment does not hide it.
@@ -280,22 +287,11 @@ pub(super) fn split(line: &Line, mut handle: impl FnMut(Piece<'_>)) {
             handle(Piece::Words(piece));
         }
     };
-    let mut is_quoted = false;
-    let mut is_escaped = false;
-    for (at, here) in line.chars.iter().enumerate() {
-        match here.c {
-            // Nothing is escaped in keepalived's own quotes; but a command's `\"` must not end them here.
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '"' => is_quoted = !is_quoted,
-            '{' | '}' if !is_quoted && !here.is_plain => {
-                words(start, at, &mut handle);
-                let place = line.place_of(at);
-                handle(if here.c == '{' { Piece::Open(place) } else { Piece::Close(place) });
-                start = at + 1;
-            }
-            _ => {}
-        }
+    for (at, here) in bare(&line.chars).filter(|(_, here)| matches!(here.c, '{' | '}')) {
+        words(start, at, &mut handle);
+        let place = line.place_of(at);
+        handle(if here.c == '{' { Piece::Open(place) } else { Piece::Close(place) });
+        start = at + 1;
     }
     words(start, line.chars.len(), &mut handle);
 }

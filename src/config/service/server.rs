@@ -9,7 +9,6 @@ use crate::config::host;
 use crate::config::reader::Table;
 use crate::config::report::{At, Problem, Report};
 use crate::config::suggest::shown;
-use crate::config::values;
 use crate::limits;
 use crate::model::{Forwarding, Server, ServerAddress, Shared};
 use std::collections::BTreeMap;
@@ -189,10 +188,8 @@ fn server_address(text: &str, port: Option<u16>, ipv6: bool) -> Result<ServerAdd
         Some(port) => (None, port),
         None => (Some(0), 0),
     };
-    match host::with_port(text, default, example) {
-        None => values::socket(text, default, example).map(ServerAddress::Ip),
-        Some(named) => named.map(|(host, port)| ServerAddress::Name { host, port, ipv6 }),
-    }
+    let named = |host, port| ServerAddress::Name { host, port, ipv6 };
+    host::end(text, default, example, ServerAddress::Ip, named)
 }
 
 /// Compares a server with its service's front and its own checks.

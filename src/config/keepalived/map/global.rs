@@ -149,9 +149,7 @@ fn inherited(
         "vrrp_garp_master_refresh_repeat" => set(&mut announce.refresh_repeat, repeat(known, findings)),
         "vrrp_garp_lower_prio_delay" => announce.lower_delay = seconds(known, findings),
         "vrrp_garp_lower_prio_repeat" => announce.lower_repeat = lower_repeat(known, findings),
-        "vrrp_min_garp" if args::flag(known, findings) == Some(true) => {
-            announce.be_few();
-        }
+        "vrrp_min_garp" if args::flag(known, findings) == Some(true) => announce.be_few(),
         "vrrp_min_garp" => {}
         "vrrp_garp_interval" => set(&mut defaults.gaps[0], gap(known, findings)),
         "vrrp_gna_interval" => set(&mut defaults.gaps[1], gap(known, findings)),

@@ -185,7 +185,7 @@ fn service(found: &Found<'_>, scope: &Scope, findings: &mut Findings) -> Option<
     // Its place is the first; its value is known when all services are.
     table.put("name", found.name(), place);
     front.put(&mut table, known.statement.argument(0).map_or(place, |word| word.place));
-    if matches!(front, Front::Mark(_)) && is_ipv6 == Some(true) {
+    if found.mark_is_ipv6 == Some(true) {
         table.put("family", "ipv6", place);
     }
     if front.has_address() {
