@@ -7,22 +7,28 @@ pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     if word.is_empty() || word.len() > LONGEST {
         return None;
     }
-    let allowed = match word.chars().count() {
+    let letters = word.chars().count();
+    let allowed = match letters {
         0..=4 => 1,
         5..=7 => 2,
         _ => 3,
     };
-    known
-        .iter()
-        .map(|candidate| (distance(&word, &folded(candidate)), *candidate))
-        .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len().min(word.len()))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let near = |candidate: &&'k str| {
+        let folded = folded(candidate);
+        // Most of some hundred keywords end here, at a fraction of what comparing costs.
+        if folded.chars().count().abs_diff(letters) > allowed {
+            return None;
+        }
+        distance(&word, &folded, allowed)
+            .filter(|slips| *slips < candidate.len().min(word.len()))
+            .map(|slips| (slips, *candidate))
+    };
+    known.iter().filter_map(near).min_by_key(|(slips, _)| *slips).map(|(_, candidate)| candidate)
 }
 
 /// How many slips of the fingers lie between two words, their spelling with `_`, `-` and capitals aside.
 pub fn slips(a: &str, b: &str) -> usize {
-    distance(&folded(a), &folded(b))
+    distance(&folded(a), &folded(b), usize::MAX).unwrap_or(usize::MAX)
 }
 
 /// `advert-interval`, `advertInterval` and `advert_interval` are the same slip of the same key.
@@ -30,8 +36,8 @@ fn folded(word: &str) -> String {
     word.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
-/// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`.
-fn distance(a: &str, b: &str) -> usize {
+/// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`; `None`: more than `most`.
+fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
     let b: Vec<char> = b.chars().collect();
     let mut before: Vec<usize> = Vec::new();
     let mut above: Vec<usize> = (0..=b.len()).collect();
@@ -51,10 +57,14 @@ fn distance(a: &str, b: &str) -> usize {
             row.push(best);
             left = best;
         }
+        // A later row is made of these two, and never less.
+        if row.iter().chain(&above).all(|slips| *slips > most) {
+            return None;
+        }
         before = core::mem::replace(&mut above, row);
         last = Some(ca);
     }
-    above.last().copied().unwrap_or(usize::MAX)
+    above.last().copied().filter(|slips| *slips <= most)
 }
 
 #[cfg(test)]
@@ -63,11 +73,25 @@ mod tests {
 
     #[test]
     fn distances() {
+        let distance = |a, b| super::distance(a, b, usize::MAX).unwrap();
         assert_eq!(distance("priority", "priority"), 0);
         assert_eq!(distance("priorty", "priority"), 1, "a letter left out");
         assert_eq!(distance("priroity", "priority"), 1, "two letters swapped are one slip");
         assert_eq!(distance("", "abc"), 3);
         assert_eq!(distance("abc", ""), 3);
+    }
+
+    /// The limit saves work and changes no answer.
+    #[test]
+    fn a_limit_only_hides_what_is_beyond() {
+        let words =
+            ["", "a", "ba", "ab", "priority", "priroity", "prty", "vrrp_version", "nopreempt", "preempt"];
+        for (a, b) in words.iter().flat_map(|a| words.iter().map(move |b| (*a, *b))) {
+            let whole = distance(a, b, usize::MAX).unwrap();
+            for most in 0..5 {
+                assert_eq!(distance(a, b, most), (whole <= most).then_some(whole), "{a} {b} {most}");
+            }
+        }
     }
 
     #[test]
