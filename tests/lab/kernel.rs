@@ -524,9 +524,9 @@ fn large(stage: &Stage, talk: &mut Talk) -> Outcome {
     talk.longest = Duration::ZERO;
     let begin = Instant::now();
     let mut told = talk.get(IpvsRequest::DumpServices)?;
-    // IPVS-48: between two datagrams the kernel remembers a place in the table of all namespaces, and another
-    // scenario that removes its services meanwhile makes it skip as many of ours. A datagram that is cut loses
-    // them in each reading.
+    // IPVS-48: between two datagrams the kernel remembers a place in the table of all namespaces: a scenario
+    // that removes its services meanwhile makes it skip as many of ours. A datagram that is cut loses them in
+    // each reading.
     for _ in 0..READINGS_MORE {
         if told.len() == usize::from(LARGE.0) {
             break;
