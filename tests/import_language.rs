@@ -220,6 +220,15 @@ fn nothing_is_without_end() {
     assert!(begin.elapsed().as_secs() < 60, "{:?}", begin.elapsed());
 }
 
+/// Found by the fuzzer: two places in which a definition named itself made 60,000 lines of 20.
+#[test]
+fn a_definition_that_contains_itself_is_told_where_it_does() {
+    let (text, told) = read("$A= \\\na \\\n$A \\\nb \\\n$A \\\nc\n$A\nd");
+    assert_eq!((text.as_str(), told.as_str()), ("a; b; c; d", "7:1 Invalid, 7:1 Invalid"));
+    let (text, told) = read("$A= \\\na \\\n$B\n$B= \\\nb \\\n$A\n$A\n$B");
+    assert_eq!((text.as_str(), told.as_str()), ("a; b; b; a", "7:1 Invalid, 8:1 Invalid"), "by a detour");
+}
+
 #[test]
 fn includes_bring_files_in_their_order() {
     let files = [

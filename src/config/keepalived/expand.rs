@@ -231,6 +231,11 @@ impl<'e> Expander<'e> {
         match self.replace(line, None, findings) {
             Replaced::Nothing => {}
             Replaced::Done(definitions) => {
+                if definitions.iter().any(|definition| self.is_within(definition)) {
+                    let hint = "The line is left out.";
+                    findings.push(line.place_of(0), Kind::Invalid, "a definition contains itself", hint);
+                    return Step::Drop;
+                }
                 lines::cut_comment(line);
                 for definition in definitions {
                     self.nest(line, findings, |place| Frame::Long { definition, next: 1, place });
@@ -347,6 +352,14 @@ impl<'e> Expander<'e> {
                 Step::Drop
             }
         }
+    }
+
+    /// Do we read lines of this definition, or of one that it stands in?
+    fn is_within(&self, definition: &Rc<Definition>) -> bool {
+        self.frames.iter().any(|frame| match frame {
+            Frame::Long { definition: outer, .. } => Rc::ptr_eq(outer, definition),
+            Frame::File { .. } | Frame::Repeat { .. } => false,
+        })
     }
 
     fn nest(&mut self, line: &Line, findings: &mut Findings, frame: impl FnOnce(Place) -> Frame) {
