@@ -63,6 +63,7 @@ fn quotes_make_one_word_and_split_others() {
     assert_eq!(statements("a 'b c'"), "a 'b c'", "only the double quote");
     let (text, told) = read("a \"b c\nd");
     assert_eq!((text.as_str(), told.as_str()), ("a b c; d", "1:3 Invalid"), "to the end of the line");
+    assert_eq!(statements(r#"a "b \"{ ~c\" d""#), r"a b \ { ~c\  d", "a command's own do not end it");
 }
 
 #[test]

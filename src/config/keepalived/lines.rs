@@ -252,25 +252,15 @@ pub(super) enum Piece<'l> {
 /// Takes off what stands behind the first brace that is followed by one of `signs` or by `include`:
 /// keepalived reads that as a line of its own.
 pub(super) fn residue(line: &mut Line, signs: &[char]) -> Option<Line> {
-    let mut cut = None;
-    let mut is_quoted = false;
-    for (at, here) in line.chars.iter().enumerate() {
-        match here.c {
-            '"' => is_quoted = !is_quoted,
-            '{' | '}' if !is_quoted && !here.is_plain => {
-                let mut behind = line.chars.get(at + 1..).unwrap_or(&[]).iter().skip_while(|c| is_blank(c.c));
-                let mut word = behind.clone().map(|known| known.c);
-                let is_line = behind.next().is_some_and(|first| signs.contains(&first.c))
-                    || "include".chars().all(|c| word.next() == Some(c));
-                if is_line {
-                    cut = Some(at + 1);
-                    break;
-                }
-            }
-            _ => {}
-        }
-    }
-    let mut chars = line.chars.split_off(cut?);
+    let is_line = |at: usize| {
+        let mut behind = line.chars.get(at + 1..).unwrap_or(&[]).iter().skip_while(|c| is_blank(c.c));
+        let mut word = behind.clone().map(|known| known.c);
+        behind.next().is_some_and(|first| signs.contains(&first.c))
+            || "include".chars().all(|c| word.next() == Some(c))
+    };
+    let is_one = |(at, here): &(usize, &Char)| matches!(here.c, '{' | '}') && is_line(*at);
+    let (brace, _) = bare(&line.chars).find(is_one)?;
+    let mut chars = line.chars.split_off(brace + 1);
     trim(&mut chars);
     let goes_on = line.goes_on;
     line.goes_on = false;
