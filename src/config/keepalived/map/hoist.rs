@@ -7,20 +7,25 @@ use crate::config::keepalived::finding::{Findings, Kind};
 use crate::limits;
 use std::collections::BTreeSet;
 
+/// Kinds of checks of which the most frequent is looked for. Behind them: each stands with its server.
+const KINDS_MAX: usize = 64;
+
 /// Adds the servers. What most of them have as their checks stands at the service, once.
 pub(super) fn put_checks(servers: Vec<Server>, table: &mut Table, findings: &mut Findings) {
     fn values(checks: &[Check]) -> impl Iterator<Item = &Value> {
         checks.iter().map(|check| &check.value)
     }
-    let count =
-        |of: &Server| servers.iter().filter(|other| values(&other.checks).eq(values(&of.checks))).count();
-    let mut usual: Option<(usize, &Server)> = None;
+    let mut kinds: Vec<(usize, &Server)> = Vec::new();
     for server in servers.iter().filter(|server| !server.checks.is_empty()) {
-        let count = count(server);
-        if usual.is_none_or(|(most, _)| count > most) {
-            usual = Some((count, server));
+        let is_of = |(_, kind): &&mut (usize, &Server)| values(&kind.checks).eq(values(&server.checks));
+        if let Some((count, _)) = kinds.iter_mut().find(is_of) {
+            *count += 1;
+        } else if kinds.len() < KINDS_MAX {
+            kinds.push((1, server));
         }
     }
+    // The first of those that are as many.
+    let usual = kinds.into_iter().rev().max_by_key(|(count, _)| *count);
     let without = servers.iter().filter(|server| server.checks.is_empty()).count();
     let usual = usual.filter(|(count, _)| (*count > 1 || servers.len() == 1) && *count >= without);
     let common: Vec<Value> =

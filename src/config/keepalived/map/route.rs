@@ -8,6 +8,7 @@ use crate::config::others::ROUTE_VALUES;
 use crate::config::suggest::shown;
 use crate::config::values;
 use crate::model::Cidr;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The kernel takes it for the first rule without a priority, and one less for each other.
@@ -17,32 +18,34 @@ type Keys = Vec<(&'static str, Value)>;
 
 /// `[TYPE] [to] NET [via IP] [dev IF] ...` of every line.
 pub(super) fn routes<'t>(lines: impl Iterator<Item = &'t Statement>, findings: &mut Findings) -> Vec<Value> {
-    let mut out: Vec<Value> = Vec::new();
+    let mut out: Vec<Option<Value>> = Vec::new();
+    let mut places = BTreeMap::new();
     for line in lines {
         let Some(keys) = route(line, findings) else { continue };
-        let is_same = |other: &Value| match other {
-            Value::Keys(other) => place(other) == place(&keys),
-            _ => false,
-        };
-        if let Some(at) = out.iter().position(is_same) {
-            out.remove(at);
+        if let Some(at) = places.insert(place(&keys), out.len()) {
+            out.get_mut(at).map(Option::take);
             let what = "a line above has a route to this net in this table, too";
             let hint = "The kernel takes the last one, and so does this: the other one is left out.";
             findings.push(line.place(), Kind::Changed, what, hint);
         }
-        out.push(Value::Keys(keys));
+        out.push(Some(Value::Keys(keys)));
     }
-    out
+    out.into_iter().flatten().collect()
 }
 
 /// What the kernel takes one route for: its net, table and metric.
-fn place(keys: &Keys) -> (Option<Cidr>, [Option<&Value>; 2]) {
+fn place(keys: &Keys) -> (Option<Cidr>, [String; 2]) {
     let get = |key| keys.iter().find(|(other, _)| *other == key).map(|(_, value)| value);
     let net = match get("to") {
         Some(Value::Text(text)) => values::net(text).ok(),
         _ => None,
     };
-    (net, ["table", "metric"].map(get))
+    let number = |key| match get(key) {
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Text(text)) => text.clone(),
+        _ => String::new(),
+    };
+    (net, ["table", "metric"].map(number))
 }
 
 /// Family of a route, which any word may be the first to say. `None` is told: another word said another one.
