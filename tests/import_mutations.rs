@@ -152,8 +152,6 @@ fn what_the_fuzzer_kept_is_read_without_a_panic_and_never_in_silence() {
     assert!(files > 40, "{files} files");
 }
 
-/// Every statement of every file of the corpora is in the tree. They are counted here in another way, in the
-/// files that have no substitution.
 /// Found by the fuzzer: each route was compared with all before it, so that 8000 took 20 s on a fast
 /// machine; so were the checks of each server with those of all others. The limit is far from what it takes.
 #[test]
@@ -172,6 +170,8 @@ fn time_grows_with_the_file_and_not_with_its_square() {
     }
 }
 
+/// Every statement of every file of the corpora is in the tree. They are counted here in another way, in the
+/// files that have no substitution.
 #[test]
 fn nothing_of_the_corpora_is_lost() {
     let root = env!("CARGO_MANIFEST_DIR");
