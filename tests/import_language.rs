@@ -218,6 +218,8 @@ fn nothing_is_without_end() {
     let lines = "a {\n".repeat(1 << 18);
     assert!(read(&lines).1.len() > 10);
     assert!(read(&"}\n".repeat(1 << 18)).1.len() > 10);
+    // Found by the fuzzer: blocks whose brace is missing went into one another until the stack was full.
+    assert!(read(&"SSL\n".repeat(1 << 17)).1.len() > 10);
     assert!(begin.elapsed().as_secs() < 60, "{:?}", begin.elapsed());
 }
 

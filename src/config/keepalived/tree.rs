@@ -206,8 +206,12 @@ impl Builder {
 
     fn add(&mut self, mut statement: Statement, findings: &mut Findings) {
         join_keyword(&mut statement, findings);
+        let may_go_deeper = self.open.len() < limits::IMPORT_DEPTH_MAX;
         let lacks_brace = self.may_open && self.body().last().is_some_and(is_head_of_block);
-        if lacks_brace && let Some(head) = self.body().pop() {
+        if lacks_brace
+            && may_go_deeper
+            && let Some(head) = self.body().pop()
+        {
             let what = format!("`{}` lacks its `{{`", head.keyword());
             findings.push(head.place(), Kind::Invalid, what, "Read as if it were there.");
             self.open.push(Open { head, body: Vec::new(), is_bare: false });
