@@ -243,8 +243,31 @@ fn receive(socket: &OwnedFd) -> Option<(Instant, Vec<u8>)> {
         if !header.is_null() && (*header).cmsg_type == libc::SCM_TIMESTAMPNS {
             let time: libc::timespec = std::ptr::read_unaligned(libc::CMSG_DATA(header).cast());
             let told = SystemTime::UNIX_EPOCH + Duration::new(time.tv_sec as u64, time.tv_nsec as u32);
-            at -= SystemTime::now().duration_since(told).unwrap_or_default();
+            let (now, wall) = both_clocks();
+            at = now - wall.duration_since(told).unwrap_or_default();
         }
         Some((at, bytes))
     }
+}
+
+/// The same moment by both clocks. A thread that has to wait between two looks would date a frame before what
+/// caused it: the closest of some looks counts, and the later end of it.
+fn both_clocks() -> (Instant, SystemTime) {
+    let look = || {
+        let before = Instant::now();
+        let wall = SystemTime::now();
+        let after = Instant::now();
+        (after - before, after, wall)
+    };
+    let mut closest = look();
+    for _ in 0..16 {
+        if closest.0 < Duration::from_micros(20) {
+            break;
+        }
+        let next = look();
+        if next.0 < closest.0 {
+            closest = next;
+        }
+    }
+    (closest.1, closest.2)
 }
