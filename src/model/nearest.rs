@@ -7,19 +7,13 @@ pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     if word.is_empty() || word.len() > LONGEST {
         return None;
     }
-    let letters = word.chars().count();
-    let allowed = match letters {
+    let allowed = match word.chars().count() {
         0..=4 => 1,
         5..=7 => 2,
         _ => 3,
     };
     let near = |candidate: &&'k str| {
-        let folded = folded(candidate);
-        // Most of some hundred keywords end here, at a fraction of what comparing costs.
-        if folded.chars().count().abs_diff(letters) > allowed {
-            return None;
-        }
-        distance(&word, &folded, allowed)
+        distance(&word, &folded(candidate), allowed)
             .filter(|slips| *slips < candidate.len().min(word.len()))
             .map(|slips| (slips, *candidate))
     };
@@ -39,6 +33,10 @@ fn folded(word: &str) -> String {
 /// Edits (insert, delete, replace, swap of neighbours) from `a` to `b`; `None`: more than `most`.
 fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
     let b: Vec<char> = b.chars().collect();
+    // Most of some hundred keywords end here, at a fraction of what comparing costs.
+    if a.chars().count().abs_diff(b.len()) > most {
+        return None;
+    }
     let mut before: Vec<usize> = Vec::new();
     let mut above: Vec<usize> = (0..=b.len()).collect();
     let mut last = None;
