@@ -78,6 +78,7 @@ fn expect(listener: Listener) -> Expect<'static> {
         hops,
         authentication,
         advert_interval: Duration::from_secs(1),
+        may_be_empty: false,
     }
 }
 

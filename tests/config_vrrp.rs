@@ -103,6 +103,17 @@ fn unicast_peers() {
 }
 
 #[test]
+fn pkt_14_an_instance_may_be_without_addresses() {
+    let none = instance("no_addresses = true");
+    assert!(none.addresses.is_empty() && none.excluded.is_empty());
+    assert_eq!(none.family, Family::V4);
+    let six = instance("no_addresses = true\naddresses = []\nfamily = \"ipv6\"");
+    assert_eq!((six.family, six.version), (Family::V6, Version::V3));
+    let excluded = instance("no_addresses = true\nexcluded_addresses = [\"10.0.0.1/24\"]");
+    assert_eq!((excluded.addresses.len(), excluded.excluded.len()), (0, 1), "and that without a warning");
+}
+
+#[test]
 fn virtual_macs() {
     let mac = |more: &str| instance(&format!("{more}\n")).virtual_mac;
     let default = VirtualMac { name: "vrrp.51".try_into().unwrap(), mac: [0, 0, 0x5e, 0, 1, 51] };

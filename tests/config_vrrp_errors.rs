@@ -313,6 +313,13 @@ fn addresses() {
             ),
             (
                 "vrid = 51",
+                "vrid = 51\nno_addresses = true",
+                (3, 1),
+                &["`addresses` contradicts `no_addresses = true`", "`excluded_addresses`"],
+            ),
+            ("[\"10.0.0.100/24\"]", "[]", (0, 1), &["is empty", "no_addresses = true"]),
+            (
+                "vrid = 51",
                 "vrid = 51\nexcluded_addresses = [\"10.0.0.100\"]",
                 (1, 23),
                 &["is in `addresses`, too"],

@@ -189,6 +189,7 @@ impl World {
             hops: (255, 255),
             authentication: ExpectAuth::None,
             advert_interval: of.advert_interval,
+            may_be_empty: of.addresses.is_empty(),
         };
         let is_good = open(&bytes).is_ok_and(|envelope| check(&envelope, &expect).is_ok());
         let seen = |r: &Router| {

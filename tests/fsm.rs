@@ -221,6 +221,7 @@ fn classify(frame: &[u8], config: &Instance) -> Did {
         hops: (255, 255),
         authentication: ExpectAuth::None,
         advert_interval: config.advert_interval,
+        may_be_empty: config.addresses.is_empty(),
     };
     let envelope = open(frame).expect("our own frame is sound");
     let advert = check(&envelope, &expect).expect("our own advert is valid");

@@ -95,6 +95,35 @@ fn settles_on(lan: &Lan, node: &Node) {
     eventually(&what, SOON, || node.has(VIP) && !other.has(VIP));
 }
 
+/// Elections without an address, for the sake of scripts alone: each silences the other by adverts that
+/// list none.
+fn without_addresses(ours_is_a: bool) {
+    let Some(lan) = lan_with_keepalived() else { return };
+    let start = |ours: bool, node: &Node, priority| {
+        if ours {
+            let with = vipd(Dialect::Plain, priority, "");
+            let text = with.replace("addresses = [\"10.9.0.100/24\"]", "no_addresses = true");
+            Router::Vipd(Vipd::start(&lan, node, &text))
+        } else {
+            let with = keepalived(Dialect::Plain, priority, "");
+            let text = with.replace(" virtual_ipaddress {\n 10.9.0.100/24\n }\n", "");
+            Router::Keepalived(Keepalived::start(&lan, node, &text))
+        }
+    };
+    let begin = Instant::now();
+    let mut a = start(ours_is_a, &lan.a, 200);
+    let (first, _) = lan.capture.advert('a', 51, 200, begin, SOON);
+    let _b = start(!ours_is_a, &lan.b, 100);
+    sleep(Duration::from_secs(6));
+    assert!(lan.capture.advert_times('b', 51, first).is_empty(), "PKT-14: b hears a and is silent");
+    let stop = Instant::now();
+    a.daemon().terminate(SOON);
+    let (resigned, _) = lan.capture.advert('a', 51, 0, stop, SOON);
+    let (taken, _) = lan.capture.advert('b', 51, 100, resigned, SOON);
+    assert!(taken - resigned < Duration::from_secs(1), "FSM-14: took {:?}", taken - resigned);
+    assert!(!lan.a.has(VIP) && !lan.b.has(VIP));
+}
+
 /// a has priority 200, b 100: election, resignation, takeover within the skew time, preemption.
 fn whole_life(ours_is_a: bool, dialect: Dialect) {
     let Some(lan) = lan_with_keepalived() else { return };
@@ -131,6 +160,16 @@ fn whole_life(ours_is_a: bool, dialect: Dialect) {
     let end = Instant::now();
     b.daemon().terminate(SOON);
     lan.capture.advert('b', 51, 0, end, SOON);
+}
+
+#[test]
+fn pkt_14_without_addresses_ours_above() {
+    without_addresses(true);
+}
+
+#[test]
+fn pkt_14_without_addresses_ours_below() {
+    without_addresses(false);
 }
 
 #[test]

@@ -270,7 +270,7 @@ fn mac(text: &str) -> Result<[u8; 6], Problem> {
     Ok(mac)
 }
 
-/// The advertised addresses and the others.
+/// The advertised addresses and the others. None at all is a slip, unless `no_addresses` says that it is not.
 fn addresses(
     table: &mut Table<'_>,
     family: Family,
@@ -280,20 +280,26 @@ fn addresses(
 ) -> (Vec<At<VirtualAddress>>, Vec<At<VirtualAddress>>) {
     let addresses = address::list(table, "addresses", interface, report);
     let excluded = address::list(table, "excluded_addresses", interface, report);
+    let is_without = table.flag("no_addresses", false, report);
     let none =
         |table: &Table<'_>, key| matches!(table.peek(key), Some(DeValue::Array(list)) if list.is_empty());
-    if !table.has("excluded_addresses") {
+    let advertises_none = !table.has("addresses") || none(table, "addresses");
+    let one = "Give at least one virtual address, or, for elections and scripts alone, no_addresses = true.";
+    if is_without {
+        if !advertises_none {
+            let hint = "Leave one of the two out; addresses that no advert carries are `excluded_addresses`.";
+            table.contradict(&["addresses"], "`no_addresses = true`", hint, report);
+        }
+    } else if !table.has("excluded_addresses") {
         table.require("addresses", "addresses = [\"10.0.0.100/24\"]");
         if none(table, "addresses") {
-            let hint = "Give at least one virtual address.";
-            report.error(table.key_at("addresses"), "`addresses` is empty", hint);
+            report.error(table.key_at("addresses"), "`addresses` is empty", one);
         }
-    } else if none(table, "excluded_addresses") && (!table.has("addresses") || none(table, "addresses")) {
-        let what = "this [[vrrp]] has no address";
-        report.error(table.key_at("excluded_addresses"), what, "Give at least one virtual address.");
-    } else if !table.has("addresses") || none(table, "addresses") {
+    } else if none(table, "excluded_addresses") && advertises_none {
+        report.error(table.key_at("excluded_addresses"), "this [[vrrp]] has no address", one);
+    } else if advertises_none {
         let what = "adverts without an address are ignored by routers that hold to RFC 9568 (RX-15)";
-        let hint = "Put one address into `addresses`.";
+        let hint = "Put one address into `addresses`. Where all of this VRID take them: no_addresses = true.";
         report.warning(table.key_at("excluded_addresses"), what, hint);
     }
     for vip in &excluded {

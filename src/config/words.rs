@@ -60,6 +60,7 @@ pub(super) const KEYS: &[(&str, &[&str])] = &[
             "virtual_mac",
             "addresses",
             "excluded_addresses",
+            "no_addresses",
             "routes",
             "rules",
             "track",

@@ -230,6 +230,9 @@ impl Page {
 
     fn addresses(&mut self, instance: &InstanceStatus) {
         let is_active = instance.state == InstanceState::Active;
+        if instance.addresses.is_empty() {
+            self.line("addresses", &"none");
+        }
         for (at, vip) in instance.addresses.iter().enumerate() {
             let there = match (vip.present, is_active) {
                 (true, true) => "on the interface",

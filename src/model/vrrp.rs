@@ -255,8 +255,8 @@ pub struct Instance {
     pub track_interface: bool,
     /// Virtual MAC; off by default.
     pub virtual_mac: Option<VirtualMac>,
-    /// The virtual addresses, in the order in which they are advertised; at least one unless `excluded` has
-    /// one. IPv6: the first is link-local (PKT-13).
+    /// The virtual addresses, in the order in which they are advertised. IPv6: the first is link-local
+    /// (PKT-13). Without any, adverts have none, and are valid without one (PKT-14).
     pub addresses: Vec<VirtualAddress>,
     /// Virtual addresses that are not advertised; any family.
     pub excluded: Vec<VirtualAddress>,

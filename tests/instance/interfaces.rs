@@ -45,6 +45,28 @@ fn pkt_27_excluded_addresses_are_installed_and_not_advertised() {
     assert!(r.has(LAN, vip(9)) && r.has(LAN, cidr("2001:db8::9/64")), "the other family as well");
 }
 
+/// Both sides of a pair without addresses: who hears the other stays Backup, and takes over when it resigns.
+#[test]
+fn pkt_14_a_pair_without_addresses_elects() {
+    let wanted = Instance { addresses: Vec::new(), ..instance("eth0", 1) };
+    let mut r = active(&wanted);
+    r.pass(SECOND);
+    let advert = r.sent.iter().find(|s| s.priority().is_some()).unwrap();
+    assert_eq!(advert.bytes[14 + 20 + 3], 0, "no address in the advert");
+    assert!(!r.sent.iter().any(|s| s.is_garp()), "nothing to announce");
+    r.hear(LAN, &advert_of(&wanted, OTHER, 200));
+    assert_eq!(r.state(0), Backup, "an advert without addresses counts");
+    r.hear(LAN, &advert_of(&wanted, OTHER, 0));
+    r.pass(SECOND);
+    assert_eq!(r.state(0), Active);
+    let with = Instance { addresses: vec![vip(1).into()], ..wanted.clone() };
+    let mut r = active(&with);
+    r.hear(LAN, &advert_of(&wanted, OTHER, 200));
+    assert_eq!(r.state(0), Active, "RX-15: whoever has some ignores it");
+    let problems: Vec<String> = r.engine.snapshot(r.now).problems.iter().map(ToString::to_string).collect();
+    assert!(problems.iter().any(|p| p.contains("it advertises no address")), "{problems:?}");
+}
+
 #[test]
 fn an_address_with_no_track_is_not_put_back() {
     let mut wanted = instance("eth0", 1);

@@ -28,6 +28,7 @@ pub(crate) fn config(instances: &[Instance]) -> Config {
 }
 
 pub(crate) fn advert_of(config: &Instance, from: Ipv4Addr, priority: u8) -> Vec<u8> {
+    let own = [Ipv4Addr::new(10, 0, 0, config.vrid.get()).into()];
     let advert = AdvertOut {
         version: config.version,
         family: Family::V4,
@@ -35,7 +36,7 @@ pub(crate) fn advert_of(config: &Instance, from: Ipv4Addr, priority: u8) -> Vec<
         priority,
         interval: config.advert_interval,
         auth: vrrp::AuthOut::None,
-        addresses: &[Ipv4Addr::new(10, 0, 0, config.vrid.get()).into()],
+        addresses: if config.addresses.is_empty() { &[] } else { &own },
         checksum_form: vrrp::ChecksumForm::PseudoHeader,
     };
     let mut bytes = vec![0; advert.frame_len()];

@@ -179,7 +179,9 @@ fn meant(context: Context, statement: &Statement, findings: &mut Findings) -> Op
         return None;
     }
     let known: Vec<&str> = keywords::all(context).map(|keyword| keyword.name).collect();
-    let candidate = nearest(written, &known).and_then(|name| keywords::find(context, name));
+    // What an instance calls `garp_master_delay` is `vrrp_garp_master_delay` for all of them.
+    let for_all = || known.iter().copied().find(|name| name.strip_prefix("vrrp_") == Some(written));
+    let candidate = nearest(written, &known).or_else(for_all).and_then(|name| keywords::find(context, name));
     match candidate {
         // One slip in a long word, and the same shape: there is no second reading.
         Some(keyword) if written.len() >= 6 && slips(written, keyword.name) <= 2 => {

@@ -118,6 +118,7 @@ impl Instance {
             hops,
             authentication: self.expect_auth(),
             advert_interval: config.advert_interval,
+            may_be_empty: config.addresses.is_empty(),
         };
         let advert = check(envelope, &expect)?;
         if !is_peer {

@@ -113,6 +113,9 @@ fn why(rung: Rung, config: &model::Instance) -> Text {
         Rung::Checksum => cut(format_args!("bad checksum")),
         Rung::Peer => cut(format_args!("not in unicast_peers: add it there, or find out who it is")),
         Rung::AddressList => cut(format_args!("other virtual addresses: list the same on both sides")),
+        Rung::Count => {
+            cut(format_args!("it advertises no address: give it the virtual addresses of this side"))
+        }
         Rung::Length => cut(format_args!(
             "wrong length: another protocol on this VRID (CARP?), or auth_hmac on one side only"
         )),
@@ -134,7 +137,6 @@ fn why(rung: Rung, config: &model::Instance) -> Text {
         | Rung::IpChecksum
         | Rung::Source
         | Rung::Type
-        | Rung::UnknownVrid
-        | Rung::Count => cut(format_args!("{} check failed", rung.name())),
+        | Rung::UnknownVrid => cut(format_args!("{} check failed", rung.name())),
     }
 }

@@ -32,6 +32,7 @@ impl Golden {
             hops: (255, 255),
             authentication: self.auth.map_or(ExpectAuth::None, ExpectAuth::Pass),
             advert_interval: self.interval,
+            may_be_empty: false,
         }
     }
 

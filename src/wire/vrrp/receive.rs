@@ -36,6 +36,8 @@ pub struct Expect<'a> {
     pub authentication: ExpectAuth<'a>,
     /// Its own interval.
     pub advert_interval: Duration,
+    /// An advert may be without addresses, as its own are (PKT-14); otherwise it is ignored (RX-15).
+    pub may_be_empty: bool,
 }
 
 /// How the adverts of an instance are authenticated.
@@ -135,7 +137,7 @@ pub fn check<'a>(envelope: &Envelope<'a>, expect: &Expect<'_>) -> Result<Advert<
             Err(rung) => (None, Some(rung)),
         },
     };
-    if count == 0 {
+    if count == 0 && !expect.may_be_empty {
         return Err(Rung::Count);
     }
     let interval_differs = interval != expect.advert_interval;
@@ -426,6 +428,27 @@ mod tests {
         }
         let frame = frame(golden.source, golden.destination, &bytes(good));
         assert!(open(&frame).and_then(|e| check(&e, &golden.expect())).is_ok(), "and the top can be reached");
+    }
+
+    /// Whoever has no address of his own may take an advert without one, and nothing else about it changes.
+    #[test]
+    fn pkt_14_an_advert_without_addresses_is_valid_where_it_is_asked_for() {
+        let golden = &ALL[1]; // G2, "1111"
+        let judge = |message: &str, expect: &Expect<'_>| {
+            let mut message = bytes(message);
+            let sum = checksum::finish(checksum::sum(0, &message));
+            message[6..8].copy_from_slice(&sum.to_be_bytes());
+            let frame = frame(golden.source, golden.destination, &message);
+            open(&frame).and_then(|e| check(&e, expect)).map(|advert| (advert.priority, advert.count()))
+        };
+        let v2 = Expect { may_be_empty: true, ..golden.expect() };
+        assert_eq!(judge("210b 6400 0101 0000 31313131 00000000", &v2), Ok((100, 0)));
+        assert_eq!(judge("210b 6400 0101 0000 31313132 00000000", &v2), Err(Rung::AuthFailed));
+        assert_eq!(judge("210b 6401 0101 0000 c0000265 31313131 00000000", &v2), Ok((100, 1)));
+        let v3 = Expect { version: Version::V3, authentication: ExpectAuth::None, ..v2 };
+        assert_eq!(judge("310b 6400 0384 0000", &v3), Ok((100, 0)));
+        let v3 = Expect { may_be_empty: false, ..v3 };
+        assert_eq!(judge("310b 6400 0384 0000", &v3), Err(Rung::Count));
     }
 
     /// What stands behind a NUL counts, too; and the answer does not come earlier for a wrong first byte, as

@@ -89,6 +89,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     Keyword::line("persistence_engine", Context::VIRTUAL_SERVER, 1, 1),
     Keyword::line("persistence_timeout", Context::VIRTUAL_SERVER, 0, 1),
     Keyword::line("persistence_granularity", Context::VIRTUAL_SERVER, 1, 1),
+    Keyword::other("nat_mask", Context::VIRTUAL_SERVER, Ignored("It was for Linux 2.2.")),
     Keyword::line("protocol", Context::VIRTUAL_SERVER, 1, 1),
     Keyword::line("ha_suspend", Context::VIRTUAL_SERVER, 0, 0),
     Keyword::line("snmp_name", Context::VIRTUAL_SERVER, 1, 1),

@@ -47,6 +47,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     ignored("use_symlink_paths", C::GLOBAL, "vipd runs scripts by the paths that are written."),
     unsupported("set_supplementary_groups", C::GLOBAL, "vipd's scripts run with one group, that of `group`."),
     Keyword::line("router_id", C::GLOBAL, 1, 1),
+    Keyword::other("lvs_id", C::GLOBAL, Status::Alias("router_id")),
     Keyword::line("notification_email_from", C::GLOBAL, 1, 1),
     Keyword::line("smtp_server", C::GLOBAL, 1, 2),
     Keyword::line("smtp_helo_name", C::GLOBAL, 1, 1),

@@ -69,6 +69,9 @@ const ALL: &str = "\
     vrrp_sync_group vrrp_track_file vrrp_track_process vrrp_version vrrp_vmac_garp_intvl warmup \
     weight";
 
+/// Those that it had once, and that old files still have.
+const FORMER: [&str; 2] = ["lvs_id", "nat_mask"];
+
 #[test]
 fn no_keyword_of_keepalived_is_missing() {
     let ours: BTreeSet<&str> = everywhere().map(|keyword| keyword.name).collect();
@@ -76,7 +79,7 @@ fn no_keyword_of_keepalived_is_missing() {
     assert_eq!(theirs.len(), 363);
     let missing: Vec<&&str> = theirs.difference(&ours).collect();
     assert!(missing.is_empty(), "keepalived knows them, the tables do not: {missing:?}");
-    let invented: Vec<&&str> = ours.difference(&theirs).collect();
+    let invented: Vec<&&str> = ours.difference(&theirs).filter(|word| !FORMER.contains(word)).collect();
     assert!(invented.is_empty(), "keepalived does not know them: {invented:?}");
 }
 

@@ -88,7 +88,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     Keyword::line("advert_int", C::INSTANCE, 1, 1),
     Keyword::block("virtual_ipaddress", C::INSTANCE, 0, 0),
     Keyword::block("virtual_ipaddress_excluded", C::INSTANCE, 0, 0),
-    unsupported("no_virtual_ipaddress", C::INSTANCE, "A [[vrrp]] has at least one address."),
+    Keyword::line("no_virtual_ipaddress", C::INSTANCE, 0, 0),
     Keyword::line("promote_secondaries", C::INSTANCE, 0, 0),
     Keyword::line("v3_checksum_as_v2", C::INSTANCE, 0, 1),
     Keyword::block("virtual_routes", C::INSTANCE, 0, 0),

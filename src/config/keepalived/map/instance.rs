@@ -26,6 +26,7 @@ const KEYS: &[(&str, &str)] = &[
     ("advert_int", "advert_interval"),
     ("virtual_ipaddress", "addresses"),
     ("virtual_ipaddress_excluded", "excluded_addresses"),
+    ("no_virtual_ipaddress", "no_addresses"),
     ("virtual_routes", "routes"),
     ("virtual_rules", "rules"),
     ("authentication", "auth_pass"),
@@ -96,6 +97,7 @@ pub(super) fn instance(
     }
     let on = virtual_mac(&block, &basis, scope, &mut table, findings).unwrap_or(basis.interface.clone());
     addresses(&block, &on, basis.is_ipv6, &mut table, findings);
+    no_addresses(&block, &basis, word.place, &mut table, findings);
     let routes = route::routes(block.lines("virtual_routes"), findings);
     put_list(&mut table, "routes", routes, &block, "virtual_routes");
     let rules = rules.rules(block.lines("virtual_rules"), findings);
@@ -392,6 +394,36 @@ fn addresses(block: &Block<'_>, on: &str, is_ipv6: bool, table: &mut Table, find
         let home = address::Home { interface: on, is_ipv6, is_static: false };
         let list = address::list(block.lines(word), &home, &mut seen, findings);
         put_list(table, key, list, block, word);
+    }
+}
+
+/// keepalived lets an instance without addresses run, in version 2 with a warning, in version 3 where
+/// `no_virtual_ipaddress` says that it is meant.
+fn no_addresses(block: &Block<'_>, basis: &Basis, place: Place, table: &mut Table, findings: &mut Findings) {
+    let said = block.last("no_virtual_ipaddress");
+    // A line that could not be read is told, and is no lack of lines.
+    if block.lines("virtual_ipaddress").next().is_some() {
+        if let Some(known) = said {
+            let hint = "The instance has addresses.";
+            findings.push(known.statement.place(), Kind::Ignored, "`no_virtual_ipaddress` is left out", hint);
+        }
+        return;
+    }
+    match said {
+        Some(known) if basis.strict => {
+            let hint = "keepalived does not start such an instance: leave strict mode, or give an address.";
+            let what = "strict mode does not go with `no_virtual_ipaddress`";
+            findings.push(known.statement.place(), Kind::Invalid, what, hint);
+        }
+        Some(known) => table.put("no_addresses", true, known.statement.place()),
+        None if basis.version == 2 && !basis.strict => {
+            table.put("no_addresses", true, place);
+            let what = "the instance advertises no address: `no_addresses = true`";
+            let hint = "keepalived warns, and holds the election all the same. One address is sensible.";
+            findings.push(place, Kind::Changed, what, hint);
+        }
+        // keepalived does not start it.
+        None => {}
     }
 }
 

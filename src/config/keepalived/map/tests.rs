@@ -39,7 +39,7 @@ fn instance(lines: &str) -> (String, Vec<Kind>) {
     (rows, kinds)
 }
 
-use Kind::{Changed, Corrected, Deprecated, Ignored, Invalid, Unsupported};
+use Kind::{Changed, Corrected, Deprecated, Ignored, Invalid, Refused, Unsupported};
 
 #[test]
 fn what_a_person_would_have_written() {
@@ -189,6 +189,27 @@ addresses = [
 excluded_addresses = [{ address = \"2001:db8::1/128\", deprecated = false }, \"10.0.0.3\"]
 ";
     assert_eq!(map(text), (toml.to_owned(), vec![Changed, Changed, Invalid, Unsupported]));
+}
+
+/// A pair that only elects, and lets its scripts do the rest (a cloud's own address, say), is not refused.
+#[test]
+fn an_instance_may_be_without_addresses() {
+    let text = |rest: &str| format!("vrrp_instance V {{\ninterface e\nvirtual_router_id 1\n{rest}\n}}\n");
+    let toml = |rest: &str| format!("[[vrrp]]\nname = \"V\"\ninterface = \"e\"\nvrid = 1\n{rest}");
+    let without = toml("no_addresses = true\n");
+    assert_eq!(map(&text("")), (without.clone(), vec![Changed]), "keepalived warns");
+    assert_eq!(map(&text("virtual_ipaddress {\n}")), (without.clone(), vec![Changed]));
+    assert_eq!(map(&text("no_virtual_ipaddress")), (without, vec![]));
+    let excluded = toml("excluded_addresses = [\"10.0.0.3\"]\nno_addresses = true\n");
+    assert_eq!(map(&text("virtual_ipaddress_excluded {\n10.0.0.3\n}")), (excluded, vec![Changed]));
+    let v3 = toml("version = 3\nno_addresses = true\n");
+    assert_eq!(map(&text("version 3\nno_virtual_ipaddress")), (v3, vec![]));
+    for rest in ["version 3", "strict_mode on\nno_virtual_ipaddress"] {
+        let findings = read(&text(rest)).findings;
+        assert!(findings.iter().any(|f| f.kind == Refused), "{rest}: nor does keepalived start it");
+    }
+    let both = text("no_virtual_ipaddress\nvirtual_ipaddress {\n10.0.0.3\n}");
+    assert_eq!(map(&both), (toml("addresses = [\"10.0.0.3\"]\n"), vec![Ignored]));
 }
 
 #[test]

@@ -1,6 +1,38 @@
-//! LVS words of global_defs.
+//! LVS words of global_defs, and such as keepalived had once.
 
 use super::exact;
+
+/// What keepalived 0.6 knew, and old files still have; and what an instance calls otherwise than all of them.
+#[test]
+fn words_of_long_ago() {
+    exact(
+        "global_defs {
+    lvs_id LVS_1
+    garp_master_delay 3
+}
+virtual_server 10.0.0.1 80 {
+    lb_algo wlc
+    nat_mask 255.255.255.0
+    protocol TCP
+    real_server 10.0.1.1 80 {
+    }
+}
+",
+        r#"# line 3: `garp_master_delay` is no keyword of keepalived here. Did you mean
+# `vrrp_garp_master_delay`? keepalived leaves the line out.
+[global]
+router_name = "LVS_1"
+
+[[service]]
+name = "10.0.0.1:80"
+address = "10.0.0.1:80"
+
+[[service.server]]
+address = "10.0.1.1:80"
+"#,
+        &["2:5 note", "3:5 error", "6:5 note", "7:5 note"],
+    );
+}
 
 /// All its words.
 #[test]
