@@ -306,8 +306,20 @@ fn what_a_lookup_should_not_say_is_an_error() {
         assert_eq!(bench.look_up("h", false), Err(want.to_owned()), "{name}");
         std::fs::remove_file(path).unwrap();
     }
-    let mut bench = Bench::with_program("/nonexistent/vipd", 500);
-    assert_eq!(bench.look_up("h", false), Err("cannot look it up: No such file or directory".to_owned()));
+}
+
+/// Also where it was gone, with the question unread, before anybody looked: the kernel tells of that first.
+#[test]
+fn a_lookup_that_cannot_begin_says_why() {
+    let _one = alone();
+    for wait in [0, 100] {
+        let mut bench = Bench::with_program("/nonexistent/vipd", 500);
+        bench.start(0, "h", false);
+        bench.turn();
+        std::thread::sleep(Duration::from_millis(wait));
+        bench.until_told(1);
+        assert_eq!(bench.of(0), Err("cannot look it up: No such file or directory".to_owned()), "{wait} ms");
+    }
 }
 
 #[test]

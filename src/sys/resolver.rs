@@ -177,8 +177,13 @@ impl Running {
     fn read(&self) -> Option<Result<Vec<IpAddr>, Reason>> {
         // One byte more than an answer has: what is longer is none.
         let mut buffer = [0; ANSWER_LEN + 1];
-        let len = match recv(self.pair.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
-            // A reset: it has not even read the question.
+        let mut read = || recv(self.pair.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT);
+        let len = match read() {
+            // It has not even read the question. That is told before what it said, why it cannot begin.
+            Err(Errno::ECONNRESET) => read(),
+            read => read,
+        };
+        let len = match len {
             Ok(0) | Err(Errno::ECONNRESET) => {
                 return Some(Err(cut(format_args!("its lookup ended unexpectedly"))));
             }
