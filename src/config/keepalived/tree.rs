@@ -204,12 +204,15 @@ impl Builder {
         }
     }
 
+    fn may_go_deeper(&self) -> bool {
+        self.open.len() < limits::IMPORT_DEPTH_MAX
+    }
+
     fn add(&mut self, mut statement: Statement, findings: &mut Findings) {
         join_keyword(&mut statement, findings);
-        let may_go_deeper = self.open.len() < limits::IMPORT_DEPTH_MAX;
         let lacks_brace = self.may_open && self.body().last().is_some_and(is_head_of_block);
         if lacks_brace
-            && may_go_deeper
+            && self.may_go_deeper()
             && let Some(head) = self.body().pop()
         {
             let what = format!("`{}` lacks its `{{`", head.keyword());
@@ -240,7 +243,7 @@ impl Builder {
             self.too_deep += 1;
             return;
         }
-        if self.open.len() >= limits::IMPORT_DEPTH_MAX {
+        if !self.may_go_deeper() {
             findings.push(
                 place,
                 Kind::Invalid,
