@@ -338,18 +338,6 @@ fn a_check_of_a_file_needs_a_tracker_of_one() {
     assert_eq!(said[0].replace("f:4:1", ""), what, "{said:?}");
 }
 
-/// Without the feature no probe could speak TLS, and every server would be down.
-#[test]
-fn https_needs_the_feature() {
-    let said = said("type = \"http\"", "type = \"https\"");
-    if cfg!(feature = "https") {
-        assert_eq!(said, [""; 0]);
-    } else {
-        assert_eq!(said.len(), 1);
-        assert!(said[0].starts_with("f:45:11: error: `type = \"https\"`: this vipd is built without https"));
-    }
-}
-
 /// Probes go out by the family of their source.
 #[test]
 fn hc_3_source_and_server_are_of_one_family() {

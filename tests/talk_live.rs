@@ -147,6 +147,7 @@ fn mail_servers_are_greeted() {
 
 /// keepalived takes a name for its mail server, too; here it is looked up for each try, outside the loop.
 #[test]
+#[cfg(feature = "mail")]
 fn mails_go_to_a_server_by_its_name() {
     let Some(lan) = lan() else { return };
     let heard = Arc::new(Mutex::new(Vec::new()));

@@ -60,8 +60,13 @@ fn announce_rates(table: &mut Table<'_>, report: &mut Report<'_>) -> Vec<(IfName
     out
 }
 
-/// `[mail]`.
-pub(super) fn mail(mut table: Table<'_>, report: &mut Report<'_>) -> Option<Mail> {
+/// `[mail]`, which is said at `at`.
+pub(super) fn mail(mut table: Table<'_>, at: usize, report: &mut Report<'_>) -> Option<Mail> {
+    if !cfg!(feature = "mail") {
+        let hint = "Leave it out, or take a vipd with the feature `mail`.";
+        report.error(at, "[mail]: this vipd is built without mail", hint);
+        return None;
+    }
     const SMTP_PORT: u16 = 25;
     let minute = Duration::from_secs(60);
     let named = |host, port| MailServer::Name { host, port };

@@ -225,7 +225,8 @@ fn assemble(
     let global = file.table("global", "[global]", report);
     let (global, defaults) = global.map(|table| global::global(table, report)).unwrap_or_default();
     let global::Defaults { group4, group6, owner } = defaults;
-    let mail = file.table("mail", "[mail]", report).and_then(|table| global::mail(table, report));
+    let mail_at = file.key_at("mail");
+    let mail = file.table("mail", "[mail]", report).and_then(|table| global::mail(table, mail_at, report));
     let fifos = file.table("notify", "[notify]", report);
     let fifos = fifos.map(|table| notify::fifos(table, &owner, report)).unwrap_or_default();
     let realtime = file.table("realtime", "[realtime]", report);

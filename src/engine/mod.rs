@@ -20,6 +20,7 @@ mod foreign;
 mod group;
 mod history;
 mod links;
+#[cfg_attr(not(feature = "mail"), path = "no_mail.rs")]
 mod mail;
 mod notify;
 mod quiet;

@@ -73,7 +73,8 @@ fn hold(job: &Job<'_>, line: &mut dyn Line, means: &Means<'_>, course: &mut Cour
             Some(tls) => over_tls(&task, &tls, job.timeout, line, means, course),
         },
         Task::Smtp(task) => smtp::greet(&task, job.timeout, line, course),
-        Task::Mail(task) => smtp::send(&task, job.timeout, line, course),
+        Task::Mail(task) if cfg!(feature = "mail") => smtp::send(&task, job.timeout, line, course),
+        Task::Mail(_) => Ending::not_run(format_args!("this vipd was built without mail")),
     }
 }
 

@@ -45,6 +45,35 @@ fn versions_and_hashes_agree() {
     assert_eq!(value_of(&buildroot, "VIPD_LICENSE_FILES").as_deref(), Some("LICENSE"));
 }
 
+/// A packager who does without one feature keeps the others.
+#[test]
+fn every_feature_is_an_option_of_its_own() {
+    let cargo = read("Cargo.toml");
+    let defaults = value_of(&cargo, "default").unwrap();
+    let features: Vec<&str> = defaults.split(['[', ']', '"', ',', ' ']).filter(|f| !f.is_empty()).collect();
+    assert!(features.contains(&"https"), "{defaults}");
+    let openwrt = read("board/openwrt/vipd/Makefile");
+    let (buildroot, options) =
+        (read("buildroot/package/vipd/vipd.mk"), read("buildroot/package/vipd/Config.in"));
+    let sets = read("board/cross/build");
+    let rebuilt = value_of(&openwrt, "PKG_CONFIG_DEPENDS").unwrap();
+    for feature in features {
+        let symbol = feature.to_uppercase();
+        assert!(
+            rebuilt.split(' ').any(|word| word == format!("CONFIG_VIPD_{symbol}")),
+            "{symbol}: {rebuilt}"
+        );
+        assert!(openwrt.contains(&format!("config VIPD_{symbol}\n")), "{symbol}");
+        assert!(openwrt.contains(&format!("$(if $(CONFIG_VIPD_{symbol}),{feature})")), "{symbol}");
+        assert!(options.contains(&format!("config BR2_PACKAGE_VIPD_{symbol}\n")), "{symbol}");
+        assert!(buildroot.contains(&format!("$(if $(BR2_PACKAGE_VIPD_{symbol}),{feature})")), "{symbol}");
+        assert!(sets.contains(&format!("\n\tno-{feature}) ")), "{feature} can be weighed");
+    }
+    for text in [&openwrt, &buildroot] {
+        assert!(text.contains("--no-default-features"), "none comes by itself");
+    }
+}
+
 #[test]
 fn external_tree_is_whole() {
     assert_eq!(value_of(&read("buildroot/external.desc"), "name").as_deref(), Some("VIPD"));

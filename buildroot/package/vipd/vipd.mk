@@ -55,6 +55,12 @@ define VIPD_CHECK_VENDOR
 endef
 VIPD_PRE_CONFIGURE_HOOKS += VIPD_CHECK_VENDOR
 
+# Those of Cargo.toml that are wanted: none of them comes by itself.
+VIPD_FEATURES = \
+	$(if $(BR2_PACKAGE_VIPD_HTTPS),https) \
+	$(if $(BR2_PACKAGE_VIPD_IMPORT),import) \
+	$(if $(BR2_PACKAGE_VIPD_MAIL),mail)
+
 # Buildroot's own choice is 16 units, no link-time optimisation and "s".
 VIPD_CARGO_ENV = \
 	CARGO_PROFILE_RELEASE_OPT_LEVEL="z" \
@@ -67,7 +73,8 @@ VIPD_CARGO_BUILD_OPTS = \
 	--bin vipd \
 	--config 'source.crates-io.replace-with="vendored"' \
 	--config 'source.vendored.directory="$(VIPD_VENDOR)"' \
-	$(if $(BR2_PACKAGE_VIPD_HTTPS),,--no-default-features)
+	--no-default-features \
+	--features '$(VIPD_FEATURES)'
 
 VIPD_PROGRAM = $(@D)/target/$(RUSTC_TARGET_NAME)/$(if $(BR2_ENABLE_DEBUG),debug,release)/vipd
 

@@ -20,17 +20,23 @@ pub(super) fn map(globals: &[Known<'_>], document: &mut Document, findings: &mut
     let lines = blocks.clone().flat_map(|known| known.statement.inside());
     let words: Vec<&Word> = lines.flat_map(|line| line.words.iter()).collect();
     let server = last("smtp_server");
+    if !cfg!(feature = "mail") {
+        let hint = "This vipd is built without mail: take one with the feature `mail`.";
+        none(globals, "", Kind::Unsupported, hint, findings);
+        return false;
+    }
     let (Some(server), Some(_)) = (server, words.first()) else {
         none(
             globals,
             "",
+            Kind::Ignored,
             "They need `smtp_server` and `notification_email`: keepalived sends none either.",
             findings,
         );
         return false;
     };
     let Some(address) = self::server(server, findings) else {
-        none(globals, "smtp_server", "They go with `smtp_server`.", findings);
+        none(globals, "smtp_server", Kind::Ignored, "They go with `smtp_server`.", findings);
         return false;
     };
     let place = server.statement.place();
@@ -71,7 +77,7 @@ pub(super) fn map(globals: &[Known<'_>], document: &mut Document, findings: &mut
 }
 
 /// Tells of all lines that are about mails, where none are sent; but for `told`, of which it is told why.
-fn none(globals: &[Known<'_>], told: &str, hint: &str, findings: &mut Findings) {
+fn none(globals: &[Known<'_>], told: &str, kind: Kind, hint: &str, findings: &mut Findings) {
     const WORDS: [&str; 5] = [
         "notification_email",
         "notification_email_from",
@@ -81,7 +87,7 @@ fn none(globals: &[Known<'_>], told: &str, hint: &str, findings: &mut Findings) 
     ];
     for known in globals.iter().filter(|known| WORDS.contains(&known.name) && known.name != told) {
         let what = format!("`{}` is left out: no mails are sent", known.name);
-        findings.push(known.statement.place(), Kind::Ignored, what, hint);
+        findings.push(known.statement.place(), kind, what, hint);
     }
 }
 
